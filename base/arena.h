@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* An arena: many small allocations, freed together. Not for use by two threads at once. */
+
+#ifndef SL_ARENA_H
+#define SL_ARENA_H
+
+#include <stddef.h>
+
+struct sl_arena_block;
+
+struct sl_arena {
+    struct sl_arena_block *blocks; /* newest first */
+    size_t used;                   /* bytes handed out since init or reset */
+};
+
+void sl_arena_init(struct sl_arena *arena);
+void sl_arena_fini(struct sl_arena *arena);
+/* Forgets all allocations and keeps the largest block. */
+void sl_arena_reset(struct sl_arena *arena);
+/* Zero-filled, aligned to 16 bytes; NULL when there is no memory. Dies with reset or fini. */
+void *sl_arena_alloc(struct sl_arena *arena, size_t size);
+/* A copy of size bytes (of one byte when size is 0, so that it is never NULL but for no memory). */
+void *sl_arena_copy(struct sl_arena *arena, const void *data, size_t size);
+
+#endif

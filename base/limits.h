@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* Every limit of the project, in one place. Each has a test on both sides of it. */
+
+#ifndef SL_LIMITS_H
+#define SL_LIMITS_H
+
+#define SL_RECORD_SIZE_MAX (1024u * 1024u)       /* bytes of one record's values */
+#define SL_BATCH_LEN_DEFAULT 1000u               /* changes per segment */
+#define SL_BATCH_LEN_MAX 65536u                  /* changes per segment, at most */
+#define SL_BATCH_SIZE_SOFT (1024u * 1024u)       /* bytes of values after which a batch is cut */
+#define SL_SEGMENT_SIZE_MAX (3u * 1024u * 1024u) /* bytes of a segment, as stored and sent */
+#define SL_SEGMENT_RAW_MAX (16u * 1024u * 1024u) /* bytes of its body, not compressed */
+#define SL_FRAME_SIZE_MAX (4u * 1024u * 1024u)   /* bytes of a frame's payload */
+#define SL_FRAME_HANDSHAKE_MAX (64u * 1024u)     /* the same, before the handshake is done */
+#define SL_NAME_SIZE_MAX 127u                    /* bytes of a library, device or model name */
+#define SL_MODEL_COUNT_MAX 256u                  /* models of one library */
+#define SL_FIELD_COUNT_MAX 200u                  /* columns that sync, of one model */
+#define SL_VECTOR_LEN_MAX 4096u                  /* origins in a vector */
+#define SL_MEMBER_COUNT_MAX 64u                  /* devices of one library */
+#define SL_LINK_COUNT_MAX 64u                    /* connections of one library */
+#define SL_ADDRESS_SIZE_MAX 63u                  /* bytes of "host:port" */
+#define SL_STAGED_LEN_MAX 64u                    /* captured batches waiting in memory */
+#define SL_LINK_QUEUE_SIZE_MAX (1024u * 1024u)   /* bytes queued to one link before it must drain */
+#define SL_LINK_BACKLOG_MAX (8u * 1024u * 1024u) /* bytes queued after which a link is given up */
+#define SL_APPLY_HOLD_MS 25u                     /* how long an apply slice holds the write lock */
+#define SL_APPLY_PAUSE_MS 10u                    /* lock left free after it, if others write */
+#define SL_BUSY_TIMEOUT_MS 5000u                 /* wait for SQLite's write lock */
+#define SL_REDIAL_MS_MIN 50u                     /* first pause before dialling again */
+#define SL_REDIAL_MS_MAX 5000u                   /* longest pause before dialling again */
+#define SL_HANDSHAKE_MS_MAX 5000u                /* a link that has not said hello by then is closed */
+#define SL_JOIN_MS_MAX 10000u                    /* how long a join waits for its answer */
+#define SL_POLL_MS_MAX 50u                       /* longest sleep of an idle engine */
+#define SL_ERROR_SIZE 512u                       /* bytes of an error text */
+
+#endif

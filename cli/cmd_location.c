@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* `syncline location`: add, list. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/session.h"
+#include "cli/stop.h"
+#include "indexer/location_manager.h"
+#include "indexer/schema.h"
+
+#define UNREADABLE_NAMED 20u /* of what cannot be read, at most so many are named */
+
+struct add {
+    struct indexer_location_stats stats; /* what was done */
+    uint64_t start_ns;                   /* when indexing began, CLOCK_MONOTONIC */
+    uint64_t unreadable;                 /* told so far */
+    bool plain;                          /* without syncing */
+};
+
+static void on_progress(void *ctx, const struct indexer_location_stats *stats)
+{
+    (void)ctx;
+    const struct indexer_walk_stats *walk = &stats->walk;
+    cli_progress("%" PRIu64 " files, %" PRIu64 " folders, %" PRIu64 " new, %" PRIu64 " changed",
+                 walk->files, walk->folders, stats->inserted, stats->updated);
+}
+
+static void on_unreadable(void *ctx, struct syncline_bytes path, int error_number)
+{
+    struct add *add = ctx;
+    add->unreadable++;
+    if (add->unreadable > UNREADABLE_NAMED) {
+        return;
+    }
+    char name[INDEXER_ERROR_SIZE / 2];
+    cli_warn("%s cannot be read (%s) and is left out",
+             indexer_escape(name, sizeof(name), path.data, path.len), strerror(error_number));
+}
+
+static int report(int fd, const struct indexer_location_stats *stats)
+{
+    char line[128];
+    int len = snprintf(line, sizeof(line), "committed %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+                       stats->inserted, stats->first_commit_ns, stats->last_commit_ns);
+    if (write(fd, line, (size_t)len) != (ssize_t)len) {
+        return cli_fail("descriptor %d of --report-fd cannot be written (%s); open it first", fd,
+                        strerror(errno));
+    }
+    return CLI_EXIT_OK;
+}
+
+static int print_added(const struct cli_options *options, const struct add *add,
+                       const struct syncline_info *info)
+{
+    const struct indexer_location_stats *stats = &add->stats;
+    const struct indexer_walk_stats *walk = &stats->walk;
+    char location[33];
+    cli_hex(stats->location.bytes, sizeof(stats->location.bytes), location);
+    double index_ms = stats->last_commit_ns > add->start_ns
+                          ? (double)(stats->last_commit_ns - add->start_ns) / 1e6
+                          : 0.0;
+    if (options->json) {
+        return cli_print_json(json_pack(
+            "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I}",
+            "location", location, "files", (json_int_t)walk->files, "folders",
+            (json_int_t)walk->folders, "links", (json_int_t)walk->links, "other",
+            (json_int_t)walk->others, "unreadable", (json_int_t)walk->unreadable, "vanished",
+            (json_int_t)walk->vanished, "skipped", (json_int_t)walk->skipped, "inserted",
+            (json_int_t)stats->inserted, "updated", (json_int_t)stats->updated, "batches",
+            (json_int_t)stats->batches, "index_ms", index_ms, "first_commit_ns",
+            (json_int_t)stats->first_commit_ns, "last_commit_ns", (json_int_t)stats->last_commit_ns,
+            "wire_bytes_sent", (json_int_t)info->wire_bytes_sent, "own_seq",
+            (json_int_t)info->own_seq, "outbox", (json_int_t)info->outbox));
+    }
+    printf("%" PRIu64 " files, %" PRIu64 " folders, %" PRIu64 " links, %" PRIu64 " other in %.0f "
+           "ms: %" PRIu64 " new, %" PRIu64 " changed, %" PRIu64 " unreadable, %" PRIu64
+           " not entered\n",
+           walk->files, walk->folders, walk->links, walk->others, index_ms, stats->inserted,
+           stats->updated, walk->unreadable, walk->skipped);
+    return cli_output_end();
+}
+
+/* Indexes, and reports the last commit at once. `lib` is NULL with --plain. */
+static int index_folder(const struct cli_options *options, struct syncline *lib, struct sqlite3 *db,
+                        const struct syncline_uuid *device, struct add *add)
+{
+    struct indexer_error err = {{0}};
+    struct indexer_location_options location_options = {
+        .device = *device,
+        .batch_size = options->batch_len,
+        .stop = cli_stop_flag(),
+        .ctx = add,
+        .progress = on_progress,
+        .unreadable = on_unreadable,
+    };
+    add->start_ns = cli_now_ns();
+    enum syncline_status status =
+        indexer_location_add(lib, db, options->args[0], &location_options, &add->stats, &err);
+    cli_progress_end();
+    if (status != SYNCLINE_OK) {
+        return cli_fail("%s", err.text);
+    }
+    if (add->stats.walk.stopped) {
+        return cli_fail("interrupted after %" PRIu64 " new entries; the same command goes on from "
+                        "there",
+                        add->stats.inserted);
+    }
+    if (add->unreadable > UNREADABLE_NAMED) {
+        cli_warn("%" PRIu64 " more cannot be read and are left out",
+                 add->unreadable - UNREADABLE_NAMED);
+    }
+    return options->report_fd < 0 ? CLI_EXIT_OK : report(options->report_fd, &add->stats);
+}
+
+static int add_plain(const struct cli_options *options, struct add *add)
+{
+    struct cli_session session;
+    struct sqlite3 *db = NULL;
+    struct indexer_error err = {{0}};
+    int code = cli_session_open(options, SYNCLINE_ROLE_CAPTURE, &session);
+    if (code != CLI_EXIT_OK) {
+        return code;
+    }
+    code = cli_session_register(&session);
+    struct syncline_info info = session.info;
+    cli_session_close(&session);
+    if (code != CLI_EXIT_OK) {
+        return code;
+    }
+    /* From here on nothing of Syncline runs in this process. */
+    if (indexer_db_open(options->library, 0, &db, &err) != SYNCLINE_OK) {
+        return cli_fail("%s", err.text);
+    }
+    code = index_folder(options, NULL, db, &info.device_id, add);
+    indexer_db_close(db);
+    return code != CLI_EXIT_OK ? code : print_added(options, add, &info);
+}
+
+static int add_synced(const struct cli_options *options, struct add *add)
+{
+    struct cli_session session;
+    bool needs_network = options->listen != NULL || options->peers_count > 0;
+    int code = cli_session_open(options, needs_network ? SYNCLINE_ROLE_ENGINE : SYNCLINE_ROLE_AUTO,
+                                &session);
+    if (code != CLI_EXIT_OK) {
+        return code;
+    }
+    code = cli_session_register(&session);
+    if (code == CLI_EXIT_OK) {
+        code = index_folder(options, session.lib, session.db, &session.info.device_id, add);
+    }
+    if (code == CLI_EXIT_OK) {
+        code = cli_session_flush(&session);
+    }
+    if (code == CLI_EXIT_OK && needs_network) {
+        code = cli_session_wait(&session, options->wait_ms);
+    }
+    if (code == CLI_EXIT_OK) {
+        code = cli_session_info(&session);
+    }
+    struct syncline_info info = session.info;
+    cli_session_close(&session);
+    return code != CLI_EXIT_OK ? code : print_added(options, add, &info);
+}
+
+int cmd_location_add(const struct cli_options *options)
+{
+    struct add add;
+    memset(&add, 0, sizeof(add));
+    return options->plain ? add_plain(options, &add) : add_synced(options, &add);
+}
+
+static void location_to_json(void *ctx, const struct indexer_location *location)
+{
+    char uuid[33];
+    char device[33];
+    cli_hex(location->row.uuid.bytes, sizeof(location->row.uuid.bytes), uuid);
+    cli_hex(location->device.bytes, sizeof(location->device.bytes), device);
+    json_array_append_new(
+        ctx,
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:I}", "uuid", uuid, "device", device, "device_name",
+                  cli_json_name(location->device_name, strlen(location->device_name)), "path",
+                  cli_json_name(location->row.path.data, location->row.path.len), "name",
+                  cli_json_name(location->row.name, strlen(location->row.name)), "entries",
+                  (json_int_t)location->entries));
+}
+
+static void location_to_text(void *ctx, const struct indexer_location *location)
+{
+    (void)ctx;
+    cli_print_name(stdout, location->device_name, strlen(location->device_name));
+    fputs(": ", stdout);
+    cli_print_name(stdout, location->row.path.data, location->row.path.len);
+    printf(" (%" PRIu64 " entries)\n", location->entries);
+}
+
+int cmd_location_list(const struct cli_options *options)
+{
+    struct indexer_error err = {{0}};
+    struct sqlite3 *db = NULL;
+    if (indexer_db_open(options->library, INDEXER_DB_READ_ONLY, &db, &err) != SYNCLINE_OK) {
+        return cli_fail("%s", err.text);
+    }
+    json_t *locations = options->json ? json_array() : NULL;
+    enum syncline_status status = indexer_location_list(
+        db, true, options->json ? location_to_json : location_to_text, locations, &err);
+    indexer_db_close(db);
+    if (status != SYNCLINE_OK) {
+        json_decref(locations);
+        return cli_fail("%s", err.text);
+    }
+    return options->json ? cli_print_json(json_pack("{s:o}", "locations", locations))
+                         : cli_output_end();
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* The commands; each returns the exit code and has said on stderr what failed. What they do stands
+ * in the table in main.c, for people. */
+
+#ifndef SL_CLI_COMMANDS_H
+#define SL_CLI_COMMANDS_H
+
+#include "cli/options.h"
+
+int cmd_library_create(const struct cli_options *options);
+int cmd_library_join(const struct cli_options *options);
+int cmd_library_info(const struct cli_options *options);
+int cmd_location_add(const struct cli_options *options);
+int cmd_location_list(const struct cli_options *options);
+int cmd_tag_create(const struct cli_options *options);
+int cmd_tag_list(const struct cli_options *options);
+int cmd_serve(const struct cli_options *options);
+int cmd_wait(const struct cli_options *options);
+int cmd_digest(const struct cli_options *options);
+int cmd_demo(const struct cli_options *options);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* The command `syncline`: the table of what it can do, and the way in. */
+
+#include <stdio.h>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/stop.h"
+#include "include/syncline.h"
+
+static const struct cli_command commands[] = {
+    {.group = "library",
+     .name = "create",
+     .args = "NAME",
+     .args_count_min = 1,
+     .args_count_max = 1,
+     .options = CLI_OPT_DEVICE_NAME,
+     .summary = "make a new library in the directory of -L",
+     .details = "The directory is made if it is missing. This device becomes its first member.\n",
+     .run = cmd_library_create},
+    {.group = "library",
+     .name = "join",
+     .args = "ADDR",
+     .args_count_min = 1,
+     .args_count_max = 1,
+     .options = CLI_OPT_DEVICE_NAME | CLI_OPT_INSECURE,
+     .required = CLI_OPT_INSECURE,
+     .summary = "make this device a member of the library served at ADDR",
+     .details = "The directory of -L must not hold a library yet. The content comes with\n"
+                "`syncline serve --peer ADDR`.\n",
+     .run = cmd_library_join},
+    {.group = "library",
+     .name = "info",
+     .args = "",
+     .summary = "what the library is and how it stands",
+     .details = "",
+     .run = cmd_library_info},
+    {.group = "location",
+     .name = "add",
+     .args = "PATH",
+     .args_count_min = 1,
+     .args_count_max = 1,
+     .options = CLI_OPT_LISTEN | CLI_OPT_PEER | CLI_OPT_INSECURE | CLI_OPT_BATCH | CLI_OPT_PLAIN |
+                CLI_OPT_WAIT | CLI_OPT_REPORT_FD,
+     .summary = "index a folder into the library",
+     .details = "Run again it inserts what is new and updates what has changed; entries that are\n"
+                "gone from the disk stay. Links are recorded, not followed; other file systems\n"
+                "are not entered. While `syncline serve` runs on the same library, its process\n"
+                "sends the rows. With --listen or --peer this process does, and it ends when\n"
+                "all members have applied everything.\n"
+                "--plain is for measuring what syncing costs: its rows are not captured, so\n"
+                "other devices do not get them.\n",
+     .run = cmd_location_add},
+    {.group = "location",
+     .name = "list",
+     .args = "",
+     .summary = "the folders indexed by all devices",
+     .details = "",
+     .run = cmd_location_list},
+    {.group = "tag",
+     .name = "create",
+     .args = "NAME",
+     .args_count_min = 1,
+     .args_count_max = 1,
+     .options = CLI_OPT_COLOR,
+     .summary = "make a tag",
+     .details = "",
+     .run = cmd_tag_create},
+    {.group = "tag",
+     .name = "list",
+     .args = "",
+     .summary = "the tags made on all devices",
+     .details = "",
+     .run = cmd_tag_list},
+    {.name = "serve",
+     .args = "",
+     .options = CLI_OPT_LISTEN | CLI_OPT_PEER | CLI_OPT_INSECURE,
+     .required = CLI_OPT_LISTEN,
+     .summary = "keep this device in step with the others until Ctrl-C",
+     .details = "The first line printed, once ready, is the address in use; with --json it is an\n"
+                "object with the key `listen`. Peers are dialled until they answer, for ever.\n",
+     .run = cmd_serve},
+    {.name = "wait",
+     .args = "",
+     .options = CLI_OPT_TIMEOUT,
+     .summary = "until this device and the others have applied everything",
+     .details = "That is: all members have applied what was captured here, and what they have\n"
+                "announced is applied here. Exit code 1 and what is left if the time runs out.\n",
+     .run = cmd_wait},
+    {.name = "digest",
+     .args = "",
+     .summary = "count and hash of what syncs, to compare devices",
+     .details = "Equal digests on two devices mean equal content.\n",
+     .run = cmd_digest},
+    {.name = "demo",
+     .args = "[PATH]",
+     .args_count_max = 1,
+     .options = CLI_OPT_PAIRS | CLI_OPT_KEEP,
+     .summary = "index PATH (default /usr) on one device, equal on another",
+     .details = "Makes two libraries in a temporary folder and runs both devices as processes.\n"
+                "PATH is indexed into fresh libraries in pairs of runs, syncing off and on in\n"
+                "alternating order, the second device running in both. Prints what syncing costs\n"
+                "and how soon the rows are there, and proves that both devices are equal to each\n"
+                "other and to the folder. Exit code 1 if they are not.\n",
+     .run = cmd_demo},
+    {.name = NULL},
+};
+
+int main(int argc, char *argv[])
+{
+    struct cli_options options;
+    const char *help_group = NULL;
+    int code = cli_options_parse(argc, argv, commands, &options, &help_group);
+    if (code != CLI_EXIT_OK) {
+        return code;
+    }
+    if (options.help) {
+        if (options.command != NULL) {
+            cli_help_command(stdout, options.command);
+        } else {
+            cli_help_all(stdout, commands, help_group);
+        }
+        return cli_output_end();
+    }
+    if (options.version) {
+        printf("syncline %s\n", syncline_version());
+        return cli_output_end();
+    }
+    code = cli_stop_watch();
+    return code != CLI_EXIT_OK ? code : options.command->run(&options);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* The command line of `syncline`: the table of commands, and what one call of it asked for.
+ *
+ * Thread: the main one. */
+
+#ifndef SL_CLI_OPTIONS_H
+#define SL_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Exit codes of the command. */
+#define CLI_EXIT_OK 0    /* done */
+#define CLI_EXIT_FAIL 1  /* everything else */
+#define CLI_EXIT_USAGE 2 /* the command line is wrong */
+
+#define CLI_PEER_COUNT_MAX 64u /* --peer options of one call */
+#define CLI_WORD_COUNT_MAX 4u  /* command words and arguments of one call */
+
+/* Bits of struct cli_command.options, one per option that not every command takes. */
+#define CLI_OPT_LISTEN (1u << 0)
+#define CLI_OPT_PEER (1u << 1)
+#define CLI_OPT_INSECURE (1u << 2)
+#define CLI_OPT_BATCH (1u << 3)
+#define CLI_OPT_PLAIN (1u << 4)
+#define CLI_OPT_WAIT (1u << 5)
+#define CLI_OPT_TIMEOUT (1u << 6)
+#define CLI_OPT_COLOR (1u << 7)
+#define CLI_OPT_PAIRS (1u << 8)
+#define CLI_OPT_KEEP (1u << 9)
+#define CLI_OPT_REPORT_FD (1u << 10)
+#define CLI_OPT_DEVICE_NAME (1u << 11)
+
+struct cli_options;
+
+/* One command. Static data. */
+struct cli_command {
+    const char *group;     /* first word, or NULL where the name stands alone */
+    const char *name;      /* second word, or the only one */
+    const char *args;      /* what follows, for people; "" if nothing does */
+    size_t args_count_min; /* words after the command, at least */
+    size_t args_count_max; /* and at most */
+    uint32_t options;      /* CLI_OPT_ bits it takes */
+    uint32_t required;     /* of these, the ones it cannot do without */
+    const char *summary;   /* one line */
+    const char *details;   /* further lines for --help, each ended by a newline; "" if none */
+    int (*run)(const struct cli_options *options); /* returns the exit code */
+};
+
+/* What was asked for. Strings point into argv or the environment. */
+struct cli_options {
+    const struct cli_command *command;     /* NULL with `help` or `version` and no command */
+    const char *library;                   /* -L: directory */
+    bool json;                             /* --json */
+    bool help;                             /* --help */
+    bool version;                          /* --version */
+    const char *listen;                    /* --listen, or NULL */
+    const char *peers[CLI_PEER_COUNT_MAX]; /* --peer, each time it was given */
+    size_t peers_count;                    /* of them */
+    bool insecure_loopback;                /* --insecure-loopback */
+    bool plain;                            /* --plain */
+    bool keep;                             /* --keep */
+    const char *color;                     /* --color, or NULL */
+    const char *device_name;               /* --device-name, or NULL */
+    uint32_t batch_len;                    /* --batch: rows per transaction */
+    uint32_t pairs;                        /* --pairs */
+    int64_t wait_ms;                       /* --wait */
+    int64_t timeout_ms;                    /* --timeout; -1: for ever */
+    int report_fd;                         /* --report-fd, or -1 */
+    const char *args[CLI_WORD_COUNT_MAX];  /* words after the command */
+    size_t args_count;                     /* of them */
+};
+
+/* Reads argv. Returns CLI_EXIT_OK, or CLI_EXIT_USAGE with one line on stderr. `commands` ends with
+ * a run of NULL; `group` of a help call that named only a group goes to *help_group. */
+int cli_options_parse(int argc, char *const argv[], const struct cli_command *commands,
+                      struct cli_options *options, const char **help_group);
+
+/* Help for everything, or for one group of commands (group != NULL), or for one command. */
+void cli_help_all(FILE *out, const struct cli_command *commands, const char *group);
+void cli_help_command(FILE *out, const struct cli_command *command);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* What the command says: errors as one line on stderr, results on stdout, progress on a terminal.
+ * Whatever comes from a file's name or another device goes through the escaping here.
+ *
+ * Thread: the main one. */
+
+#ifndef SL_CLI_OUTPUT_H
+#define SL_CLI_OUTPUT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Print "syncline: " and the text as one line on stderr, escaped, after removing a line of
+ * progress. The text says what is wrong and how to mend it. Return CLI_EXIT_FAIL and
+ * CLI_EXIT_USAGE. */
+int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same for what does not end the command. */
+void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Writes bytes as text that is safe on a terminal and in JSON: what is not UTF-8, control
+ * characters and characters that reorder text become \xNN for each byte, a backslash becomes two.
+ * Two different inputs never give the same text. */
+void cli_print_name(FILE *out, const void *data, size_t len);
+/* The same as a JSON string; NULL without memory. */
+json_t *cli_json_name(const void *data, size_t len);
+/* A UUID or any other bytes in hex. `out` has room for 2 * len + 1. */
+void cli_hex(const uint8_t *data, size_t len, char *out);
+
+/* A line that is overwritten by the next: only if stderr is a terminal, at most ten a second. */
+void cli_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cli_progress_end(void); /* removes the line */
+
+/* Prints the object as one line on stdout, flushes, and releases it. NULL means that building it
+ * failed. Returns the exit code. */
+int cli_print_json(json_t *object);
+/* Flushes stdout. Returns CLI_EXIT_FAIL, with a message, if something could not be written. */
+int cli_output_end(void);
+
+/* Now by CLOCK_MONOTONIC, which all processes share. */
+uint64_t cli_now_ns(void);
+
+#endif

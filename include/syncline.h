@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* Syncline keeps the SQLite library of an application equal on all of a person's devices.
+ *
+ * An application inserts its rows as it always did and makes one call for them, in the same
+ * transaction. Everything else - serializing, ordering, logging, sending, applying on the other
+ * devices - happens on the engine's own thread, inside the application's process.
+ *
+ *     static const struct syncline_field tag_fields[] = {
+ *         SYNCLINE_ID(struct tag, id),
+ *         SYNCLINE_UUID(struct tag, uuid),
+ *         SYNCLINE_TEXT(struct tag, name),
+ *     };
+ *     static const struct syncline_model tag_model =
+ *         SYNCLINE_MODEL("tag", "tags", SYNCLINE_SHARED, struct tag, tag_fields);
+ *
+ * Conventions. Every call that can fail returns a status, 0 is success; on failure nothing is
+ * written through a result pointer. Times are milliseconds since 1970 UTC, durations are
+ * milliseconds. Pointers given to a call are borrowed for the call only, unless it says otherwise.
+ * A library handle may be used by any number of threads at once; a `sqlite3 *` given to a call must
+ * belong to the calling thread for that time, as SQLite itself demands. No call may be made from a
+ * forked child: it gets SYNCLINE_EFORK.
+ *
+ * Rules for the application's database. It is `library.db` in the library's directory, in WAL mode;
+ * use the system's SQLite (the copy this library links), one per process. Take the write lock up
+ * front (BEGIN IMMEDIATE) in transactions that read before they write, and set a busy timeout: the
+ * engine writes there too, for some milliseconds at a time. A capture changes sqlite3_changes() of
+ * the connection; last_insert_rowid is kept. */
+
+#ifndef SYNCLINE_H
+#define SYNCLINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SYNCLINE_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define SYNCLINE_API __attribute__((visibility("default")))
+#define SYNCLINE_MUST_USE __attribute__((warn_unused_result))
+#else
+#define SYNCLINE_API
+#define SYNCLINE_MUST_USE
+#endif
+
+struct sqlite3; /* the application's connection, from sqlite3.h */
+
+/* ---- Status ------------------------------------------------------------------------------- */
+
+/* name, value, what the caller should make of it. Values never change. */
+#define SYNCLINE_STATUS_MAP(X)                                                                     \
+    X(OK, 0, "success")                                                                            \
+    X(AGAIN, 1, "not now; the same call may succeed later")                                        \
+    X(TIMEOUT, 2, "the time given ran out before the work was done")                               \
+    X(EINVAL, 3, "an argument is not what the call takes")                                         \
+    X(EMODEL, 4, "a model contradicts itself or the table in the database")                        \
+    X(ENOMEM, 5, "out of memory; nothing was changed")                                             \
+    X(EIO, 6, "a file could not be read or written")                                               \
+    X(ENOSPC, 7, "the disk is full; work resumes when there is space")                             \
+    X(ENOTFOUND, 8, "there is no such thing")                                                      \
+    X(EEXIST, 9, "it is there already")                                                            \
+    X(EBUSY, 10, "somebody else holds it")                                                         \
+    X(EDB, 11, "SQLite refused; the text says why")                                                \
+    X(EFORMAT, 12, "a file is not a Syncline file, or was made by a newer version")                \
+    X(ECORRUPT, 13, "data is damaged; the handle does nothing more")                               \
+    X(EPROTO, 14, "the peer sent something that the protocol does not allow")                      \
+    X(EREFUSED, 15, "the peer or the library refused; the text says why")                          \
+    X(ENET, 16, "the network could not be used")                                                   \
+    X(ETOOBIG, 17, "a record or a name is larger than its limit")                                  \
+    X(EUNSUPPORTED, 18, "this version does not do that, and does nothing instead of half of it")   \
+    X(ERESTORED, 19, "the database is older than the log beside it, as after a restore")           \
+    X(EFORK, 20, "the handle was opened by another process; open your own")                        \
+    X(ECLOSED, 21, "the handle is closing")
+
+enum syncline_status {
+#define X(name, value, text) SYNCLINE_##name = value,
+    SYNCLINE_STATUS_MAP(X)
+#undef X
+};
+
+/* The name ("SYNCLINE_EBUSY") and the general text of a status. Never NULL; live for ever. Any
+ * thread; never blocks. */
+SYNCLINE_API const char *syncline_status_name(enum syncline_status status);
+SYNCLINE_API const char *syncline_status_text(enum syncline_status status);
+
+/* SYNCLINE_VERSION of the library that is linked. Lives for ever. */
+SYNCLINE_API const char *syncline_version(void);
+
+/* ---- Values ------------------------------------------------------------------------------- */
+
+struct syncline_uuid {
+    uint8_t bytes[16]; /* network order, as RFC 9562 prints it */
+};
+
+/* Bytes with a length. data == NULL is SQL NULL (an empty value has a pointer and length 0). */
+struct syncline_bytes {
+    const void *data;
+    size_t len;
+};
+
+/* Text with a length, UTF-8, which may hold NUL bytes. data == NULL is SQL NULL. */
+struct syncline_text {
+    const char *data;
+    size_t len;
+};
+
+/* Values that may be SQL NULL; all bytes zero is NULL. */
+struct syncline_opt_int64 {
+    int64_t value;
+    bool is_set;
+};
+struct syncline_opt_double {
+    double value;
+    bool is_set;
+};
+
+/* Fills out[0..n) with version 7 UUIDs: this millisecond, a random start, counting up by one, so
+ * that they sort in order and compress to almost nothing. Any thread; never blocks.
+ * Errors: EINVAL (n is 0 or out is NULL), EIO (the system gave no randomness). */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_uuid_new(struct syncline_uuid *out,
+                                                                      size_t n);
+
+/* ---- Models ------------------------------------------------------------------------------- */
+
+enum syncline_type {
+    SYNCLINE_TYPE_ID = 1,    /* int64_t: the INTEGER PRIMARY KEY, different on every device */
+    SYNCLINE_TYPE_UUID = 2,  /* struct syncline_uuid: the record's name on all devices */
+    SYNCLINE_TYPE_INT64 = 3, /* int64_t or struct syncline_opt_int64 */
+    SYNCLINE_TYPE_DOUBLE = 4, /* double or struct syncline_opt_double */
+    SYNCLINE_TYPE_BOOL = 5,  /* bool, stored as 0 and 1 */
+    SYNCLINE_TYPE_TIME = 6,  /* like INT64: ms since 1970 UTC */
+    SYNCLINE_TYPE_TEXT = 7,  /* const char * (NUL ends it) or struct syncline_text */
+    SYNCLINE_TYPE_BLOB = 8,  /* struct syncline_bytes */
+    SYNCLINE_TYPE_KEY = 9,   /* like INT64: id of a record of the model `parent` */
+    SYNCLINE_TYPE_UUID_KEY = 10 /* struct syncline_uuid: UUID of a record of the model `parent` */
+};
+
+enum syncline_form { /* how the row struct holds the value */
+    SYNCLINE_FORM_PLAIN = 0,  /* the value itself, never NULL */
+    SYNCLINE_FORM_OPT = 1,    /* struct syncline_opt_* */
+    SYNCLINE_FORM_CSTR = 2,   /* const char *, NULL is SQL NULL */
+    SYNCLINE_FORM_COUNTED = 3 /* struct syncline_text or syncline_bytes, NULL data is SQL NULL */
+};
+
+enum syncline_ownership {
+    SYNCLINE_SHARED = 0,      /* any device may change a record; changes merge */
+    SYNCLINE_DEVICE_OWNED = 1 /* only the device that inserted a record changes it */
+};
+
+/* One column. Made by the macros below; a struct that grows, so never written by hand. */
+struct syncline_field {
+    const char *name;   /* of the column, and of the member of the row struct */
+    const char *parent; /* for keys: the name of the model it points at; else NULL */
+    uint32_t offset;    /* of the member in the row struct, bytes */
+    uint16_t type;      /* enum syncline_type */
+    uint16_t form;      /* enum syncline_form */
+};
+
+/* One syncable table. Static data of the application: it must live as long as the handle. Columns
+ * of the table that no field names stay local to each device; they must be nullable or have a
+ * default. */
+struct syncline_model {
+    uint32_t struct_size; /* sizeof(struct syncline_model) where it was compiled */
+    uint32_t field_size;  /* sizeof(struct syncline_field) there */
+    const char *name;     /* on the wire: the same on all devices and for ever */
+    const char *table;    /* in library.db */
+    const struct syncline_field *fields; /* one ID, one UUID, and the rest */
+    uint32_t field_count;                /* fields */
+    uint32_t row_size;                   /* bytes of the row struct */
+    uint32_t ownership;                  /* enum syncline_ownership */
+    uint32_t flags;                      /* 0 */
+};
+
+/* The member's C type chooses the form; a type that is not listed does not compile. */
+#define SYNCLINE_FIELD_(row, member, model, kind, form_)                                           \
+    {                                                                                              \
+        .name = #member, .parent = (model), .offset = (uint32_t)offsetof(row, member),             \
+        .type = (kind), .form = (form_)                                                            \
+    }
+#define SYNCLINE_MEMBER_(row, member) (((const row *)0)->member)
+#define SYNCLINE_INT_FORM_(row, member)                                                            \
+    _Generic(SYNCLINE_MEMBER_(row, member), int64_t                                                \
+             : SYNCLINE_FORM_PLAIN, struct syncline_opt_int64                                      \
+             : SYNCLINE_FORM_OPT)
+
+#define SYNCLINE_ID(row, member)                                                                   \
+    SYNCLINE_FIELD_(row, member, NULL, SYNCLINE_TYPE_ID,                                           \
+                    _Generic(SYNCLINE_MEMBER_(row, member), int64_t : SYNCLINE_FORM_PLAIN))
+#define SYNCLINE_UUID(row, member)                                                                 \
+    SYNCLINE_FIELD_(                                                                               \
+        row, member, NULL, SYNCLINE_TYPE_UUID,                                                     \
+        _Generic(SYNCLINE_MEMBER_(row, member), struct syncline_uuid : SYNCLINE_FORM_PLAIN))
+#define SYNCLINE_INT64(row, member)                                                                \
+    SYNCLINE_FIELD_(row, member, NULL, SYNCLINE_TYPE_INT64, SYNCLINE_INT_FORM_(row, member))
+#define SYNCLINE_TIME(row, member)                                                                 \
+    SYNCLINE_FIELD_(row, member, NULL, SYNCLINE_TYPE_TIME, SYNCLINE_INT_FORM_(row, member))
+#define SYNCLINE_DOUBLE(row, member)                                                               \
+    SYNCLINE_FIELD_(row, member, NULL, SYNCLINE_TYPE_DOUBLE,                                       \
+                    _Generic(SYNCLINE_MEMBER_(row, member), double                                 \
+                             : SYNCLINE_FORM_PLAIN, struct syncline_opt_double                     \
+                             : SYNCLINE_FORM_OPT))
+#define SYNCLINE_BOOL(row, member)                                                                 \
+    SYNCLINE_FIELD_(row, member, NULL, SYNCLINE_TYPE_BOOL,                                         \
+                    _Generic(SYNCLINE_MEMBER_(row, member), bool : SYNCLINE_FORM_PLAIN))
+#define SYNCLINE_TEXT(row, member)                                                                 \
+    SYNCLINE_FIELD_(row, member, NULL, SYNCLINE_TYPE_TEXT,                                         \
+                    _Generic(SYNCLINE_MEMBER_(row, member), const char *                           \
+                             : SYNCLINE_FORM_CSTR, struct syncline_text                            \
+                             : SYNCLINE_FORM_COUNTED))
+#define SYNCLINE_BLOB(row, member)                                                                 \
+    SYNCLINE_FIELD_(                                                                               \
+        row, member, NULL, SYNCLINE_TYPE_BLOB,                                                     \
+        _Generic(SYNCLINE_MEMBER_(row, member), struct syncline_bytes : SYNCLINE_FORM_COUNTED))
+/* A foreign key to the id of a record of `model` (a string: the other model's name). */
+#define SYNCLINE_KEY(row, member, model)                                                           \
+    SYNCLINE_FIELD_(row, member, model, SYNCLINE_TYPE_KEY, SYNCLINE_INT_FORM_(row, member))
+/* The same where the column holds the other record's UUID itself. */
+#define SYNCLINE_UUID_KEY(row, member, model)                                                      \
+    SYNCLINE_FIELD_(                                                                               \
+        row, member, model, SYNCLINE_TYPE_UUID_KEY,                                                \
+        _Generic(SYNCLINE_MEMBER_(row, member), struct syncline_uuid : SYNCLINE_FORM_PLAIN))
+
+#define SYNCLINE_MODEL(name_, table_, ownership_, row, fields_)                                    \
+    {                                                                                              \
+        .struct_size = (uint32_t)sizeof(struct syncline_model),                                    \
+        .field_size = (uint32_t)sizeof(struct syncline_field), .name = (name_), .table = (table_), \
+        .fields = (fields_), .field_count = (uint32_t)(sizeof(fields_) / sizeof((fields_)[0])),    \
+        .row_size = (uint32_t)sizeof(row), .ownership = (ownership_), .flags = 0                   \
+    }
+
+/* ---- Opening ------------------------------------------------------------------------------ */
+
+/* A library handle. */
+struct syncline;
+
+enum syncline_role {
+    SYNCLINE_ROLE_AUTO = 0,   /* run the engine if no other process does, else capture only */
+    SYNCLINE_ROLE_ENGINE = 1, /* run the engine or fail with EBUSY */
+    SYNCLINE_ROLE_CAPTURE = 2 /* capture only: changes wait in the outbox for the engine */
+};
+
+/* Options for the calls below. Start from SYNCLINE_OPTIONS_INIT, which sets `size`; everything
+ * else may stay zero. The pointers are borrowed for the call, `models` and what they point at for
+ * the life of the handle. */
+struct syncline_options {
+    size_t size;                                /* sizeof(struct syncline_options) */
+    const struct syncline_model *const *models; /* what syncs; may be NULL: nothing does */
+    size_t models_count;
+    enum syncline_role role;
+    const char *device_name; /* create and join: for people to read; NULL: the host's name */
+    const char *listen;      /* "127.0.0.1:4400" ("...:0" takes any free port); NULL: nowhere */
+    const char *const *peers; /* addresses that are dialled until they answer, for ever */
+    size_t peers_count;
+    bool insecure_loopback; /* must be true to use the network: nobody is authenticated yet, so
+                               only loopback addresses are accepted */
+    uint32_t batch_size;    /* changes per segment; 0: 1000 */
+    char *error;            /* receives one line of text when the call fails; may be NULL */
+    size_t error_size;      /* bytes there */
+};
+#define SYNCLINE_OPTIONS_INIT                                                                      \
+    {                                                                                              \
+        .size = sizeof(struct syncline_options)                                                    \
+    }
+
+/* Makes a new library in the directory `dir` (made if missing; an existing one must be empty of
+ * Syncline's files) and names it. A `library.db` that is there already is taken as it is.
+ * Blocks on the disk. Errors: EEXIST (a library is there), EFORMAT (its library.db is not a
+ * database in WAL mode), EIO, ENOSPC, EDB, EINVAL. On failure files it made are removed. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_create(const char *dir, const char *name, const struct syncline_options *options);
+
+/* Makes `dir` a further device of the library that a member serves at `address`. Asks that member
+ * once; the data comes when the handle is opened with that peer. Blocks up to 10 s on the network.
+ * Errors as for syncline_create, and ENET (no answer), EREFUSED, EPROTO. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_join(const char *dir, const char *address, const struct syncline_options *options);
+
+/* Opens a library and, by role, starts its engine. The tables of all models must exist. On success
+ * *out is the handle, to be given to syncline_close. Blocks on the disk, and in the engine's role
+ * until changes left by an earlier crash are known again.
+ * Errors: ENOTFOUND (no library there), EFORMAT (not a library, not in WAL mode, or made by a newer
+ * version), EMODEL (names model and field), EBUSY (another process runs the engine; names its
+ * pid), ERESTORED, EREFUSED (a network address that is not loopback, or insecure_loopback is
+ * false), ENET (address in use), EIO, EDB, ENOMEM, EINVAL. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_open(const char *dir, const struct syncline_options *options, struct syncline **out);
+
+/* Stops the engine and frees the handle. What was captured stays in the outbox or the log and goes
+ * on at the next open. No other call may be running or follow. NULL is allowed. Blocks until the
+ * engine's thread has ended its slice. In a forked child it frees memory only. */
+SYNCLINE_API void syncline_close(struct syncline *lib);
+
+/* The text of the last call that failed on this handle by this thread's reckoning: with several
+ * threads failing at once, one of their texts. Copies at most size - 1 bytes and a NUL. */
+SYNCLINE_API void syncline_error(struct syncline *lib, char *text, size_t size);
+
+/* ---- Changes ------------------------------------------------------------------------------ */
+
+enum syncline_change {
+    SYNCLINE_INSERT = 1,
+    SYNCLINE_UPDATE = 2,
+    SYNCLINE_DELETE = 3
+};
+
+/* Per-call options of syncline_sync_models_batch; start from SYNCLINE_BATCH_OPTIONS_INIT. */
+struct syncline_batch_options {
+    size_t size;         /* sizeof(struct syncline_batch_options) */
+    uint32_t batch_size; /* changes per segment for this call; 0: the library's */
+};
+#define SYNCLINE_BATCH_OPTIONS_INIT                                                                \
+    {                                                                                              \
+        .size = sizeof(struct syncline_batch_options)                                              \
+    }
+
+/* The three calls. Each says: these rows, as the structs hold them, were just inserted, updated or
+ * deleted. With `db` inside a transaction the capture belongs to that transaction: it commits with
+ * it and is rolled back with it (ROLLBACK TO included). With `db` in autocommit, or without one, the
+ * row is committed already and the capture is made on the library's own connection, at once.
+ *
+ * A delete needs id and UUID; the other members are ignored. For a model with keys use the forms
+ * with `db`. `rows` is an array of the model's row struct, `n` records.
+ *
+ * Any thread. Never waits for the engine, the network or another device; in a transaction it only
+ * does two or three statements on `db`. Outside one it may wait for SQLite's write lock (5 s).
+ * Errors: EINVAL, EMODEL (a model that was not given at open), ETOOBIG (a record over 1 MiB; the
+ * text names it), EBUSY (no write lock: another connection is inside a transaction - give the
+ * connection with `db`), EDB, EIO, ENOSPC, ENOMEM, EFORK. On an error nothing was captured. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_sync_model(struct syncline *lib, const struct syncline_model *model, const void *row,
+                    enum syncline_change change);
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_sync_model_with_db(struct syncline *lib, const struct syncline_model *model,
+                            const void *row, enum syncline_change change, struct sqlite3 *db);
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_sync_models_batch(struct syncline *lib, const struct syncline_model *model,
+                           const void *rows, size_t n, enum syncline_change change,
+                           struct sqlite3 *db, const struct syncline_batch_options *options);
+
+/* How far a change has come. */
+enum syncline_level {
+    SYNCLINE_LEVEL_DURABLE = 1, /* in this device's log, safe from a power cut */
+    SYNCLINE_LEVEL_ACKED = 2,   /* in the log of every other member */
+    SYNCLINE_LEVEL_APPLIED = 3  /* in the tables of every other member */
+};
+
+/* Waits until every change committed before the call has come as far as `level`. A library without
+ * other members has no ACKED or APPLIED: EREFUSED says so. Also works in the capture role, as long
+ * as another process runs the engine. timeout_ms < 0 waits for ever.
+ * Errors: TIMEOUT (the text says what is left), EREFUSED, EFORK, EDB, ECORRUPT. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_flush(struct syncline *lib, enum syncline_level level, int64_t timeout_ms);
+
+/* ---- Looking at it ------------------------------------------------------------------------ */
+
+/* What a library is and how it stands. Start from SYNCLINE_INFO_INIT. */
+struct syncline_info {
+    size_t size;                      /* sizeof(struct syncline_info) */
+    struct syncline_uuid library_id;
+    struct syncline_uuid device_id;   /* first 16 bytes of SHA-256 of the public key */
+    char library_name[128];           /* UTF-8, NUL-terminated */
+    char device_name[128];
+    char listen[64];                  /* the address served, with its port; "" if none */
+    bool runs_engine;                 /* this handle does */
+    uint32_t members;                 /* other devices */
+    uint32_t links;                   /* of them connected now; 0 in the capture role */
+    uint64_t outbox;                  /* changes committed here that are not in the log yet */
+    uint64_t own_seq;                 /* changes of this device in its log */
+    uint64_t acked_seq;               /* of those, in the log of every member */
+    uint64_t applied_seq;             /* of those, in the tables of every member */
+    uint64_t received;                /* changes of others in this log */
+    uint64_t received_applied;        /* of those, dealt with here */
+    uint64_t announced;               /* changes of others that they say they have */
+    uint64_t set_aside;               /* records that could not be sent or applied; each has a reason */
+    uint64_t wire_bytes_sent;         /* by this handle, frames included */
+    uint64_t wire_bytes_received;
+    uint64_t segments_sent;
+};
+#define SYNCLINE_INFO_INIT                                                                         \
+    {                                                                                              \
+        .size = sizeof(struct syncline_info)                                                       \
+    }
+
+/* Fills *info. Blocks on the disk shortly. Errors: EINVAL, EDB, EFORK. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_info(struct syncline *lib,
+                                                                  struct syncline_info *info);
+
+/* Another member of the library. Start from SYNCLINE_MEMBER_INIT. */
+struct syncline_member {
+    size_t size; /* sizeof(struct syncline_member) */
+    struct syncline_uuid device_id;
+    char name[128];
+    bool linked;           /* connected to this handle now */
+    uint64_t acked_seq;    /* of this device's changes: in its log */
+    uint64_t applied_seq;  /* of this device's changes: in its tables */
+    uint64_t held_seq;     /* of its changes: in this log */
+    uint64_t own_seq;      /* of its changes: how many it says it made */
+};
+#define SYNCLINE_MEMBER_INIT                                                                       \
+    {                                                                                              \
+        .size = sizeof(struct syncline_member)                                                     \
+    }
+
+/* Fills *member with the index-th other member, in order of admission. Errors: ENOTFOUND (there are
+ * not that many), EINVAL, EDB, EFORK. Blocks on the disk shortly. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_member_get(struct syncline *lib, size_t index, struct syncline_member *member);
+
+/* A record that could not be sent or applied. Start from SYNCLINE_SET_ASIDE_INIT. */
+struct syncline_set_aside {
+    size_t size; /* sizeof(struct syncline_set_aside) */
+    char model[128];
+    struct syncline_uuid uuid;
+    char reason[256]; /* one line */
+};
+#define SYNCLINE_SET_ASIDE_INIT                                                                    \
+    {                                                                                              \
+        .size = sizeof(struct syncline_set_aside)                                                  \
+    }
+
+/* Fills *record with the index-th record set aside, oldest first. Errors: ENOTFOUND, EINVAL, EDB,
+ * EFORK. Blocks on the disk shortly. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_set_aside_get(struct syncline *lib, size_t index, struct syncline_set_aside *record);
+
+/* Count and SHA-256 of what syncs of one model: every record in UUID order with its columns, keys
+ * as UUIDs. Equal on two devices means equal content. One read transaction; blocks while it reads
+ * the table. Errors: EMODEL, EDB, EINVAL, EFORK. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_digest(struct syncline *lib, const struct syncline_model *model, uint64_t *count,
+                uint8_t hash[32]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* TCP on libuv. One loop per transport, run inside poll. Addresses are numeric, or "localhost". */
+
+#ifndef SL_TRANSPORT_TCP_H
+#define SL_TRANSPORT_TCP_H
+
+#include "net/transport.h"
+
+/* Errors: ENOMEM, ENET. On success *out is to be freed with its ops->free. */
+enum syncline_status sl_transport_tcp_new(struct sl_transport **out, struct sl_error *err);
+
+#endif

@@ -1,0 +1,716 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* The public calls: arguments, files and threads of the real world around a struct sl_library. */
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <uuid/uuid.h>
+
+#include "net/key_file.h"
+#include "net/network.h"
+#include "net/transport_tcp.h"
+#include "pipeline/engine_lock.h"
+#include "pipeline/library_view.h"
+#include "pipeline/worker.h"
+
+#define PATH_SIZE 4096
+#define NS_PER_MS 1000000L
+
+struct syncline {
+    pid_t pid; /* of the process that opened it */
+    struct sl_library *library;
+    struct sl_transport *transport; /* NULL in the capture role */
+    struct sl_engine_lock lock;
+    struct sl_worker worker;
+    bool has_worker;
+    pthread_mutex_t error_lock;
+    struct sl_error error; /* of the last call that failed */
+};
+
+/* The files of a library. */
+struct paths {
+    char dir[PATH_SIZE];
+    char library_db[PATH_SIZE];
+    char sync_db[PATH_SIZE];
+    char key[PATH_SIZE];
+    char lock[PATH_SIZE];
+};
+
+static enum syncline_status join_path(char out[PATH_SIZE], const char *dir, const char *name,
+                                      struct sl_error *err)
+{
+    int len = snprintf(out, PATH_SIZE, "%s/%s", dir, name);
+    if (len < 0 || len >= PATH_SIZE) {
+        return sl_fail(err, SYNCLINE_ETOOBIG, "the path of the library is longer than %d bytes",
+                       PATH_SIZE - 32);
+    }
+    return SYNCLINE_OK;
+}
+
+static enum syncline_status make_paths(struct paths *paths, const char *dir, struct sl_error *err)
+{
+    if (dir == NULL || dir[0] == '\0') {
+        return sl_fail(err, SYNCLINE_EINVAL, "no directory was given");
+    }
+    enum syncline_status status = join_path(paths->library_db, dir, "library.db", err);
+    if (status == SYNCLINE_OK) {
+        (void)snprintf(paths->dir, sizeof(paths->dir), "%s", dir);
+        status = join_path(paths->sync_db, dir, "sync.db", err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = join_path(paths->key, dir, "device.key", err);
+    }
+    return status == SYNCLINE_OK ? join_path(paths->lock, dir, "engine.lock", err) : status;
+}
+
+/* The caller's options in this version's layout, with what an older one lacks as zero. */
+static enum syncline_status take_options(const struct syncline_options *given,
+                                         struct syncline_options *options, struct sl_error *err)
+{
+    memset(options, 0, sizeof(*options));
+    if (given == NULL) {
+        return SYNCLINE_OK;
+    }
+    if (given->size < offsetof(struct syncline_options, models) + sizeof(given->models)) {
+        return sl_fail(err, SYNCLINE_EINVAL,
+                       "options.size is %zu: start from SYNCLINE_OPTIONS_INIT", given->size);
+    }
+    size_t size = given->size < sizeof(*options) ? given->size : sizeof(*options);
+    memcpy(options, given, size);
+    if (options->role > SYNCLINE_ROLE_CAPTURE) {
+        return sl_fail(err, SYNCLINE_EINVAL, "role %d does not exist", (int)options->role);
+    }
+    return SYNCLINE_OK;
+}
+
+/* Ends a call without a handle: its text goes where the options say. */
+static enum syncline_status finish(const struct syncline_options *given,
+                                   enum syncline_status status, const struct sl_error *err)
+{
+    struct syncline_options options;
+    struct sl_error ignored;
+    if (status != SYNCLINE_OK && take_options(given, &options, &ignored) == SYNCLINE_OK &&
+        options.error != NULL && options.error_size > 0) {
+        (void)snprintf(options.error, options.error_size, "%s", err->text);
+    }
+    return status;
+}
+
+static enum syncline_status check_address(const struct syncline_options *options,
+                                          const char *address, struct sl_error *err)
+{
+    if (!options->insecure_loopback) {
+        return sl_fail(err, SYNCLINE_EREFUSED,
+                       "the network cannot be used yet but for trying it on this machine: nobody is "
+                       "authenticated. Set insecure_loopback and use a loopback address");
+    }
+    return sl_address_check_loopback(address, err);
+}
+
+static enum syncline_status check_addresses(const struct syncline_options *options,
+                                            struct sl_error *err)
+{
+    enum syncline_status status = SYNCLINE_OK;
+    if (options->listen != NULL) {
+        status = check_address(options, options->listen, err);
+    }
+    for (size_t i = 0; i < options->peers_count && status == SYNCLINE_OK; i++) {
+        status = options->peers == NULL || options->peers[i] == NULL
+                     ? sl_fail(err, SYNCLINE_EINVAL, "peer %zu is NULL", i)
+                     : check_address(options, options->peers[i], err);
+    }
+    return status;
+}
+
+/* ---- Create and join ---- */
+
+/* What create has made so far, for a failure to remove. */
+struct made {
+    bool dir;
+    bool key;
+    bool library_db;
+    bool sync_db;
+};
+
+static bool exists(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0;
+}
+
+static void remove_database(const char *path)
+{
+    char side[PATH_SIZE + 8];
+    (void)unlink(path);
+    (void)snprintf(side, sizeof(side), "%s-wal", path);
+    (void)unlink(side);
+    (void)snprintf(side, sizeof(side), "%s-shm", path);
+    (void)unlink(side);
+}
+
+static void unmake(const struct paths *paths, const struct made *made)
+{
+    if (made->sync_db) {
+        remove_database(paths->sync_db);
+    }
+    if (made->library_db) {
+        remove_database(paths->library_db);
+    }
+    if (made->key) {
+        (void)unlink(paths->key);
+    }
+    if (made->dir) {
+        (void)rmdir(paths->dir);
+    }
+}
+
+static enum syncline_status make_dir(const struct paths *paths, struct made *made,
+                                     struct sl_error *err)
+{
+    if (mkdir(paths->dir, 0700) == 0) {
+        made->dir = true;
+        return SYNCLINE_OK;
+    }
+    int code = errno;
+    struct stat st;
+    if (code == EEXIST && stat(paths->dir, &st) == 0 && S_ISDIR(st.st_mode)) {
+        return SYNCLINE_OK;
+    }
+    if (code == EEXIST) {
+        return sl_fail(err, SYNCLINE_EIO, "%s is not a directory: a library is one", paths->dir);
+    }
+    return sl_fail(err, code == ENOSPC ? SYNCLINE_ENOSPC : SYNCLINE_EIO,
+                   "directory %s cannot be made: %s", paths->dir, strerror(code));
+}
+
+/* Directory and key: what does not need the library's id. */
+static enum syncline_status make_device(const struct paths *paths, struct made *made,
+                                        struct sl_identity *identity, struct sl_error *err)
+{
+    enum syncline_status status = make_dir(paths, made, err);
+    if (status == SYNCLINE_OK && (exists(paths->sync_db) || exists(paths->key))) {
+        return sl_fail(err, SYNCLINE_EEXIST,
+                       "there is a library in %s already: take another directory", paths->dir);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_identity_new(sl_env_posix(), identity, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_key_file_write(paths->key, identity, err);
+        made->key = status == SYNCLINE_OK;
+    }
+    return status;
+}
+
+static enum syncline_status make_files(const struct paths *paths, struct made *made,
+                                       const struct sl_identity *identity,
+                                       const struct syncline_uuid *library_id, const char *name,
+                                       const struct syncline_options *options, struct sl_error *err)
+{
+    char host[SL_NAME_SIZE_MAX + 1] = "";
+    if (options->device_name == NULL && gethostname(host, sizeof(host) - 1) != 0) {
+        (void)snprintf(host, sizeof(host), "device");
+    }
+    struct sl_library_config config = {.env = sl_env_posix(),
+                                       .library_db = paths->library_db,
+                                       .sync_db = paths->sync_db,
+                                       .identity = identity};
+    made->library_db = !exists(paths->library_db);
+    made->sync_db = true;
+    return sl_library_create(&config, library_id, name,
+                             options->device_name != NULL ? options->device_name : host, err);
+}
+
+enum syncline_status syncline_create(const char *dir, const char *name,
+                                     const struct syncline_options *given)
+{
+    struct sl_error err = {.text = ""};
+    struct paths paths;
+    struct made made = {0};
+    struct syncline_options options;
+    struct sl_identity identity;
+    struct syncline_uuid library_id;
+    enum syncline_status status = take_options(given, &options, &err);
+    if (status == SYNCLINE_OK && (name == NULL || name[0] == '\0')) {
+        status = sl_fail(&err, SYNCLINE_EINVAL, "the library needs a name");
+    }
+    if (status == SYNCLINE_OK) {
+        status = make_paths(&paths, dir, &err);
+    }
+    if (status != SYNCLINE_OK) {
+        return finish(given, status, &err);
+    }
+    uuid_generate_random(library_id.bytes);
+    status = make_device(&paths, &made, &identity, &err);
+    if (status == SYNCLINE_OK) {
+        status = make_files(&paths, &made, &identity, &library_id, name, &options, &err);
+    }
+    if (status != SYNCLINE_OK) {
+        unmake(&paths, &made);
+    }
+    return finish(given, status, &err);
+}
+
+static enum syncline_status ask_member(const struct sl_identity *identity, const char *address,
+                                       const struct syncline_options *options,
+                                       struct sl_welcome *welcome, struct sl_error *err)
+{
+    struct sl_hello self = {.device_id = identity->device_id};
+    memcpy(self.public_key, identity->public_key, sizeof(self.public_key));
+    if (options->device_name != NULL) {
+        (void)snprintf(self.device_name, sizeof(self.device_name), "%s", options->device_name);
+    } else if (gethostname(self.device_name, sizeof(self.device_name) - 1) != 0) {
+        (void)snprintf(self.device_name, sizeof(self.device_name), "device");
+    }
+    struct sl_transport *transport = NULL;
+    enum syncline_status status = sl_transport_tcp_new(&transport, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_network_join(sl_env_posix(), transport, &self, address, welcome, err);
+    transport->ops->free(transport);
+    return status;
+}
+
+/* Who answered is the first member known here. */
+static enum syncline_status keep_member(const struct paths *paths, const struct sl_welcome *welcome,
+                                        struct sl_error *err)
+{
+    struct sl_peer_log log;
+    enum syncline_status status =
+        sl_peer_log_open(&log, sl_env_posix(), paths->sync_db, SL_DB_WRITE, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_member member = {.device = welcome->member.device_id};
+    memcpy(member.public_key, welcome->member.public_key, sizeof(member.public_key));
+    (void)snprintf(member.name, sizeof(member.name), "%s", welcome->member.device_name);
+    status = sl_member_put(&log, &member, err);
+    sl_peer_log_fini(&log);
+    return status;
+}
+
+enum syncline_status syncline_join(const char *dir, const char *address,
+                                   const struct syncline_options *given)
+{
+    struct sl_error err = {.text = ""};
+    struct paths paths;
+    struct made made = {0};
+    struct syncline_options options;
+    struct sl_identity identity;
+    struct sl_welcome welcome;
+    enum syncline_status status = take_options(given, &options, &err);
+    if (status == SYNCLINE_OK && address == NULL) {
+        status = sl_fail(&err, SYNCLINE_EINVAL, "no address was given");
+    }
+    if (status == SYNCLINE_OK) {
+        status = check_address(&options, address, &err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = make_paths(&paths, dir, &err);
+    }
+    if (status != SYNCLINE_OK) {
+        return finish(given, status, &err);
+    }
+    status = make_device(&paths, &made, &identity, &err);
+    if (status == SYNCLINE_OK) {
+        status = ask_member(&identity, address, &options, &welcome, &err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = make_files(&paths, &made, &identity, &welcome.library_id, welcome.library_name,
+                            &options, &err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = keep_member(&paths, &welcome, &err);
+    }
+    if (status != SYNCLINE_OK) {
+        unmake(&paths, &made);
+    }
+    return finish(given, status, &err);
+}
+
+/* ---- Open and close ---- */
+
+/* Takes the engine's lock as the role wants it. */
+static enum syncline_status take_role(struct syncline *lib, const struct paths *paths,
+                                      enum syncline_role role, struct sl_error *err)
+{
+    lib->lock.fd = -1;
+    if (role == SYNCLINE_ROLE_CAPTURE) {
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status = sl_engine_lock_open(&lib->lock, paths->lock, err);
+    if (status == SYNCLINE_EBUSY && role == SYNCLINE_ROLE_AUTO) {
+        return SYNCLINE_OK;
+    }
+    return status;
+}
+
+static enum syncline_status check_is_library(const struct paths *paths, struct sl_error *err)
+{
+    struct stat st;
+    if (stat(paths->dir, &st) != 0) {
+        return sl_fail(err, SYNCLINE_ENOTFOUND, "%s: %s; create or join a library there first",
+                       paths->dir, strerror(errno));
+    }
+    if (!S_ISDIR(st.st_mode)) {
+        return sl_fail(err, SYNCLINE_EFORMAT, "%s is not a directory: a library is one",
+                       paths->dir);
+    }
+    if (!exists(paths->sync_db) || !exists(paths->library_db)) {
+        return sl_fail(err, SYNCLINE_ENOTFOUND,
+                       "there is no library in %s (%s is missing): create or join one there first",
+                       paths->dir, exists(paths->sync_db) ? "library.db" : "sync.db");
+    }
+    return SYNCLINE_OK;
+}
+
+static enum syncline_status start_engine(struct syncline *lib, struct sl_error *err)
+{
+    if (lib->lock.fd < 0) {
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status = sl_worker_start(&lib->worker, lib->library, err);
+    lib->has_worker = status == SYNCLINE_OK;
+    return status;
+}
+
+static void free_handle(struct syncline *lib)
+{
+    if (lib->has_worker) {
+        sl_worker_stop(&lib->worker);
+    }
+    sl_library_close(lib->library);
+    if (lib->transport != NULL) {
+        lib->transport->ops->free(lib->transport);
+    }
+    sl_engine_lock_close(&lib->lock);
+    (void)pthread_mutex_destroy(&lib->error_lock);
+    free(lib);
+}
+
+static enum syncline_status open_handle(struct syncline *lib, const struct paths *paths,
+                                        const struct syncline_options *options,
+                                        struct sl_error *err)
+{
+    struct sl_identity identity;
+    enum syncline_status status = check_is_library(paths, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_key_file_read(paths->key, &identity, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = take_role(lib, paths, options->role, err);
+    }
+    bool engine = lib->lock.fd >= 0;
+    if (status == SYNCLINE_OK && engine) {
+        status = sl_transport_tcp_new(&lib->transport, err);
+    }
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_library_config config = {.env = sl_env_posix(),
+                                       .library_db = paths->library_db,
+                                       .sync_db = paths->sync_db,
+                                       .identity = &identity,
+                                       .models = options->models,
+                                       .models_count = options->models_count,
+                                       .transport = lib->transport,
+                                       .listen = options->listen,
+                                       .peers = options->peers,
+                                       .peers_count = options->peers_count,
+                                       .batch_len = options->batch_size,
+                                       .engine = engine};
+    status = sl_library_open(&config, &lib->library, err);
+    return status == SYNCLINE_OK ? start_engine(lib, err) : status;
+}
+
+enum syncline_status syncline_open(const char *dir, const struct syncline_options *given,
+                                   struct syncline **out)
+{
+    struct sl_error err = {.text = ""};
+    struct paths paths;
+    struct syncline_options options;
+    enum syncline_status status = take_options(given, &options, &err);
+    if (status == SYNCLINE_OK && out == NULL) {
+        status = sl_fail(&err, SYNCLINE_EINVAL, "out is NULL");
+    }
+    if (status == SYNCLINE_OK) {
+        status = make_paths(&paths, dir, &err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = check_addresses(&options, &err);
+    }
+    if (status != SYNCLINE_OK) {
+        return finish(given, status, &err);
+    }
+    struct syncline *lib = calloc(1, sizeof(*lib));
+    if (lib == NULL || pthread_mutex_init(&lib->error_lock, NULL) != 0) {
+        free(lib);
+        return finish(given, sl_fail(&err, SYNCLINE_ENOMEM, "no memory for the handle"), &err);
+    }
+    lib->pid = getpid();
+    lib->lock.fd = -1;
+    status = open_handle(lib, &paths, &options, &err);
+    if (status != SYNCLINE_OK) {
+        free_handle(lib);
+        return finish(given, status, &err);
+    }
+    *out = lib;
+    return SYNCLINE_OK;
+}
+
+void syncline_close(struct syncline *lib)
+{
+    if (lib == NULL) {
+        return;
+    }
+    if (lib->pid != getpid()) {
+        free(lib); /* what it points at belongs to the parent */
+        return;
+    }
+    free_handle(lib);
+}
+
+/* ---- Calls on a handle ---- */
+
+static enum syncline_status check_handle(struct syncline *lib)
+{
+    if (lib == NULL) {
+        return SYNCLINE_EINVAL;
+    }
+    return lib->pid == getpid() ? SYNCLINE_OK : SYNCLINE_EFORK;
+}
+
+/* Ends a call on a handle: its text is kept there. */
+static enum syncline_status keep(struct syncline *lib, enum syncline_status status,
+                                 const struct sl_error *err)
+{
+    if (status != SYNCLINE_OK) {
+        (void)pthread_mutex_lock(&lib->error_lock);
+        lib->error = *err;
+        (void)pthread_mutex_unlock(&lib->error_lock);
+    }
+    return status;
+}
+
+void syncline_error(struct syncline *lib, char *text, size_t size)
+{
+    if (text == NULL || size == 0) {
+        return;
+    }
+    if (check_handle(lib) != SYNCLINE_OK) {
+        (void)snprintf(text, size, "%s",
+                       lib == NULL ? "the handle is NULL" : "the handle is another process's");
+        return;
+    }
+    (void)pthread_mutex_lock(&lib->error_lock);
+    (void)snprintf(text, size, "%s", lib->error.text);
+    (void)pthread_mutex_unlock(&lib->error_lock);
+}
+
+static enum syncline_status capture(struct syncline *lib, const struct syncline_model *model,
+                                    const void *rows, size_t n, enum syncline_change change,
+                                    struct sqlite3 *db, uint32_t batch_len)
+{
+    enum syncline_status status = check_handle(lib);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_error err = {.text = ""};
+    status = sl_library_capture(lib->library, model, rows, n, change, db, batch_len, &err);
+    if (status == SYNCLINE_OK && lib->has_worker) {
+        sl_worker_nudge(&lib->worker);
+    }
+    return keep(lib, status, &err);
+}
+
+enum syncline_status syncline_sync_model(struct syncline *lib, const struct syncline_model *model,
+                                         const void *row, enum syncline_change change)
+{
+    return capture(lib, model, row, 1, change, NULL, 0);
+}
+
+enum syncline_status syncline_sync_model_with_db(struct syncline *lib,
+                                                 const struct syncline_model *model,
+                                                 const void *row, enum syncline_change change,
+                                                 struct sqlite3 *db)
+{
+    return capture(lib, model, row, 1, change, db, 0);
+}
+
+enum syncline_status syncline_sync_models_batch(struct syncline *lib,
+                                                const struct syncline_model *model,
+                                                const void *rows, size_t n,
+                                                enum syncline_change change, struct sqlite3 *db,
+                                                const struct syncline_batch_options *options)
+{
+    uint32_t batch_len = 0;
+    if (options != NULL && options->size >= offsetof(struct syncline_batch_options, batch_size) +
+                                                sizeof(options->batch_size)) {
+        batch_len = options->batch_size;
+    }
+    return capture(lib, model, rows, n, change, db, batch_len);
+}
+
+/* ---- Waiting ---- */
+
+static int64_t now_ms(void)
+{
+    return (int64_t)(sl_env_posix()->mono_ns(NULL) / (uint64_t)NS_PER_MS);
+}
+
+/* Sleeps until the engine has moved, or some milliseconds. */
+static void wait_a_little(struct syncline *lib)
+{
+    struct sl_progress *progress = &sl_library_core(lib->library)->progress;
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += 10 * NS_PER_MS;
+    if (until.tv_nsec >= 1000 * NS_PER_MS) {
+        until.tv_nsec -= 1000 * NS_PER_MS;
+        until.tv_sec++;
+    }
+    (void)pthread_mutex_lock(&progress->lock);
+    (void)pthread_cond_timedwait(&progress->moved, &progress->lock, &until);
+    (void)pthread_mutex_unlock(&progress->lock);
+}
+
+/* The text of a timeout also says what stands in the way, if the engine knows. */
+static enum syncline_status timed_out(struct syncline *lib, struct sl_error *err)
+{
+    struct sl_error notice;
+    (void)sl_library_health(lib->library, &notice);
+    if (notice.text[0] != '\0') {
+        struct sl_error left = *err;
+        (void)sl_fail(err, SYNCLINE_TIMEOUT, "%s; last notice: %s", left.text, notice.text);
+    }
+    return SYNCLINE_TIMEOUT;
+}
+
+enum syncline_status syncline_flush(struct syncline *lib, enum syncline_level level,
+                                    int64_t timeout_ms)
+{
+    enum syncline_status status = check_handle(lib);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_error err = {.text = ""};
+    if (level < SYNCLINE_LEVEL_DURABLE || level > SYNCLINE_LEVEL_APPLIED) {
+        return keep(lib, sl_fail(&err, SYNCLINE_EINVAL, "level %d does not exist", (int)level),
+                    &err);
+    }
+    int64_t start_ms = now_ms();
+    struct sl_target target = {0};
+    status = sl_library_target(lib->library, &target, &err);
+    while (status == SYNCLINE_OK) {
+        bool reached = false;
+        status = sl_library_reached(lib->library, &target, level, &reached, &err);
+        if (status != SYNCLINE_OK || reached) {
+            break;
+        }
+        struct sl_error dead;
+        status = sl_library_health(lib->library, &dead);
+        if (status != SYNCLINE_OK) {
+            err = dead;
+            break;
+        }
+        if (timeout_ms >= 0 && now_ms() - start_ms >= timeout_ms) {
+            status = timed_out(lib, &err);
+            break;
+        }
+        if (lib->has_worker) {
+            sl_worker_nudge(&lib->worker);
+        }
+        wait_a_little(lib);
+    }
+    return keep(lib, status, &err);
+}
+
+/* ---- Looking at it ---- */
+
+/* Copies what the caller's version of the struct has room for; its size stays. */
+static void give(void *out, size_t out_size, const void *from, size_t from_size)
+{
+    size_t size = out_size < from_size ? out_size : from_size;
+    memcpy((char *)out + sizeof(size_t), (const char *)from + sizeof(size_t),
+           size - sizeof(size_t));
+}
+
+static enum syncline_status check_out(struct syncline *lib, const size_t *size)
+{
+    enum syncline_status status = check_handle(lib);
+    if (status == SYNCLINE_OK && (size == NULL || *size < 2 * sizeof(size_t))) {
+        struct sl_error err;
+        status = keep(lib, sl_fail(&err, SYNCLINE_EINVAL, "start from the struct's _INIT"), &err);
+    }
+    return status;
+}
+
+enum syncline_status syncline_info(struct syncline *lib, struct syncline_info *info)
+{
+    enum syncline_status status = check_out(lib, info != NULL ? &info->size : NULL);
+    struct sl_error err = {.text = ""};
+    struct syncline_info read;
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_library_info(lib->library, &read, &err);
+    if (status == SYNCLINE_OK) {
+        give(info, info->size, &read, sizeof(read));
+    }
+    return keep(lib, status, &err);
+}
+
+enum syncline_status syncline_member_get(struct syncline *lib, size_t index,
+                                         struct syncline_member *member)
+{
+    enum syncline_status status = check_out(lib, member != NULL ? &member->size : NULL);
+    struct sl_error err = {.text = ""};
+    struct syncline_member read;
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_library_member(lib->library, index, &read, &err);
+    if (status == SYNCLINE_OK) {
+        give(member, member->size, &read, sizeof(read));
+    }
+    return keep(lib, status, &err);
+}
+
+enum syncline_status syncline_set_aside_get(struct syncline *lib, size_t index,
+                                            struct syncline_set_aside *record)
+{
+    enum syncline_status status = check_out(lib, record != NULL ? &record->size : NULL);
+    struct sl_error err = {.text = ""};
+    struct syncline_set_aside read;
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_library_set_aside(lib->library, index, &read, &err);
+    if (status == SYNCLINE_OK) {
+        give(record, record->size, &read, sizeof(read));
+    }
+    return keep(lib, status, &err);
+}
+
+enum syncline_status syncline_digest(struct syncline *lib, const struct syncline_model *model,
+                                     uint64_t *count, uint8_t hash[32])
+{
+    enum syncline_status status = check_handle(lib);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_error err = {.text = ""};
+    if (count == NULL || hash == NULL) {
+        return keep(lib, sl_fail(&err, SYNCLINE_EINVAL, "count or hash is NULL"), &err);
+    }
+    return keep(lib, sl_library_digest(lib->library, model, count, hash, &err), &err);
+}

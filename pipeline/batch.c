@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "pipeline/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum syncline_status sl_batch_pool_init(struct sl_batch_pool *pool, size_t len)
+{
+    struct sl_batch *batches = calloc(len, sizeof(*batches));
+    if (batches == NULL) {
+        return SYNCLINE_ENOMEM;
+    }
+    pool->batches = batches;
+    pool->len = len;
+    pool->free = NULL;
+    for (size_t i = len; i > 0; i--) {
+        struct sl_batch *batch = &batches[i - 1];
+        sl_arena_init(&batch->arena);
+        sl_buf_init(&batch->body);
+        batch->next = pool->free;
+        pool->free = batch;
+    }
+    return SYNCLINE_OK;
+}
+
+void sl_batch_pool_fini(struct sl_batch_pool *pool)
+{
+    for (size_t i = 0; i < pool->len; i++) {
+        sl_arena_fini(&pool->batches[i].arena);
+        sl_buf_fini(&pool->batches[i].body);
+    }
+    free(pool->batches);
+    memset(pool, 0, sizeof(*pool));
+}
+
+struct sl_batch *sl_batch_take(struct sl_batch_pool *pool)
+{
+    struct sl_batch *batch = pool->free;
+    if (batch != NULL) {
+        pool->free = batch->next;
+        batch->next = NULL;
+    }
+    return batch;
+}
+
+bool sl_batch_give(struct sl_batch_pool *pool, struct sl_batch *batch)
+{
+    if (batch < pool->batches || batch >= pool->batches + pool->len) {
+        return false;
+    }
+    struct sl_arena arena = batch->arena;
+    struct sl_buf body = batch->body;
+    sl_arena_reset(&arena);
+    sl_buf_clear(&body);
+    memset(batch, 0, sizeof(*batch));
+    batch->arena = arena;
+    batch->body = body;
+    batch->next = pool->free;
+    pool->free = batch;
+    return true;
+}
+
+struct sl_value sl_batch_value(const struct sl_batch *batch, uint32_t i, uint32_t field)
+{
+    const struct sl_model *model = batch->model;
+    if (batch->rows != NULL) {
+        return sl_field_get(&model->fields[field], batch->rows + (size_t)i * model->row_size);
+    }
+    return batch->values[(size_t)i * model->field_count + field];
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* A batch: up to batch_len captured changes of one outbox row, on their way into the log.
+ *
+ * The batch is the only thing that crosses threads. Whoever holds the pointer owns it: the
+ * application's thread while it captures, then the ring, then each stage in turn. What a stage adds
+ * lives in the batch's arena and dies when the batch goes back to its pool. */
+
+#ifndef SL_BATCH_H
+#define SL_BATCH_H
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/group.h"
+#include "base/model.h"
+
+/* Changes of one kind within a batch, as serialized. */
+struct sl_batch_group {
+    uint32_t len;  /* changes */
+    size_t offset; /* in body */
+    size_t size;   /* bytes there */
+};
+
+/* A record that cannot be sent. */
+struct sl_batch_aside {
+    struct sl_batch_aside *next;
+    struct syncline_uuid uuid;
+    char reason[256];
+};
+
+struct sl_batch {
+    struct sl_batch *next; /* in the pool */
+    struct sl_arena arena;
+
+    /* By capture or intake. */
+    const struct sl_model *model;
+    enum syncline_change change; /* as the application said */
+    uint64_t token;              /* of the outbox row */
+    int64_t outbox_id;           /* of the outbox row; set by intake */
+    uint32_t offset;             /* of the first change among the row's */
+    uint32_t row_n;              /* changes of the whole outbox row */
+    uint32_t taken_n;            /* changes taken from the row */
+    uint32_t n;                  /* of them still here: what is gone from its table has left */
+    uint64_t wall_ms;            /* when it was captured */
+    int64_t *ids;                /* n local ids */
+    struct syncline_uuid *uuids; /* n */
+    uint8_t *rows;               /* n row structs as captured, or NULL */
+    struct sl_value *values;     /* n * field_count, read again from the table, or NULL */
+    bool must_look_up;           /* inserts may be born already */
+
+    /* By fk_resolve: what is really sent. */
+    uint32_t live_n;                 /* changes that go on */
+    uint32_t *live;                  /* their places among the n */
+    enum syncline_change *changes;   /* live_n: what each turned out to be */
+    struct sl_birth *births;         /* live_n; of inserts not used */
+    struct sl_value *keys;           /* live_n * key_count, field by field: UUIDs of the parents */
+    struct syncline_uuid *key_uuids; /* what `keys` points at */
+    uint64_t first_seq;              /* provisional: of the first live change */
+    struct sl_batch_aside *asides;   /* records that cannot be sent */
+    void *unsettled;                 /* its entry in the list of the unsettled, or NULL */
+
+    /* By serialize. */
+    struct sl_buf body;            /* the groups without their clock values */
+    struct sl_batch_group *groups; /* group_count */
+    uint32_t group_count;
+};
+
+/* A fixed number of batches. Take and give are called under the owner's lock, or by one thread. */
+struct sl_batch_pool {
+    struct sl_batch *batches; /* ours, `len` of them */
+    struct sl_batch *free;    /* list */
+    size_t len;
+};
+
+enum syncline_status sl_batch_pool_init(struct sl_batch_pool *pool, size_t len);
+void sl_batch_pool_fini(struct sl_batch_pool *pool);
+/* An empty batch, or NULL: all are under way. */
+struct sl_batch *sl_batch_take(struct sl_batch_pool *pool);
+/* Gives back; true if the batch is this pool's, else nothing was done. */
+bool sl_batch_give(struct sl_batch_pool *pool, struct sl_batch *batch);
+
+/* The value of a field (not a KEY) of the i-th of the n changes. */
+struct sl_value sl_batch_value(const struct sl_batch *batch, uint32_t i, uint32_t field);
+
+#endif

@@ -1,0 +1,700 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "pipeline/library.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pipeline/library_view.h"
+#include "stages/acknowledge.h"
+#include "stages/apply.h"
+#include "stages/capture.h"
+#include "stages/fk_resolve.h"
+#include "stages/intake.h"
+#include "stages/log_append.h"
+#include "stages/log_hold.h"
+#include "stages/net_flush.h"
+#include "stages/serialize.h"
+#include "stages/settle.h"
+#include "stages/shared.h"
+#include "stages/verify.h"
+
+#define REREAD_BATCHES 8 /* under way at once, of those that were not staged */
+#define ENGINE_BUSY_MS 0 /* the engine never waits for a lock; it comes again */
+
+/* A stage as the executor sees it. */
+struct stage {
+    const char *name;
+    bool (*run)(void *self);
+    void *self;
+};
+
+struct sl_library {
+    struct sl_core core;
+    struct sl_capture capture;
+    struct sl_intake intake;
+    struct sl_fk_resolve fk_resolve;
+    struct sl_serialize serialize;
+    struct sl_log_append log_append;
+    struct sl_settle settle;
+    struct sl_net_flush net_flush;
+    struct sl_verify verify;
+    struct sl_log_hold log_hold;
+    struct sl_apply apply;
+    struct sl_acknowledge acknowledge;
+    struct stage stages[12];
+    size_t stage_count;
+
+    /* Reading for people: own connections, under their lock. */
+    pthread_mutex_t view_lock;
+    struct sl_rows view;
+    struct sl_peer_log view_log;
+
+    struct sl_identity identity;
+    char bound[SL_ADDRESS_SIZE_MAX + 1];
+    bool shared_ready; /* what open must undo: locks and pools are made */
+    bool capture_ready;
+    bool engine_ready;
+    bool apply_ready;
+    bool append_ready;
+    bool view_ready;
+};
+
+/* ---- Making a library ---- */
+
+enum syncline_status sl_library_create(const struct sl_library_config *config,
+                                       const struct syncline_uuid *library_id,
+                                       const char *library_name, const char *device_name,
+                                       struct sl_error *err)
+{
+    struct sl_library_identity who = {.library_id = *library_id,
+                                      .device_id = config->identity->device_id};
+    if (strlen(library_name) > SL_NAME_SIZE_MAX || strlen(device_name) > SL_NAME_SIZE_MAX) {
+        return sl_fail(err, SYNCLINE_ETOOBIG, "a name has more than %u bytes", SL_NAME_SIZE_MAX);
+    }
+    (void)snprintf(who.library_name, sizeof(who.library_name), "%s", library_name);
+    (void)snprintf(who.device_name, sizeof(who.device_name), "%s", device_name);
+    uint64_t random = 0;
+    enum syncline_status status =
+        config->env->random(config->env->ctx, &random, sizeof(random));
+    if (status != SYNCLINE_OK) {
+        return sl_fail(err, status, "the system gave no randomness");
+    }
+    who.epoch = (uint64_t)1 << 48 | (random & 0xffffffffffffu);
+    struct sl_library_db ldb;
+    status = sl_library_db_open(&ldb, config->env, config->library_db, SL_DB_CREATE,
+                                SL_BUSY_TIMEOUT_MS, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_library_db_create(&ldb, library_id, err);
+    sl_library_db_fini(&ldb);
+    if (status == SYNCLINE_OK) {
+        status = sl_peer_log_create(config->env, config->sync_db, &who, err);
+    }
+    return status;
+}
+
+/* ---- The network's events ---- */
+
+static enum syncline_status admit(void *ctx, const struct sl_hello *hello, bool joining,
+                                  struct sl_error *err)
+{
+    (void)joining; /* nobody is authenticated yet: who knows the library may come */
+    struct sl_core *core = &((struct sl_library *)ctx)->core;
+    if (sl_core_member(core, &hello->device_id) != NULL) {
+        return SYNCLINE_OK;
+    }
+    if (core->member_count == SL_MEMBER_COUNT_MAX) {
+        return sl_fail(err, SYNCLINE_EREFUSED, "the library has %u members, which is its limit",
+                       SL_MEMBER_COUNT_MAX + 1);
+    }
+    struct sl_member_state member = {.known = {.device = hello->device_id}};
+    memcpy(member.known.public_key, hello->public_key, sizeof(member.known.public_key));
+    (void)snprintf(member.known.name, sizeof(member.known.name), "%s", hello->device_name);
+    enum syncline_status status = sl_peer_log_begin(&core->log, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_member_put(&core->log, &member.known, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_peer_log_commit(&core->log, err);
+    }
+    sl_peer_log_rollback(&core->log);
+    if (status == SYNCLINE_OK) {
+        core->members[core->member_count++] = member;
+        sl_core_progress(core);
+    }
+    return status;
+}
+
+static void ready(void *ctx, struct sl_session *session)
+{
+    struct sl_core *core = &((struct sl_library *)ctx)->core;
+    struct sl_member_state *member = sl_core_member(core, &session->peer.device_id);
+    if (member == NULL) {
+        sl_session_close(session, SYNCLINE_EREFUSED, "not a member of this library");
+        return;
+    }
+    session->user = member;
+    member->session = session;
+    member->vector_known = false;
+    member->vector_due = true;
+    sl_core_progress(core);
+}
+
+static enum syncline_status vector_came(void *ctx, struct sl_session *session,
+                                        const struct sl_vector_entry *entries, size_t len,
+                                        struct sl_error *err)
+{
+    struct sl_core *core = &((struct sl_library *)ctx)->core;
+    struct sl_member_state *member = session->user;
+    if (member == NULL || member->session != session) {
+        return SYNCLINE_OK; /* of a link that another one has replaced */
+    }
+    return sl_acknowledge_vector(core, member, entries, len, err);
+}
+
+static enum syncline_status segment_came(void *ctx, struct sl_session *session, const uint8_t *data,
+                                         size_t len, struct sl_error *err)
+{
+    struct sl_library *library = ctx;
+    struct sl_member_state *member = session->user;
+    if (member == NULL || member->session != session) {
+        return SYNCLINE_OK;
+    }
+    return sl_verify_segment(&library->verify, member, data, len, err);
+}
+
+static void session_closed(void *ctx, struct sl_session *session)
+{
+    struct sl_core *core = &((struct sl_library *)ctx)->core;
+    struct sl_member_state *member = session->user;
+    if (member != NULL && member->session == session) {
+        member->session = NULL;
+        member->vector_known = false;
+    }
+    sl_core_progress(core);
+}
+
+static void notice(void *ctx, enum syncline_status status, const char *text)
+{
+    sl_core_notice(&((struct sl_library *)ctx)->core, status, text);
+}
+
+static const struct sl_network_events network_events = {.admit = admit,
+                                                        .ready = ready,
+                                                        .vector = vector_came,
+                                                        .segment = segment_came,
+                                                        .closed = session_closed,
+                                                        .notice = notice};
+
+static enum syncline_status open_network(struct sl_library *library,
+                                         const struct sl_library_config *config,
+                                         struct sl_error *err)
+{
+    struct sl_core *core = &library->core;
+    if (config->transport == NULL) {
+        return SYNCLINE_OK;
+    }
+    struct sl_hello self = {.library_id = core->who.library_id,
+                            .device_id = library->identity.device_id};
+    memcpy(self.public_key, library->identity.public_key, sizeof(self.public_key));
+    (void)snprintf(self.device_name, sizeof(self.device_name), "%s", core->who.device_name);
+    enum syncline_status status =
+        sl_network_new(core->env, config->transport, &self, core->who.library_name, &network_events,
+                       library, &core->network);
+    if (status != SYNCLINE_OK) {
+        return sl_fail(err, status, "no memory for the network");
+    }
+    if (config->listen != NULL) {
+        status = sl_network_listen(core->network, config->listen, library->bound, err);
+    }
+    for (size_t i = 0; i < config->peers_count && status == SYNCLINE_OK; i++) {
+        status = sl_network_add_peer(core->network, config->peers[i], err);
+    }
+    return status;
+}
+
+/* ---- Opening ---- */
+
+static enum syncline_status init_shared(struct sl_library *library, struct sl_error *err)
+{
+    struct sl_core *core = &library->core;
+    pthread_condattr_t attr;
+    if (pthread_condattr_init(&attr) != 0) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory for locks");
+    }
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    int cond = pthread_cond_init(&core->progress.moved, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    if (cond != 0 || pthread_mutex_init(&core->progress.lock, NULL) != 0 ||
+        pthread_mutex_init(&library->view_lock, NULL) != 0) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory for locks");
+    }
+    if (sl_staging_init(&core->staging) != SYNCLINE_OK ||
+        sl_unsettled_init(&core->unsettled) != SYNCLINE_OK ||
+        sl_batch_pool_init(&core->reread_pool, REREAD_BATCHES) != SYNCLINE_OK) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory for batches");
+    }
+    sl_ring_init(&core->to_resolve);
+    sl_ring_init(&core->to_serialize);
+    sl_ring_init(&core->to_append);
+    library->shared_ready = true;
+    return SYNCLINE_OK;
+}
+
+/* Own origin first, then the others, with what is applied of each. */
+static enum syncline_status load_origins(struct sl_core *core, struct sl_error *err)
+{
+    struct sl_origin_state *self = sl_core_add_origin(core, &core->self);
+    if (self == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the vector");
+    }
+    struct sl_log_head head = {.number = 0};
+    bool found = true;
+    enum syncline_status status = SYNCLINE_OK;
+    while (status == SYNCLINE_OK) {
+        status = sl_peer_log_head(&core->log, head.number, &found, &head, err);
+        if (status != SYNCLINE_OK || !found) {
+            break;
+        }
+        struct sl_origin_state *origin = sl_core_origin(core, &head.origin);
+        origin = origin != NULL ? origin : sl_core_add_origin(core, &head.origin);
+        if (origin == NULL) {
+            return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the vector");
+        }
+        origin->head = head;
+        core->hlc_last = head.last_hlc > core->hlc_last ? head.last_hlc : core->hlc_last;
+    }
+    if (status == SYNCLINE_OK && core->origins[0].head.number == 0) {
+        status = sl_peer_log_begin(&core->log, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_peer_log_add_origin(&core->log, &core->origins[0].head, err);
+        }
+        if (status == SYNCLINE_OK) {
+            status = sl_peer_log_commit(&core->log, err);
+        }
+        sl_peer_log_rollback(&core->log);
+    }
+    return status;
+}
+
+static enum syncline_status load_applied(struct sl_core *core, struct sl_error *err)
+{
+    struct sl_library_db *ldb = &core->writer.ldb;
+    enum syncline_status status = SYNCLINE_OK;
+    for (size_t i = 0; i < core->origin_count && status == SYNCLINE_OK; i++) {
+        struct sl_origin_state *origin = &core->origins[i];
+        status = sl_library_db_origin_number(ldb, &origin->head.origin, &origin->number, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_library_db_applied(ldb, origin->number, &origin->applied_seq, err);
+        }
+    }
+    if (status == SYNCLINE_OK) {
+        core->settled_seq = core->origins[0].applied_seq;
+        core->next_seq = core->origins[0].head.held_seq + 1;
+    }
+    return status;
+}
+
+/* library.db and sync.db must be of one time: neither older than the other knows. */
+static enum syncline_status check_same_time(struct sl_core *core, struct sl_error *err)
+{
+    for (size_t i = 0; i < core->origin_count; i++) {
+        if (core->origins[i].applied_seq > core->origins[i].head.held_seq) {
+            return sl_fail(err, SYNCLINE_ERESTORED,
+                           "sync.db is older than library.db (it ends at %llu, %llu is applied): put "
+                           "back the pair that belongs together; this version cannot mend it",
+                           (unsigned long long)core->origins[i].head.held_seq,
+                           (unsigned long long)core->origins[i].applied_seq);
+        }
+    }
+    core->drained = (struct sl_drained){.complete = true};
+    bool found = false;
+    enum syncline_status status = sl_drained_newest(&core->log, &found, &core->drained, err);
+    if (status != SYNCLINE_OK || !found) {
+        return status;
+    }
+    struct sl_outbox_row row = {0};
+    status = sl_outbox_next(&core->writer.ldb, core->drained.id - 1, &found, &row, err);
+    sl_outbox_done(&core->writer.ldb);
+    if (status == SYNCLINE_OK &&
+        (!found || row.id != core->drained.id || row.token != core->drained.token)) {
+        return sl_fail(err, SYNCLINE_ERESTORED,
+                       "library.db is older than sync.db (outbox row %lld is not in it): put back the "
+                       "pair that belongs together; this version cannot mend it",
+                       (long long)core->drained.id);
+    }
+    return status;
+}
+
+static enum syncline_status load_members(struct sl_core *core, struct sl_error *err)
+{
+    enum syncline_status status = SYNCLINE_OK;
+    bool found = true;
+    while (status == SYNCLINE_OK && core->member_count < SL_MEMBER_COUNT_MAX) {
+        struct sl_member_state member = {0};
+        status = sl_member_get(&core->log, core->member_count, &found, &member.known, err);
+        if (status != SYNCLINE_OK || !found) {
+            break;
+        }
+        core->members[core->member_count++] = member;
+    }
+    return status;
+}
+
+static int wal_grew(void *ctx, sqlite3 *handle, const char *name, int pages)
+{
+    (void)handle;
+    (void)name;
+    ((struct sl_core *)ctx)->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+/* The write lock may be somebody's at this moment; opening waits for it, stages never do. */
+static enum syncline_status load_state(struct sl_core *core, struct sl_error *err)
+{
+    struct sl_library_db *ldb = &core->writer.ldb;
+    (void)sqlite3_busy_timeout(ldb->db.handle, (int)SL_BUSY_TIMEOUT_MS);
+    enum syncline_status status = load_origins(core, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_library_db_begin_write(ldb, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = load_applied(core, err);
+        if (status == SYNCLINE_OK) {
+            status = check_same_time(core, err);
+        }
+        if (status == SYNCLINE_OK) {
+            status = sl_settle_recover(core, err);
+        }
+        if (status == SYNCLINE_OK) {
+            status = sl_library_db_commit(ldb, err);
+        }
+        sl_library_db_rollback(ldb);
+    }
+    if (status == SYNCLINE_OK) {
+        status = load_members(core, err);
+    }
+    (void)sqlite3_busy_timeout(ldb->db.handle, ENGINE_BUSY_MS);
+    return status;
+}
+
+static void add_stage(struct sl_library *library, const char *name, bool (*run)(void *self),
+                      void *self)
+{
+    library->stages[library->stage_count++] =
+        (struct stage){.name = name, .run = run, .self = self};
+}
+
+static enum syncline_status open_engine(struct sl_library *library,
+                                        const struct sl_library_config *config,
+                                        struct sl_error *err)
+{
+    struct sl_core *core = &library->core;
+    core->hasher = sl_hasher_new();
+    if (core->hasher == NULL || sl_signer_new(&library->identity, &core->signer) != SYNCLINE_OK) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory for keys");
+    }
+    enum syncline_status status =
+        sl_peer_log_open(&core->log, core->env, config->sync_db, SL_DB_WRITE, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_rows_open(&core->writer, core, config->library_db, SL_DB_WRITE, ENGINE_BUSY_MS,
+                              err);
+    }
+    if (status == SYNCLINE_OK) {
+        (void)sqlite3_wal_hook(core->writer.ldb.db.handle, wal_grew, core);
+        status = sl_rows_open(&core->reader, core, config->library_db, SL_DB_WRITE, ENGINE_BUSY_MS,
+                              err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = load_state(core, err);
+    }
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    core->writer_version = -1;
+    sl_intake_init(&library->intake, core);
+    sl_fk_resolve_init(&library->fk_resolve, core);
+    sl_serialize_init(&library->serialize, core);
+    sl_settle_init(&library->settle, core);
+    sl_net_flush_init(&library->net_flush, core);
+    sl_verify_init(&library->verify, core);
+    sl_log_hold_init(&library->log_hold, core, &library->verify);
+    sl_acknowledge_init(&library->acknowledge, core);
+    library->engine_ready = true;
+    status = sl_log_append_init(&library->log_append, core, err);
+    library->append_ready = status == SYNCLINE_OK;
+    if (status == SYNCLINE_OK) {
+        status = sl_apply_init(&library->apply, core, err);
+        library->apply_ready = true; /* fini is allowed after a failure too */
+    }
+    add_stage(library, "intake", sl_intake_run, &library->intake);
+    add_stage(library, "fk_resolve", sl_fk_resolve_run, &library->fk_resolve);
+    add_stage(library, "serialize", sl_serialize_run, &library->serialize);
+    add_stage(library, "log_append", sl_log_append_run, &library->log_append);
+    add_stage(library, "net_flush", sl_net_flush_run, &library->net_flush);
+    add_stage(library, "log_hold", sl_log_hold_run, &library->log_hold);
+    add_stage(library, "apply", sl_apply_run, &library->apply);
+    add_stage(library, "acknowledge", sl_acknowledge_run, &library->acknowledge);
+    add_stage(library, "settle", sl_settle_run, &library->settle);
+    if (status == SYNCLINE_OK) {
+        status = open_network(library, config, err);
+    }
+    sl_core_progress(core);
+    return status;
+}
+
+/* Reads who we are and checks that files and models fit together. */
+static enum syncline_status open_view(struct sl_library *library,
+                                      const struct sl_library_config *config, struct sl_error *err)
+{
+    struct sl_core *core = &library->core;
+    enum syncline_status status =
+        sl_peer_log_open(&library->view_log, core->env, config->sync_db, SL_DB_READ, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_peer_log_identity(&library->view_log, &core->who, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_rows_open(&library->view, core, config->library_db, SL_DB_WRITE,
+                              SL_BUSY_TIMEOUT_MS, err);
+    }
+    if (status != SYNCLINE_OK) {
+        sl_peer_log_fini(&library->view_log);
+        return status;
+    }
+    library->view_ready = true;
+    status = sl_library_db_check(&library->view.ldb, &core->who.library_id, err);
+    for (size_t i = 0; i < core->models.count && status == SYNCLINE_OK; i++) {
+        status = sl_record_table_check(&library->view.tables[i], err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_library_db_number_models(&library->view.ldb, &core->models, err);
+    }
+    if (status == SYNCLINE_OK &&
+        !sl_uuid_equal(&core->who.device_id, &library->identity.device_id)) {
+        status = sl_fail(err, SYNCLINE_ECORRUPT,
+                         "device.key and sync.db are of different devices: put back the pair that "
+                         "belongs together");
+    }
+    core->self.device = core->who.device_id;
+    core->self.epoch = core->who.epoch;
+    return status;
+}
+
+static enum syncline_status self_number(struct sl_library *library, struct sl_error *err)
+{
+    struct sl_core *core = &library->core;
+    struct sl_library_db *ldb = &library->view.ldb;
+    enum syncline_status status = sl_library_db_begin_write(ldb, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_library_db_origin_number(ldb, &core->self, &core->self_number, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_library_db_commit(ldb, err);
+        }
+        sl_library_db_rollback(ldb);
+    }
+    return status;
+}
+
+enum syncline_status sl_library_open(const struct sl_library_config *config,
+                                     struct sl_library **out, struct sl_error *err)
+{
+    struct sl_library *library = calloc(1, sizeof(*library));
+    if (library == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the library");
+    }
+    struct sl_core *core = &library->core;
+    core->env = config->env;
+    core->batch_len = config->batch_len > 0 ? config->batch_len : SL_BATCH_LEN_DEFAULT;
+    core->engine = config->engine;
+    library->identity = *config->identity;
+    enum syncline_status status = SYNCLINE_OK;
+    if (core->batch_len > SL_BATCH_LEN_MAX) {
+        status = sl_fail(err, SYNCLINE_EINVAL, "batch_size %u is over its limit of %u",
+                         core->batch_len, SL_BATCH_LEN_MAX);
+    }
+    if (status == SYNCLINE_OK) {
+        status = init_shared(library, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_model_set_init(&core->models, config->models, config->models_count, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = open_view(library, config, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = self_number(library, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_capture_init(&library->capture, core, config->library_db, err);
+        library->capture_ready = status == SYNCLINE_OK;
+    }
+    if (status == SYNCLINE_OK && config->engine) {
+        status = open_engine(library, config, err);
+    }
+    if (status != SYNCLINE_OK) {
+        sl_library_close(library);
+        return status;
+    }
+    *out = library;
+    return SYNCLINE_OK;
+}
+
+/* Batches still in a ring go back before their pools are freed. */
+static void empty_ring(struct sl_core *core, struct sl_ring *ring)
+{
+    for (struct sl_batch *batch = sl_ring_pop(ring); batch != NULL; batch = sl_ring_pop(ring)) {
+        sl_core_give_batch(core, batch);
+    }
+}
+
+static void close_engine(struct sl_library *library)
+{
+    struct sl_core *core = &library->core;
+    sl_network_free(core->network);
+    core->network = NULL;
+    if (library->engine_ready) {
+        sl_intake_fini(&library->intake);
+        sl_fk_resolve_fini(&library->fk_resolve);
+        sl_serialize_fini(&library->serialize);
+        sl_verify_fini(&library->verify);
+    }
+    if (library->append_ready) {
+        sl_log_append_fini(&library->log_append);
+    }
+    if (library->apply_ready) {
+        sl_apply_fini(&library->apply);
+    }
+    for (size_t i = 0; i < core->member_count; i++) {
+        sl_verifier_free(core->members[i].verifier);
+    }
+    sl_rows_fini(&core->reader, core->models.count);
+    sl_rows_fini(&core->writer, core->models.count);
+    if (core->log.db.handle != NULL) {
+        sl_peer_log_fini(&core->log);
+    }
+    sl_signer_free(core->signer);
+    sl_hasher_free(core->hasher);
+    free(core->origins);
+}
+
+void sl_library_close(struct sl_library *library)
+{
+    if (library == NULL) {
+        return;
+    }
+    struct sl_core *core = &library->core;
+    close_engine(library);
+    if (library->capture_ready) {
+        sl_capture_fini(&library->capture);
+    }
+    if (library->view_ready) {
+        sl_rows_fini(&library->view, core->models.count);
+        sl_peer_log_fini(&library->view_log);
+    }
+    if (library->shared_ready) {
+        empty_ring(core, &core->to_resolve);
+        empty_ring(core, &core->to_serialize);
+        empty_ring(core, &core->to_append);
+        sl_batch_pool_fini(&core->reread_pool);
+        sl_staging_fini(&core->staging);
+        sl_unsettled_fini(&core->unsettled);
+        (void)pthread_mutex_destroy(&core->progress.lock);
+        (void)pthread_cond_destroy(&core->progress.moved);
+        (void)pthread_mutex_destroy(&library->view_lock);
+    }
+    sl_model_set_fini(&core->models);
+    free(library);
+}
+
+/* ---- Running ---- */
+
+size_t sl_library_stage_count(const struct sl_library *library)
+{
+    return library->stage_count;
+}
+
+const char *sl_library_stage_name(const struct sl_library *library, size_t stage)
+{
+    return library->stages[stage].name;
+}
+
+bool sl_library_step(struct sl_library *library, size_t stage)
+{
+    if (stage >= library->stage_count || sl_core_is_dead(&library->core)) {
+        return false;
+    }
+    return library->stages[stage].run(library->stages[stage].self);
+}
+
+void sl_library_poll(struct sl_library *library, uint32_t timeout_ms)
+{
+    if (library->core.network != NULL) {
+        sl_network_poll(library->core.network, timeout_ms);
+    }
+}
+
+void sl_library_wake(struct sl_library *library)
+{
+    if (library->core.network != NULL) {
+        sl_network_wake(library->core.network);
+    }
+}
+
+bool sl_library_has_backlog(struct sl_library *library)
+{
+    const struct sl_core *core = &library->core;
+    for (size_t i = 1; i < core->origin_count; i++) {
+        const struct sl_origin_state *origin = &core->origins[i];
+        if (!origin->held && origin->held_until_ms == 0 &&
+            origin->applied_seq < origin->head.held_seq) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum syncline_status sl_library_health(struct sl_library *library, struct sl_error *err)
+{
+    struct sl_progress *progress = &library->core.progress;
+    (void)pthread_mutex_lock(&progress->lock);
+    enum syncline_status status = progress->health;
+    *err = progress->notice;
+    (void)pthread_mutex_unlock(&progress->lock);
+    return status;
+}
+
+enum syncline_status sl_library_capture(struct sl_library *library,
+                                        const struct syncline_model *model, const void *rows,
+                                        size_t n, enum syncline_change change, struct sqlite3 *db,
+                                        uint32_t batch_len, struct sl_error *err)
+{
+    return sl_capture_rows(&library->capture, model, rows, n, change, db, batch_len, err);
+}
+
+/* ---- Looking at it: pipeline/library_view.c, on these ---- */
+
+struct sl_core *sl_library_core(struct sl_library *library)
+{
+    return &library->core;
+}
+
+struct sl_view sl_library_view_lock(struct sl_library *library)
+{
+    (void)pthread_mutex_lock(&library->view_lock);
+    return (struct sl_view){.rows = &library->view, .log = &library->view_log};
+}
+
+void sl_library_view_unlock(struct sl_library *library)
+{
+    (void)pthread_mutex_unlock(&library->view_lock);
+}
+
+const char *sl_library_bound(const struct sl_library *library)
+{
+    return library->bound;
+}

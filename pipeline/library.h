@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* The library behind the public handle, and its composition root: the one place that sees every
+ * layer. syncline_open (api.c) builds one of these from the real world and gives it a worker; the
+ * simulator builds them from simulated worlds and steps them itself.
+ *
+ * Thread: sl_library_open, _step, _close by one thread at a time (the engine's); sl_capture by any
+ * thread. */
+
+#ifndef SL_LIBRARY_H
+#define SL_LIBRARY_H
+
+#include "base/env.h"
+#include "base/status.h"
+#include "base/vector.h"
+#include "net/identity.h"
+#include "net/transport.h"
+
+struct sl_library;
+
+struct sl_library_config {
+    const struct sl_env *env;           /* borrowed for life */
+    const char *library_db;             /* path of the application's database, for env->vfs */
+    const char *sync_db;                /* path of ours */
+    const struct sl_identity *identity; /* copied */
+    const struct syncline_model *const *models; /* borrowed for life */
+    size_t models_count;
+    struct sl_transport *transport; /* borrowed for life; NULL: no network */
+    const char *listen;             /* address on the transport, or NULL */
+    const char *const *peers;       /* addresses to dial */
+    size_t peers_count;
+    uint32_t batch_len; /* changes per segment; 0: the default */
+    bool engine;        /* runs the stages; else captures only */
+};
+
+/* Makes sync.db and the _syncline_ tables of library.db (in WAL mode; made if missing).
+ * Errors: EEXIST, EFORMAT, EDB, EIO, ENOSPC. */
+enum syncline_status sl_library_create(const struct sl_library_config *config,
+                                       const struct syncline_uuid *library_id,
+                                       const char *library_name, const char *device_name,
+                                       struct sl_error *err);
+
+/* Opens what create made; checks formats and models. Starts no thread.
+ * Errors: as syncline_open. On success *out is to be given to sl_library_close. */
+enum syncline_status sl_library_open(const struct sl_library_config *config,
+                                     struct sl_library **out, struct sl_error *err);
+void sl_library_close(struct sl_library *library);
+
+/* The stages in the order of a change's way; each is one bounded slice that never waits. */
+size_t sl_library_stage_count(const struct sl_library *library);
+const char *sl_library_stage_name(const struct sl_library *library, size_t stage);
+/* Runs one slice of one stage. Returns true if it did something. */
+bool sl_library_step(struct sl_library *library, size_t stage);
+/* Polls the network, waiting at most timeout_ms; included in no stage. */
+void sl_library_poll(struct sl_library *library, uint32_t timeout_ms);
+/* A contradiction or a dead disk was met: nothing moves any more. OK while all is well; else the
+ * status, and the text through err. */
+enum syncline_status sl_library_health(struct sl_library *library, struct sl_error *err);
+
+/* The capture behind the three public calls. db NULL: the library's own connection. */
+enum syncline_status sl_library_capture(struct sl_library *library,
+                                        const struct syncline_model *model, const void *rows,
+                                        size_t n, enum syncline_change change, struct sqlite3 *db,
+                                        uint32_t batch_len, struct sl_error *err);
+
+enum syncline_status sl_library_info(struct sl_library *library, struct syncline_info *info,
+                                     struct sl_error *err);
+enum syncline_status sl_library_digest(struct sl_library *library,
+                                       const struct syncline_model *model, uint64_t *count,
+                                       uint8_t hash[SL_HASH_SIZE], struct sl_error *err);
+
+#endif

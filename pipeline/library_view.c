@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "pipeline/library_view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Drained outbox rows end here, as sync.db has it. */
+static enum syncline_status drained_id(struct sl_peer_log *log, int64_t *id, struct sl_error *err)
+{
+    struct sl_drained drained = {.complete = true};
+    bool found = false;
+    enum syncline_status status = sl_drained_newest(log, &found, &drained, err);
+    if (status == SYNCLINE_OK) {
+        *id = drained.complete ? drained.id : drained.id - 1;
+    }
+    return status;
+}
+
+/* Sums over the members, and their least. */
+static enum syncline_status read_members(struct sl_peer_log *log, struct syncline_info *info,
+                                         struct sl_error *err)
+{
+    uint64_t acked = UINT64_MAX;
+    uint64_t applied = UINT64_MAX;
+    for (;;) {
+        struct sl_member member;
+        bool found = false;
+        enum syncline_status status =
+            sl_member_get(log, info->members, &found, &member, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        if (!found) {
+            break;
+        }
+        info->members++;
+        info->announced += member.announced_seq;
+        acked = member.acked_seq < acked ? member.acked_seq : acked;
+        applied = member.applied_seq < applied ? member.applied_seq : applied;
+    }
+    info->acked_seq = info->members > 0 ? acked : 0;
+    info->applied_seq = info->members > 0 ? applied : 0;
+    return SYNCLINE_OK;
+}
+
+static enum syncline_status read_origins(struct sl_view *view, const struct sl_origin *self,
+                                         struct syncline_info *info, struct sl_error *err)
+{
+    struct sl_log_head head = {.number = 0};
+    for (;;) {
+        bool found = false;
+        enum syncline_status status = sl_peer_log_head(view->log, head.number, &found, &head, err);
+        if (status != SYNCLINE_OK || !found) {
+            return status;
+        }
+        if (sl_origin_equal(&head.origin, self)) {
+            info->own_seq = head.held_seq;
+            continue;
+        }
+        info->received += head.held_seq;
+        sqlite3_stmt *stmt = NULL;
+        status = sl_db_prepare(&view->rows->ldb.db,
+                               "SELECT applied_seq FROM _syncline_origin WHERE device=?1 AND "
+                               "epoch=?2",
+                               false, &stmt, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        sl_bind_uuid(stmt, 1, &head.origin.device);
+        (void)sqlite3_bind_int64(stmt, 2, (int64_t)head.origin.epoch);
+        bool row = false;
+        status = sl_db_row(&view->rows->ldb.db, stmt, &row, err);
+        if (status == SYNCLINE_OK && row) {
+            info->received_applied += (uint64_t)sqlite3_column_int64(stmt, 0);
+        }
+        (void)sqlite3_finalize(stmt);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+    }
+}
+
+static enum syncline_status read_info(struct sl_view *view, const struct sl_core *core,
+                                      struct syncline_info *info, struct sl_error *err)
+{
+    enum syncline_status status = read_members(view->log, info, err);
+    if (status == SYNCLINE_OK) {
+        status = read_origins(view, &core->self, info, err);
+    }
+    int64_t drained = 0;
+    if (status == SYNCLINE_OK) {
+        status = drained_id(view->log, &drained, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_outbox_count_above(&view->rows->ldb, drained, &info->outbox, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_set_aside_count(view->log, &info->set_aside, err);
+    }
+    return status;
+}
+
+enum syncline_status sl_library_info(struct sl_library *library, struct syncline_info *info,
+                                     struct sl_error *err)
+{
+    struct sl_core *core = sl_library_core(library);
+    struct syncline_info read = {.size = sizeof(read),
+                                 .library_id = core->who.library_id,
+                                 .device_id = core->who.device_id,
+                                 .runs_engine = core->engine};
+    (void)snprintf(read.library_name, sizeof(read.library_name), "%s", core->who.library_name);
+    (void)snprintf(read.device_name, sizeof(read.device_name), "%s", core->who.device_name);
+    (void)snprintf(read.listen, sizeof(read.listen), "%s", sl_library_bound(library));
+    struct sl_view view = sl_library_view_lock(library);
+    enum syncline_status status = read_info(&view, core, &read, err);
+    sl_library_view_unlock(library);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_progress *progress = &core->progress;
+    (void)pthread_mutex_lock(&progress->lock);
+    read.links = progress->links;
+    read.wire_bytes_sent = progress->counts.bytes_sent;
+    read.wire_bytes_received = progress->counts.bytes_received;
+    read.segments_sent = progress->segments_sent;
+    (void)pthread_mutex_unlock(&progress->lock);
+    *info = read;
+    return SYNCLINE_OK;
+}
+
+enum syncline_status sl_library_digest(struct sl_library *library,
+                                       const struct syncline_model *model, uint64_t *count,
+                                       uint8_t hash[SL_HASH_SIZE], struct sl_error *err)
+{
+    struct sl_core *core = sl_library_core(library);
+    const struct sl_model *known = sl_model_find(&core->models, model);
+    if (known == NULL) {
+        return sl_fail(err, SYNCLINE_EMODEL, "the model was not given when the library was opened");
+    }
+    struct sl_hasher *hasher = sl_hasher_new();
+    if (hasher == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to hash");
+    }
+    struct sl_view view = sl_library_view_lock(library);
+    enum syncline_status status =
+        sl_record_digest(&view.rows->tables[known->index], hasher, count, err);
+    sl_library_view_unlock(library);
+    if (status == SYNCLINE_OK && !sl_hasher_finish(hasher, hash)) {
+        status = sl_fail(err, SYNCLINE_ENOMEM, "no memory to hash");
+    }
+    sl_hasher_free(hasher);
+    return status;
+}
+
+static bool is_linked(struct sl_core *core, const struct syncline_uuid *device)
+{
+    struct sl_progress *progress = &core->progress;
+    bool linked = false;
+    (void)pthread_mutex_lock(&progress->lock);
+    for (size_t i = 0; i < progress->linked_count; i++) {
+        linked = linked || sl_uuid_equal(&progress->linked[i], device);
+    }
+    (void)pthread_mutex_unlock(&progress->lock);
+    return linked;
+}
+
+enum syncline_status sl_library_member(struct sl_library *library, size_t index,
+                                       struct syncline_member *member, struct sl_error *err)
+{
+    struct sl_core *core = sl_library_core(library);
+    struct sl_member known;
+    bool found = false;
+    struct syncline_member read = {.size = sizeof(read)};
+    struct sl_view view = sl_library_view_lock(library);
+    enum syncline_status status = sl_member_get(view.log, index, &found, &known, err);
+    struct sl_log_head head = {.number = 0};
+    bool more = found;
+    while (status == SYNCLINE_OK && more) {
+        status = sl_peer_log_head(view.log, head.number, &more, &head, err);
+        if (status == SYNCLINE_OK && more && sl_uuid_equal(&head.origin.device, &known.device)) {
+            read.held_seq += head.held_seq;
+        }
+    }
+    sl_library_view_unlock(library);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    if (!found) {
+        return sl_fail(err, SYNCLINE_ENOTFOUND, "there is no member %zu", index);
+    }
+    read.device_id = known.device;
+    (void)snprintf(read.name, sizeof(read.name), "%s", known.name);
+    read.linked = is_linked(core, &known.device);
+    read.acked_seq = known.acked_seq;
+    read.applied_seq = known.applied_seq;
+    read.own_seq = known.announced_seq;
+    *member = read;
+    return SYNCLINE_OK;
+}
+
+enum syncline_status sl_library_set_aside(struct sl_library *library, size_t index,
+                                          struct syncline_set_aside *record, struct sl_error *err)
+{
+    struct sl_set_aside known;
+    bool found = false;
+    struct sl_view view = sl_library_view_lock(library);
+    enum syncline_status status = sl_set_aside_get(view.log, index, &found, &known, err);
+    sl_library_view_unlock(library);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    if (!found) {
+        return sl_fail(err, SYNCLINE_ENOTFOUND, "there is no record %zu set aside", index);
+    }
+    struct syncline_set_aside read = {.size = sizeof(read), .uuid = known.uuid};
+    (void)snprintf(read.model, sizeof(read.model), "%s", known.model);
+    (void)snprintf(read.reason, sizeof(read.reason), "%s", known.reason);
+    *record = read;
+    return SYNCLINE_OK;
+}
+
+/* ---- Waiting ---- */
+
+enum syncline_status sl_library_target(struct sl_library *library, struct sl_target *target,
+                                       struct sl_error *err)
+{
+    struct sl_view view = sl_library_view_lock(library);
+    enum syncline_status status = sl_outbox_max(&view.rows->ldb, &target->outbox_id, err);
+    sl_library_view_unlock(library);
+    return status;
+}
+
+enum syncline_status sl_library_reached(struct sl_library *library, const struct sl_target *target,
+                                        enum syncline_level level, bool *reached,
+                                        struct sl_error *err)
+{
+    struct sl_core *core = sl_library_core(library);
+    struct syncline_info info = {.size = sizeof(info)};
+    int64_t drained = 0;
+    if (core->engine) {
+        struct sl_progress *progress = &core->progress;
+        (void)pthread_mutex_lock(&progress->lock);
+        drained = progress->drained_id;
+        info.own_seq = progress->own_seq;
+        info.members = progress->members;
+        info.acked_seq = progress->acked_seq;
+        info.applied_seq = progress->applied_seq;
+        (void)pthread_mutex_unlock(&progress->lock);
+    } else {
+        struct sl_view view = sl_library_view_lock(library);
+        enum syncline_status status = drained_id(view.log, &drained, err);
+        if (status == SYNCLINE_OK) {
+            status = read_info(&view, core, &info, err);
+        }
+        sl_library_view_unlock(library);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+    }
+    if (level != SYNCLINE_LEVEL_DURABLE && info.members == 0) {
+        return sl_fail(err, SYNCLINE_EREFUSED,
+                       "the library has no other member that changes could go to");
+    }
+    *reached = false;
+    if (drained < target->outbox_id) {
+        (void)sl_fail(err, SYNCLINE_TIMEOUT,
+                      "changes are still in the outbox (up to row %lld of %lld are in the log)",
+                      (long long)drained, (long long)target->outbox_id);
+        return SYNCLINE_OK;
+    }
+    uint64_t seq = level == SYNCLINE_LEVEL_DURABLE ? info.own_seq
+                   : level == SYNCLINE_LEVEL_ACKED ? info.acked_seq
+                                                   : info.applied_seq;
+    *reached = seq >= info.own_seq;
+    if (!*reached) {
+        (void)sl_fail(err, SYNCLINE_TIMEOUT, "%llu of %llu changes have come that far",
+                      (unsigned long long)seq, (unsigned long long)info.own_seq);
+    }
+    return SYNCLINE_OK;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* Reading a library for people and for callers that wait: figures, members, records set aside, digests.
+ * Over connections of their own, so that no stage is disturbed; in both roles. Any thread; blocks on
+ * the disk and on other readers. */
+
+#ifndef SL_LIBRARY_VIEW_H
+#define SL_LIBRARY_VIEW_H
+
+#include "pipeline/library.h"
+#include "stages/shared.h"
+
+/* The connections, while their lock is held. */
+struct sl_view {
+    struct sl_rows *rows;
+    struct sl_peer_log *log;
+};
+
+struct sl_core *sl_library_core(struct sl_library *library);
+struct sl_view sl_library_view_lock(struct sl_library *library);
+void sl_library_view_unlock(struct sl_library *library);
+const char *sl_library_bound(const struct sl_library *library); /* "": not listening */
+/* Makes a waiting poll return. Any thread. */
+void sl_library_wake(struct sl_library *library);
+
+/* Is something waiting for a lock or for its time? Then a sleep should be short. Engine's thread. */
+bool sl_library_has_backlog(struct sl_library *library);
+
+enum syncline_status sl_library_member(struct sl_library *library, size_t index,
+                                       struct syncline_member *member, struct sl_error *err);
+enum syncline_status sl_library_set_aside(struct sl_library *library, size_t index,
+                                          struct syncline_set_aside *record, struct sl_error *err);
+
+/* What syncline_flush waits for. */
+struct sl_target {
+    int64_t outbox_id; /* the newest committed row */
+};
+
+enum syncline_status sl_library_target(struct sl_library *library, struct sl_target *target,
+                                       struct sl_error *err);
+/* *reached: every change up to the target has come to `level`. The text says what is left. */
+enum syncline_status sl_library_reached(struct sl_library *library, const struct sl_target *target,
+                                        enum syncline_level level, bool *reached,
+                                        struct sl_error *err);
+
+#endif

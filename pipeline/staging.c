@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "pipeline/staging.h"
+
+#include "base/limits.h"
+
+_Static_assert(SL_STAGED_LEN_MAX < SL_RING_SLOTS, "every batch of the pool fits into the ring");
+
+enum syncline_status sl_staging_init(struct sl_staging *staging)
+{
+    if (pthread_mutex_init(&staging->lock, NULL) != 0) {
+        return SYNCLINE_ENOMEM;
+    }
+    if (sl_batch_pool_init(&staging->pool, SL_STAGED_LEN_MAX) != SYNCLINE_OK) {
+        (void)pthread_mutex_destroy(&staging->lock);
+        return SYNCLINE_ENOMEM;
+    }
+    sl_ring_init(&staging->ring);
+    return SYNCLINE_OK;
+}
+
+void sl_staging_fini(struct sl_staging *staging)
+{
+    sl_batch_pool_fini(&staging->pool);
+    (void)pthread_mutex_destroy(&staging->lock);
+}
+
+static void give_list(struct sl_staging *staging, struct sl_batch *list)
+{
+    while (list != NULL) {
+        struct sl_batch *next = list->next;
+        (void)sl_batch_give(&staging->pool, list);
+        list = next;
+    }
+}
+
+struct sl_batch *sl_staging_take(struct sl_staging *staging, size_t count)
+{
+    struct sl_batch *list = NULL;
+    (void)pthread_mutex_lock(&staging->lock);
+    size_t taken = 0;
+    for (; taken < count; taken++) {
+        struct sl_batch *batch = sl_batch_take(&staging->pool);
+        if (batch == NULL) {
+            break;
+        }
+        batch->next = list;
+        list = batch;
+    }
+    if (taken < count) {
+        give_list(staging, list);
+        list = NULL;
+    }
+    (void)pthread_mutex_unlock(&staging->lock);
+    return list;
+}
+
+void sl_staging_push(struct sl_staging *staging, struct sl_batch *list)
+{
+    (void)pthread_mutex_lock(&staging->lock);
+    while (list != NULL) {
+        struct sl_batch *next = list->next;
+        list->next = NULL;
+        /* The ring has room for every batch of the pool. */
+        if (!sl_ring_push(&staging->ring, list)) {
+            (void)sl_batch_give(&staging->pool, list);
+        }
+        list = next;
+    }
+    (void)pthread_mutex_unlock(&staging->lock);
+}
+
+struct sl_batch *sl_staging_pop(struct sl_staging *staging)
+{
+    return sl_ring_pop(&staging->ring);
+}
+
+bool sl_staging_give(struct sl_staging *staging, struct sl_batch *list)
+{
+    if (list < staging->pool.batches || list >= staging->pool.batches + staging->pool.len) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&staging->lock);
+    give_list(staging, list);
+    (void)pthread_mutex_unlock(&staging->lock);
+    return true;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* Where captured batches wait for their transaction to commit: the hand-over from the application's
+ * threads to intake. The pool has a fixed size; a capture that finds it empty stages nothing, and
+ * intake reads its rows again.
+ *
+ * Thread: take, push and give by any thread (they lock); pop by intake's thread. */
+
+#ifndef SL_STAGING_H
+#define SL_STAGING_H
+
+#include <pthread.h>
+
+#include "pipeline/batch.h"
+#include "pipeline/ring.h"
+
+struct sl_staging {
+    pthread_mutex_t lock; /* guards the pool, and makes the producers one */
+    struct sl_batch_pool pool;
+    struct sl_ring ring;   /* in the order of the captures: each holds SQLite's write lock */
+};
+
+enum syncline_status sl_staging_init(struct sl_staging *staging);
+void sl_staging_fini(struct sl_staging *staging);
+
+/* Takes `count` batches, all or none, as a list by ->next. NULL: there are not that many. */
+struct sl_batch *sl_staging_take(struct sl_staging *staging, size_t count);
+/* Pushes a list taken before, in its order; the batches are the ring's then. */
+void sl_staging_push(struct sl_staging *staging, struct sl_batch *list);
+/* The next batch pushed, or NULL. It stays the pool's: give it back in the end. */
+struct sl_batch *sl_staging_pop(struct sl_staging *staging);
+/* Gives back a list taken and not pushed, or one batch popped. false: not of this pool. */
+bool sl_staging_give(struct sl_staging *staging, struct sl_batch *list);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "stages/acknowledge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WRITE_WAIT_NS (20u * 1000u * 1000u)
+
+void sl_acknowledge_init(struct sl_acknowledge *acknowledge, struct sl_core *core)
+{
+    acknowledge->core = core;
+    acknowledge->write_due_ns = 0;
+}
+
+/* ---- Telling ---- */
+
+static enum syncline_status send_vector(struct sl_core *core, struct sl_member_state *member)
+{
+    struct sl_vector_entry *entries = calloc(core->origin_count, sizeof(*entries));
+    if (entries == NULL) {
+        return SYNCLINE_ENOMEM;
+    }
+    for (size_t i = 0; i < core->origin_count; i++) {
+        const struct sl_origin_state *origin = &core->origins[i];
+        entries[i].origin = origin->head.origin;
+        entries[i].held_seq = origin->head.held_seq;
+        memcpy(entries[i].held_hash, origin->head.held_hash, SL_HASH_SIZE);
+        /* Own changes came from the tables: they are there, whether settled or not. */
+        entries[i].applied_seq = i == 0 ? origin->head.held_seq : origin->applied_seq;
+    }
+    enum syncline_status status =
+        sl_session_send_vector(member->session, entries, core->origin_count);
+    free(entries);
+    return status;
+}
+
+/* ---- Keeping ---- */
+
+static bool any_dirty(const struct sl_core *core)
+{
+    for (size_t i = 0; i < core->member_count; i++) {
+        if (core->members[i].dirty) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum syncline_status write_members(struct sl_core *core, struct sl_error *err)
+{
+    enum syncline_status status = sl_peer_log_begin(&core->log, err);
+    for (size_t i = 0; i < core->member_count && status == SYNCLINE_OK; i++) {
+        if (core->members[i].dirty) {
+            status = sl_member_put(&core->log, &core->members[i].known, err);
+        }
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_peer_log_commit(&core->log, err);
+    }
+    sl_peer_log_rollback(&core->log);
+    for (size_t i = 0; i < core->member_count && status == SYNCLINE_OK; i++) {
+        core->members[i].dirty = false;
+    }
+    return status;
+}
+
+bool sl_acknowledge_run(void *stage)
+{
+    struct sl_acknowledge *acknowledge = stage;
+    struct sl_core *core = acknowledge->core;
+    bool worked = false;
+    for (size_t i = 0; i < core->member_count; i++) {
+        struct sl_member_state *member = &core->members[i];
+        if (!member->vector_due || member->session == NULL) {
+            continue;
+        }
+        member->vector_due = false;
+        worked = true;
+        if (send_vector(core, member) != SYNCLINE_OK) {
+            sl_session_close(member->session, SYNCLINE_ENET, "the vector could not be queued");
+        }
+    }
+    if (!any_dirty(core)) {
+        acknowledge->write_due_ns = 0;
+        return worked;
+    }
+    uint64_t now = core->env->mono_ns(core->env->ctx);
+    if (acknowledge->write_due_ns == 0) {
+        acknowledge->write_due_ns = now + WRITE_WAIT_NS;
+    }
+    if (now < acknowledge->write_due_ns) {
+        return worked;
+    }
+    struct sl_error err;
+    enum syncline_status status = write_members(core, &err);
+    acknowledge->write_due_ns = now + WRITE_WAIT_NS;
+    if (status != SYNCLINE_OK) {
+        sl_core_failed(core, "acknowledge", status, &err);
+        return worked;
+    }
+    return true;
+}
+
+/* ---- Hearing ---- */
+
+/* What a member says of this device's own log must be true of it. */
+static enum syncline_status check_own(struct sl_core *core, const struct sl_vector_entry *entry,
+                                      struct sl_error *err)
+{
+    const struct sl_log_head *head = &core->origins[0].head;
+    if (entry->held_seq > head->held_seq) {
+        return sl_fail(err, SYNCLINE_ERESTORED,
+                       "it holds %llu changes of this device, whose own log ends at %llu: this "
+                       "library was restored from an older copy, which this version cannot mend",
+                       (unsigned long long)entry->held_seq, (unsigned long long)head->held_seq);
+    }
+    if (entry->applied_seq > entry->held_seq) {
+        return sl_fail(err, SYNCLINE_EPROTO, "its vector has applied more than it holds");
+    }
+    if (entry->held_seq == 0) {
+        return SYNCLINE_OK;
+    }
+    bool found = false;
+    uint8_t hash[SL_HASH_SIZE];
+    enum syncline_status status =
+        sl_peer_log_hash_at(&core->log, head->number, entry->held_seq, &found, hash, err);
+    if (status == SYNCLINE_OK && (!found || memcmp(hash, entry->held_hash, SL_HASH_SIZE) != 0)) {
+        status = sl_fail(err, SYNCLINE_ERESTORED,
+                         "its copy of this device's log is another one: this library or that one was "
+                         "restored or copied, which this version cannot mend");
+    }
+    return status;
+}
+
+static void note(uint64_t *field, uint64_t value, bool *dirty)
+{
+    if (*field != value) {
+        *field = value;
+        *dirty = true;
+    }
+}
+
+enum syncline_status sl_acknowledge_vector(struct sl_core *core, struct sl_member_state *member,
+                                           const struct sl_vector_entry *entries, size_t len,
+                                           struct sl_error *err)
+{
+    struct sl_vector_entry own = {.origin = core->self};
+    uint64_t announced = member->known.announced_seq;
+    for (size_t i = 0; i < len; i++) {
+        if (sl_origin_equal(&entries[i].origin, &core->self)) {
+            own = entries[i];
+        }
+        if (sl_uuid_equal(&entries[i].origin.device, &member->known.device)) {
+            announced = entries[i].held_seq;
+        }
+    }
+    enum syncline_status status = check_own(core, &own, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    note(&member->known.acked_seq, own.held_seq, &member->dirty);
+    note(&member->known.applied_seq, own.applied_seq, &member->dirty);
+    note(&member->known.announced_seq, announced, &member->dirty);
+    if (!member->vector_known) {
+        member->vector_known = true;
+        member->sent_seq = own.held_seq; /* from here on it gets what it lacks */
+    }
+    sl_core_progress(core);
+    return SYNCLINE_OK;
+}

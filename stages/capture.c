@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "stages/capture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "stages/settle.h"
+
+/* One call, on its way. */
+struct call {
+    struct sl_core *core;
+    struct sl_library_db *ldb;
+    const struct sl_model *model;
+    const uint8_t *rows;
+    uint32_t n;
+    enum syncline_change change;
+    uint32_t batch_len;
+    uint64_t token;
+    uint64_t wall_ms;
+    struct sl_batch *staged; /* list, or NULL */
+    struct sl_buf ids;
+    struct sl_buf uuids;
+    struct sl_buf births;
+};
+
+enum syncline_status sl_capture_init(struct sl_capture *capture, struct sl_core *core,
+                                     const char *library_db, struct sl_error *err)
+{
+    capture->core = core;
+    enum syncline_status status = sl_library_db_open(&capture->own, core->env, library_db,
+                                                     SL_DB_WRITE, SL_BUSY_TIMEOUT_MS, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_db_exec(&capture->own.db, "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL",
+                        err);
+    if (status == SYNCLINE_OK && pthread_mutex_init(&capture->lock, NULL) != 0) {
+        status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for a lock");
+    }
+    if (status != SYNCLINE_OK) {
+        sl_library_db_fini(&capture->own);
+    }
+    return status;
+}
+
+void sl_capture_fini(struct sl_capture *capture)
+{
+    (void)pthread_mutex_destroy(&capture->lock);
+    sl_library_db_fini(&capture->own);
+}
+
+static const uint8_t *row_at(const struct call *call, uint32_t i)
+{
+    return call->rows + (size_t)i * call->model->row_size;
+}
+
+/* ---- Checking ---- */
+
+static enum syncline_status check_sizes(const struct call *call, struct sl_error *err)
+{
+    for (uint32_t i = 0; i < call->n; i++) {
+        uint64_t size = 0;
+        for (uint32_t f = 0; f < call->model->field_count; f++) {
+            size += sl_field_get(&call->model->fields[f], row_at(call, i)).size;
+        }
+        if (size > SL_RECORD_SIZE_MAX) {
+            char name[37];
+            struct syncline_uuid uuid = sl_row_uuid(call->model, row_at(call, i));
+            sl_uuid_format(&uuid, name);
+            return sl_fail(err, SYNCLINE_ETOOBIG,
+                           "record %s of model '%s' has %llu bytes of values, %u are allowed: keep "
+                           "large data in files",
+                           name, call->model->name, (unsigned long long)size, SL_RECORD_SIZE_MAX);
+        }
+    }
+    return SYNCLINE_OK;
+}
+
+static enum syncline_status not_owner(const struct call *call, uint32_t i, struct sl_error *err)
+{
+    char name[37];
+    struct syncline_uuid uuid = sl_row_uuid(call->model, row_at(call, i));
+    sl_uuid_format(&uuid, name);
+    return sl_fail(err, SYNCLINE_EREFUSED,
+                   "record %s of model '%s' belongs to another device, which alone may change it",
+                   name, call->model->name);
+}
+
+static bool is_foreign(const struct call *call, const struct sl_birth_run *birth)
+{
+    return birth->class == SYNCLINE_DEVICE_OWNED && birth->origin != call->core->self_number;
+}
+
+/* Updates of device-owned records: are they ours? */
+static enum syncline_status check_owner(const struct call *call, struct sl_births *births,
+                                        struct sl_error *err)
+{
+    for (uint32_t i = 0; i < call->n; i++) {
+        bool found = false;
+        struct sl_birth_run birth;
+        enum syncline_status status =
+            sl_birth_get(births, call->model->id_in_db, sl_row_id(call->model, row_at(call, i)),
+                         &found, &birth, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        if (found && is_foreign(call, &birth)) {
+            return not_owner(call, i, err);
+        }
+    }
+    return SYNCLINE_OK;
+}
+
+/* ---- The outbox row ---- */
+
+static enum syncline_status gather_ids(struct call *call, struct sl_error *err)
+{
+    for (uint32_t i = 0; i < call->n;) {
+        int64_t first = sl_row_id(call->model, row_at(call, i));
+        uint32_t run = 1;
+        while (i + run < call->n &&
+               sl_row_id(call->model, row_at(call, i + run)) == first + (int64_t)run) {
+            run++;
+        }
+        sl_buf_u64(&call->ids, (uint64_t)first);
+        sl_buf_u32(&call->ids, run);
+        i += run;
+    }
+    if (call->ids.failed) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to capture %u records", call->n);
+    }
+    return SYNCLINE_OK;
+}
+
+/* Deletes: UUIDs from the rows, births from the table, which forgets them. */
+static enum syncline_status gather_births(struct call *call, struct sl_births *births,
+                                          struct sl_error *err)
+{
+    for (uint32_t i = 0; i < call->n; i++) {
+        int64_t id = sl_row_id(call->model, row_at(call, i));
+        struct syncline_uuid uuid = sl_row_uuid(call->model, row_at(call, i));
+        bool found = false;
+        struct sl_birth_run birth = {0};
+        enum syncline_status status =
+            sl_birth_get(births, call->model->id_in_db, id, &found, &birth, err);
+        if (status == SYNCLINE_OK && found && is_foreign(call, &birth)) {
+            return not_owner(call, i, err);
+        }
+        if (status == SYNCLINE_OK && found) {
+            status = sl_birth_drop(births, call->model->id_in_db, id, err);
+        }
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        sl_buf_bytes(&call->uuids, uuid.bytes, sizeof(uuid.bytes));
+        sl_buf_u64(&call->births, found ? (uint64_t)birth.origin : 0);
+        sl_buf_u64(&call->births, found ? birth.seq : 0);
+    }
+    if (call->uuids.failed || call->births.failed) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to capture %u records", call->n);
+    }
+    return SYNCLINE_OK;
+}
+
+/* ---- Staging ---- */
+
+static uint64_t row_size(const struct call *call, uint32_t i)
+{
+    uint64_t size = call->model->row_size;
+    for (uint32_t f = 0; f < call->model->field_count; f++) {
+        const struct sl_field *field = &call->model->fields[f];
+        if (field->form == SYNCLINE_FORM_CSTR || field->form == SYNCLINE_FORM_COUNTED) {
+            size += sl_field_get(field, row_at(call, i)).size + 1;
+        }
+    }
+    return size;
+}
+
+/* How many rows from `first` on go into one batch. */
+static uint32_t piece_len(const struct call *call, uint32_t first)
+{
+    uint64_t size = 0;
+    uint32_t n = 0;
+    while (first + n < call->n && n < call->batch_len) {
+        size += row_size(call, first + n);
+        if (n > 0 && size > SL_BATCH_SIZE_SOFT) {
+            break;
+        }
+        n++;
+    }
+    return n;
+}
+
+/* Copies what the pointers of one row struct point at to *strings, and points them there. */
+static void copy_strings(const struct sl_model *model, uint8_t *row, uint8_t **strings)
+{
+    for (uint32_t f = 0; f < model->field_count; f++) {
+        const struct sl_field *field = &model->fields[f];
+        if (field->form != SYNCLINE_FORM_CSTR && field->form != SYNCLINE_FORM_COUNTED) {
+            continue;
+        }
+        struct sl_value value = sl_field_get(field, row);
+        if (value.type == SL_NULL) {
+            continue;
+        }
+        memcpy(*strings, value.as.data, value.size);
+        (*strings)[value.size] = '\0';
+        memcpy(row + field->offset, strings, sizeof(*strings)); /* the pointer comes first in both */
+        *strings += value.size + 1;
+    }
+}
+
+_Static_assert(offsetof(struct syncline_bytes, data) == 0, "copy_strings writes the pointer there");
+_Static_assert(offsetof(struct syncline_text, data) == 0, "and there");
+
+static bool fill_batch(const struct call *call, struct sl_batch *batch, uint32_t first, uint32_t n)
+{
+    const struct sl_model *model = call->model;
+    uint64_t size = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        size += row_size(call, first + i);
+    }
+    size_t structs = (size_t)n * model->row_size;
+    uint8_t *rows = sl_arena_alloc(&batch->arena, (size_t)size);
+    batch->ids = sl_arena_alloc(&batch->arena, (size_t)n * sizeof(*batch->ids));
+    batch->uuids = sl_arena_alloc(&batch->arena, (size_t)n * sizeof(*batch->uuids));
+    if (rows == NULL || batch->ids == NULL || batch->uuids == NULL) {
+        return false;
+    }
+    memcpy(rows, row_at(call, first), structs);
+    uint8_t *strings = rows + structs;
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t *row = rows + (size_t)i * model->row_size;
+        copy_strings(model, row, &strings);
+        batch->ids[i] = sl_row_id(model, row);
+        batch->uuids[i] = sl_row_uuid(model, row);
+    }
+    batch->rows = rows;
+    batch->model = model;
+    batch->change = call->change;
+    batch->token = call->token;
+    batch->offset = first;
+    batch->row_n = call->n;
+    batch->n = n;
+    batch->taken_n = n;
+    batch->wall_ms = call->wall_ms;
+    return true;
+}
+
+/* Copies the rows into batches, if there are enough of them. Deletes are all in their outbox row. */
+static void stage(struct call *call)
+{
+    if (!call->core->engine || call->change == SYNCLINE_DELETE) {
+        return;
+    }
+    size_t pieces = 0;
+    for (uint32_t first = 0; first < call->n; first += piece_len(call, first)) {
+        pieces++;
+    }
+    call->staged = sl_staging_take(&call->core->staging, pieces);
+    uint32_t first = 0;
+    for (struct sl_batch *batch = call->staged; batch != NULL; batch = batch->next) {
+        uint32_t n = piece_len(call, first);
+        if (!fill_batch(call, batch, first, n)) {
+            (void)sl_staging_give(&call->core->staging, call->staged);
+            call->staged = NULL; /* no memory: the outbox row alone will do */
+            return;
+        }
+        first += n;
+    }
+}
+
+/* ---- The capture ---- */
+
+static enum syncline_status write_outbox(struct call *call, struct sl_births *births,
+                                         struct sl_error *err)
+{
+    enum syncline_status status = SYNCLINE_OK;
+    if (call->change == SYNCLINE_DELETE) {
+        status = gather_births(call, births, err);
+    }
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_outbox_row row = {.token = call->token,
+                                .model = call->model->id_in_db,
+                                .change = call->change,
+                                .wall_ms = call->wall_ms,
+                                .n = call->n,
+                                .batch_len = call->batch_len,
+                                .ids = call->ids.data,
+                                .ids_size = call->ids.len};
+    if (call->change == SYNCLINE_DELETE) {
+        row.uuids = call->uuids.data;
+        row.uuids_size = call->uuids.len;
+        row.births = call->births.data;
+        row.births_size = call->births.len;
+    }
+    return sl_outbox_insert(call->ldb, &row, err);
+}
+
+/* Runs `work` so that its failure leaves the caller's transaction as it was. */
+typedef enum syncline_status (*work_fn)(struct call *call, struct sl_rows *rows,
+                                        struct sl_error *err);
+
+static enum syncline_status in_savepoint(struct call *call, struct sl_rows *rows, work_fn work,
+                                         struct sl_error *err)
+{
+    const struct sl_db *db = &call->ldb->db;
+    enum syncline_status status = sl_db_exec(db, "SAVEPOINT _syncline_capture", err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = work(call, rows, err);
+    if (status == SYNCLINE_OK) {
+        return sl_db_exec(db, "RELEASE _syncline_capture", err);
+    }
+    struct sl_error ignored;
+    (void)sl_db_exec(db, "ROLLBACK TO _syncline_capture", &ignored);
+    (void)sl_db_exec(db, "RELEASE _syncline_capture", &ignored);
+    return status;
+}
+
+static enum syncline_status work_outbox(struct call *call, struct sl_rows *rows,
+                                        struct sl_error *err)
+{
+    return write_outbox(call, &rows->births, err);
+}
+
+static enum syncline_status work_settle(struct call *call, struct sl_rows *rows,
+                                        struct sl_error *err)
+{
+    return sl_settle_into(call->core, rows, err);
+}
+
+static bool something_to_settle(struct sl_core *core)
+{
+    (void)pthread_mutex_lock(&core->unsettled.lock);
+    bool any = core->unsettled.first != NULL && core->unsettled.first->durable;
+    (void)pthread_mutex_unlock(&core->unsettled.lock);
+    return any;
+}
+
+/* Takes along what the log has made certain. Not doing so costs nothing but time. */
+static void settle_along(struct call *call, struct sl_rows *rows)
+{
+    struct sl_core *core = call->core;
+    if (!core->engine || !something_to_settle(core)) {
+        return;
+    }
+    rows->tables = calloc(core->models.count, sizeof(*rows->tables));
+    if (rows->tables == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < core->models.count; i++) {
+        sl_record_table_init(&rows->tables[i], &rows->ldb.db, &core->models.models[i]);
+    }
+    struct sl_error ignored;
+    (void)in_savepoint(call, rows, work_settle, &ignored);
+    for (size_t i = 0; i < core->models.count; i++) {
+        sl_record_table_fini(&rows->tables[i]);
+    }
+    free(rows->tables);
+}
+
+static enum syncline_status capture_in_transaction(struct call *call, sqlite3 *handle,
+                                                   struct sl_error *err)
+{
+    struct sl_rows rows = {0};
+    sl_library_db_borrow(&rows.ldb, handle);
+    sl_births_init(&rows.births, &rows.ldb);
+    call->ldb = &rows.ldb;
+    int64_t last_rowid = sqlite3_last_insert_rowid(handle);
+
+    enum syncline_status status = SYNCLINE_OK;
+    if (call->change == SYNCLINE_UPDATE && call->model->ownership == SYNCLINE_DEVICE_OWNED) {
+        status = check_owner(call, &rows.births, err);
+    }
+    if (status == SYNCLINE_OK) {
+        /* An insert is one statement; SQLite undoes it by itself. */
+        status = call->change == SYNCLINE_DELETE ? in_savepoint(call, &rows, work_outbox, err)
+                                                 : write_outbox(call, &rows.births, err);
+    }
+    if (status == SYNCLINE_OK) {
+        settle_along(call, &rows);
+    }
+    sqlite3_set_last_insert_rowid(handle, last_rowid);
+    sl_births_fini(&rows.births);
+    sl_library_db_fini(&rows.ldb);
+    call->ldb = NULL;
+    if (status == SYNCLINE_OK && call->staged != NULL) {
+        /* Before the commit, and under the write lock: in the order of the outbox. */
+        sl_staging_push(&call->core->staging, call->staged);
+        call->staged = NULL;
+    }
+    return status;
+}
+
+static enum syncline_status capture_on_own(struct sl_capture *capture, struct call *call,
+                                           struct sl_error *err)
+{
+    (void)pthread_mutex_lock(&capture->lock);
+    struct sl_library_db *own = &capture->own;
+    enum syncline_status status = sl_library_db_begin_write(own, err);
+    if (status == SYNCLINE_EBUSY) {
+        status = sl_fail(err, SYNCLINE_EBUSY,
+                         "another connection is inside a transaction: give that connection to "
+                         "syncline_sync_model_with_db, or end it first");
+    }
+    if (status == SYNCLINE_OK) {
+        status = capture_in_transaction(call, own->db.handle, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_library_db_commit(own, err);
+        }
+        sl_library_db_rollback(own);
+    }
+    (void)pthread_mutex_unlock(&capture->lock);
+    return status;
+}
+
+static enum syncline_status check_call(const struct call *call, const void *rows, size_t n,
+                                       struct sl_error *err)
+{
+    if (call->model == NULL) {
+        return sl_fail(err, SYNCLINE_EMODEL, "the model was not given when the library was opened");
+    }
+    if (rows == NULL || n > UINT32_MAX / 2) {
+        return sl_fail(err, SYNCLINE_EINVAL, "rows is NULL or n (%zu) is too large", n);
+    }
+    if (call->change < SYNCLINE_INSERT || call->change > SYNCLINE_DELETE) {
+        return sl_fail(err, SYNCLINE_EINVAL, "change %d is none of insert, update and delete",
+                       (int)call->change);
+    }
+    if (call->batch_len > SL_BATCH_LEN_MAX) {
+        return sl_fail(err, SYNCLINE_EINVAL, "batch_size %u is over its limit of %u",
+                       call->batch_len, SL_BATCH_LEN_MAX);
+    }
+    return SYNCLINE_OK;
+}
+
+enum syncline_status sl_capture_rows(struct sl_capture *capture,
+                                     const struct syncline_model *model, const void *rows, size_t n,
+                                     enum syncline_change change, struct sqlite3 *db,
+                                     uint32_t batch_len, struct sl_error *err)
+{
+    struct sl_core *core = capture->core;
+    struct call call = {.core = core,
+                        .model = sl_model_find(&core->models, model),
+                        .rows = rows,
+                        .n = (uint32_t)n,
+                        .change = change,
+                        .batch_len = batch_len > 0 ? batch_len : core->batch_len,
+                        .wall_ms = core->env->wall_ms(core->env->ctx)};
+    if (n == 0) {
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status = check_call(&call, rows, n, err);
+    if (status == SYNCLINE_OK && change != SYNCLINE_DELETE) {
+        status = check_sizes(&call, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = core->env->random(core->env->ctx, &call.token, sizeof(call.token));
+    }
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_buf_init(&call.ids);
+    sl_buf_init(&call.uuids);
+    sl_buf_init(&call.births);
+    status = gather_ids(&call, err);
+    if (status == SYNCLINE_OK) {
+        stage(&call);
+        bool in_transaction = db != NULL && sqlite3_get_autocommit(db) == 0;
+        status = in_transaction ? capture_in_transaction(&call, db, err)
+                                : capture_on_own(capture, &call, err);
+        if (call.staged != NULL) {
+            (void)sl_staging_give(&core->staging, call.staged);
+        }
+    }
+    sl_buf_fini(&call.ids);
+    sl_buf_fini(&call.uuids);
+    sl_buf_fini(&call.births);
+    return status;
+}

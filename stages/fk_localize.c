@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "stages/fk_localize.h"
+
+#include <string.h>
+
+static struct sl_column *find_column(const struct sl_group *group, const char *name)
+{
+    size_t len = strlen(name);
+    for (uint32_t i = 0; i < group->column_count; i++) {
+        struct sl_column *column = &group->columns[i];
+        if (column->name_len == len && memcmp(column->name, name, len) == 0) {
+            return column;
+        }
+    }
+    return NULL;
+}
+
+/* May a value of this type stand in that field? NULL may: whether the column takes it is the table's
+ * to say. */
+static bool type_fits(enum syncline_type field, const struct sl_value *value)
+{
+    switch (value->type) {
+    case SL_NULL:
+        return true;
+    case SL_INT64:
+        return field == SYNCLINE_TYPE_INT64 || field == SYNCLINE_TYPE_TIME;
+    case SL_DOUBLE:
+        return field == SYNCLINE_TYPE_DOUBLE;
+    case SL_BOOL:
+        return field == SYNCLINE_TYPE_BOOL;
+    case SL_TEXT:
+        return field == SYNCLINE_TYPE_TEXT;
+    case SL_BLOB:
+        return field == SYNCLINE_TYPE_BLOB;
+    }
+    return false;
+}
+
+static enum syncline_status check_column(const struct sl_model *model, const struct sl_field *field,
+                                         const struct sl_column *column, uint32_t n,
+                                         struct sl_error *err)
+{
+    bool ok = column->is_key == (field->parent != NULL);
+    for (uint32_t i = 0; i < n && ok && !column->is_key; i++) {
+        ok = type_fits(field->type, &column->values[i]);
+    }
+    if (!ok) {
+        return sl_fail(err, SYNCLINE_EUNSUPPORTED,
+                       "model '%s', field '%s': the other device describes it by another type",
+                       model->name, field->name);
+    }
+    return SYNCLINE_OK;
+}
+
+enum syncline_status sl_localize_group(struct sl_localized *localized, const struct sl_model *model,
+                                       const struct sl_group *group, struct sl_arena *arena,
+                                       struct sl_error *err)
+{
+    size_t fields = model->field_count;
+    localized->model = model;
+    localized->group = group;
+    localized->columns = sl_arena_alloc(arena, fields * sizeof(struct sl_column *));
+    localized->ids = sl_arena_alloc(arena, fields * sizeof(int64_t *));
+    localized->values = sl_arena_alloc(arena, fields * sizeof(*localized->values));
+    if (localized->columns == NULL || localized->ids == NULL || localized->values == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a group");
+    }
+    if (group->change == SYNCLINE_DELETE) {
+        return SYNCLINE_OK;
+    }
+    if (group->column_count != fields) {
+        return sl_fail(err, SYNCLINE_EUNSUPPORTED,
+                       "model '%s': the other device describes %u columns, this application %zu: "
+                       "use the same version of it on both",
+                       model->name, group->column_count, fields);
+    }
+    for (size_t f = 0; f < fields; f++) {
+        const struct sl_field *field = &model->fields[f];
+        char name[SL_NAME_SIZE_MAX + 6];
+        sl_group_column_name(field, name);
+        struct sl_column *column = find_column(group, name);
+        if (column == NULL) {
+            return sl_fail(err, SYNCLINE_EUNSUPPORTED,
+                           "model '%s', field '%s': the other device does not describe it: use the "
+                           "same version of the application on both",
+                           model->name, field->name);
+        }
+        enum syncline_status status = check_column(model, field, column, group->n, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        localized->columns[f] = column;
+        if (field->type == SYNCLINE_TYPE_KEY) {
+            localized->ids[f] = sl_arena_alloc(arena, (size_t)column->dict_len * sizeof(int64_t));
+            if (localized->ids[f] == NULL) {
+                return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a group");
+            }
+        }
+    }
+    return SYNCLINE_OK;
+}
+
+/* The local id of one dictionary entry. 0 stays: it is not here (or has the id 0, and is looked up
+ * every time). */
+static enum syncline_status look_up(struct sl_rows *rows, const struct sl_field *field,
+                                    const struct syncline_uuid *uuid, int64_t *id, bool *found,
+                                    struct sl_error *err)
+{
+    *found = *id != 0;
+    if (*found) {
+        return SYNCLINE_OK;
+    }
+    return sl_record_id(&rows->tables[field->parent->index], uuid, found, id, err);
+}
+
+enum syncline_status sl_localize_record(struct sl_localized *localized, struct sl_rows *rows,
+                                        uint32_t i, const struct sl_field **missing,
+                                        struct sl_error *err)
+{
+    const struct sl_model *model = localized->model;
+    *missing = NULL;
+    for (uint32_t f = 0; f < model->field_count; f++) {
+        const struct sl_field *field = &model->fields[f];
+        const struct sl_column *column = localized->columns[f];
+        struct sl_value *value = &localized->values[f];
+        if (!column->is_key) {
+            *value = column->values[i];
+            continue;
+        }
+        value->type = SL_NULL;
+        if (column->index[i] == 0) {
+            continue;
+        }
+        uint32_t at = column->index[i] - 1;
+        if (field->type == SYNCLINE_TYPE_UUID_KEY) {
+            value->type = SL_BLOB;
+            value->size = sizeof(struct syncline_uuid);
+            value->as.data = &column->dict[at];
+            continue;
+        }
+        bool found = false;
+        enum syncline_status status =
+            look_up(rows, field, &column->dict[at], &localized->ids[f][at], &found, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        if (!found) {
+            *missing = field;
+            return SYNCLINE_OK;
+        }
+        value->type = SL_INT64;
+        value->as.int64 = localized->ids[f][at];
+    }
+    return SYNCLINE_OK;
+}

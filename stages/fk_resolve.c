@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "stages/fk_resolve.h"
+
+#include <string.h>
+
+#include "stages/intake.h"
+
+void sl_fk_resolve_init(struct sl_fk_resolve *resolve, struct sl_core *core)
+{
+    resolve->core = core;
+    resolve->batch = NULL;
+}
+
+void sl_fk_resolve_fini(struct sl_fk_resolve *resolve)
+{
+    if (resolve->batch != NULL) {
+        sl_core_give_batch(resolve->core, resolve->batch);
+        resolve->batch = NULL;
+    }
+}
+
+static enum syncline_status no_memory(struct sl_error *err)
+{
+    return sl_fail(err, SYNCLINE_ENOMEM, "no memory to resolve keys");
+}
+
+/* ---- Keys ---- */
+
+/* id -> place in key_uuids + 1, open addressing; 0 is empty, UINT32_MAX: no such parent. */
+struct id_map {
+    int64_t *ids;
+    uint32_t *places;
+    uint32_t mask;
+};
+
+static bool id_map_init(struct id_map *map, struct sl_arena *arena, uint32_t n)
+{
+    uint32_t size = 16;
+    while (size < 2 * n) {
+        size *= 2;
+    }
+    map->mask = size - 1;
+    map->ids = sl_arena_alloc(arena, size * sizeof(*map->ids));
+    map->places = sl_arena_alloc(arena, size * sizeof(*map->places));
+    return map->ids != NULL && map->places != NULL;
+}
+
+static uint32_t *id_map_slot(struct id_map *map, int64_t id)
+{
+    uint32_t slot = (uint32_t)(((uint64_t)id * 0x9e3779b97f4a7c15u) >> 32) & map->mask;
+    while (map->places[slot] != 0 && map->ids[slot] != id) {
+        slot = (slot + 1) & map->mask;
+    }
+    map->ids[slot] = id;
+    return &map->places[slot];
+}
+
+static bool leave_out(struct sl_batch *batch, uint32_t i, const struct sl_field *field, int64_t id)
+{
+    struct sl_batch_aside *aside = sl_arena_alloc(&batch->arena, sizeof(*aside));
+    if (aside == NULL) {
+        return false;
+    }
+    aside->uuid = batch->uuids[i];
+    (void)sqlite3_snprintf((int)sizeof(aside->reason), aside->reason,
+                           "not sent: its parent (field '%s' = %lld) is not in table '%s'",
+                           field->name, (long long)id, field->parent->table);
+    aside->next = batch->asides;
+    batch->asides = aside;
+    return true;
+}
+
+/* Resolves one KEY field of staged rows; records without their parent lose their place in `alive`. */
+static enum syncline_status resolve_field(struct sl_core *core, struct sl_batch *batch,
+                                          uint32_t field_index, struct sl_value *keys,
+                                          struct syncline_uuid *uuids, bool *alive,
+                                          struct sl_error *err)
+{
+    const struct sl_field *field = &batch->model->fields[field_index];
+    struct id_map map;
+    if (!id_map_init(&map, &batch->arena, batch->n)) {
+        return no_memory(err);
+    }
+    uint32_t found_count = 0;
+    for (uint32_t i = 0; i < batch->n; i++) {
+        struct sl_value id = sl_batch_value(batch, i, field_index);
+        if (id.type != SL_INT64) {
+            continue; /* NULL, as keys[i] is already */
+        }
+        uint32_t *place = id_map_slot(&map, id.as.int64);
+        if (*place == 0) {
+            bool found = false;
+            enum syncline_status status =
+                sl_record_uuid(&core->reader.tables[field->parent->index], id.as.int64, &found,
+                               &uuids[found_count], err);
+            if (status != SYNCLINE_OK) {
+                return status;
+            }
+            *place = found ? ++found_count : UINT32_MAX;
+        }
+        if (*place == UINT32_MAX) {
+            if (alive[i] && !leave_out(batch, i, field, id.as.int64)) {
+                return no_memory(err);
+            }
+            alive[i] = false;
+            continue;
+        }
+        keys[i].type = SL_BLOB;
+        keys[i].size = sizeof(struct syncline_uuid);
+        keys[i].as.data = &uuids[*place - 1];
+    }
+    return SYNCLINE_OK;
+}
+
+/* Could an id that the batch holds be another record's by now? */
+static enum syncline_status is_suspect(struct sl_core *core, const struct sl_batch *batch,
+                                       bool *suspect, struct sl_error *err)
+{
+    *suspect = false;
+    for (uint32_t f = 0; f < batch->model->field_count; f++) {
+        const struct sl_field *field = &batch->model->fields[f];
+        if (field->type != SYNCLINE_TYPE_KEY) {
+            continue;
+        }
+        int64_t last_delete = 0;
+        enum syncline_status status = sl_outbox_last_delete(
+            &core->reader.ldb, field->parent->id_in_db, &last_delete, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        *suspect = *suspect || last_delete >= batch->outbox_id;
+    }
+    return SYNCLINE_OK;
+}
+
+static enum syncline_status resolve_keys(struct sl_core *core, struct sl_batch *batch, bool *alive,
+                                         struct sl_error *err)
+{
+    size_t cells = (size_t)batch->n * batch->model->key_count;
+    batch->keys = sl_arena_alloc(&batch->arena, cells * sizeof(*batch->keys));
+    batch->key_uuids = sl_arena_alloc(&batch->arena, cells * sizeof(*batch->key_uuids));
+    if (batch->keys == NULL || batch->key_uuids == NULL) {
+        return no_memory(err);
+    }
+    uint32_t key = 0;
+    for (uint32_t f = 0; f < batch->model->field_count; f++) {
+        const struct sl_field *field = &batch->model->fields[f];
+        struct sl_value *keys = batch->keys + (size_t)key * batch->n;
+        struct syncline_uuid *uuids = batch->key_uuids + (size_t)key * batch->n;
+        if (field->type == SYNCLINE_TYPE_KEY && batch->values == NULL) {
+            enum syncline_status status =
+                resolve_field(core, batch, f, keys, uuids, alive, err);
+            if (status != SYNCLINE_OK) {
+                return status;
+            }
+        } else if (field->type == SYNCLINE_TYPE_KEY) {
+            for (uint32_t i = 0; i < batch->n; i++) {
+                keys[i] = batch->values[(size_t)i * batch->model->field_count + f];
+            }
+        } else if (field->type == SYNCLINE_TYPE_UUID_KEY) {
+            for (uint32_t i = 0; i < batch->n; i++) {
+                keys[i] = sl_batch_value(batch, i, f);
+            }
+        } else {
+            continue;
+        }
+        key++;
+    }
+    return SYNCLINE_OK;
+}
+
+/* ---- Births ---- */
+
+/* What a change of a record that should exist turns out to be; alive = false: nothing. */
+static enum syncline_status look_up(struct sl_core *core, const struct sl_batch *batch, uint32_t i,
+                                    enum syncline_change *change, struct sl_birth *birth,
+                                    bool *alive, struct sl_error *err)
+{
+    const struct sl_model *model = batch->model;
+    int64_t id = 0;
+    bool found = false;
+    enum syncline_status status =
+        sl_record_id(&core->reader.tables[model->index], &batch->uuids[i], &found, &id, err);
+    if (status != SYNCLINE_OK || !found) {
+        *alive = false;
+        return status;
+    }
+    struct sl_birth_run run;
+    status = sl_birth_get(&core->reader.births, model->id_in_db, id, &found, &run, err);
+    if (status == SYNCLINE_OK && found) {
+        birth->seq = run.seq;
+        *change = SYNCLINE_UPDATE;
+        if (run.origin == core->self_number) {
+            birth->origin = core->self;
+            return SYNCLINE_OK;
+        }
+        return sl_library_db_origin(&core->reader.ldb, run.origin, &found, &birth->origin, err);
+    }
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    birth->origin = core->self;
+    birth->seq = sl_unsettled_birth(&core->unsettled, model, &batch->uuids[i]);
+    *change = birth->seq != 0 ? SYNCLINE_UPDATE : SYNCLINE_INSERT;
+    return SYNCLINE_OK;
+}
+
+static enum syncline_status classify(struct sl_core *core, const struct sl_batch *batch, uint32_t i,
+                                     enum syncline_change *change, struct sl_birth *birth,
+                                     bool *alive, struct sl_error *err)
+{
+    *change = batch->change;
+    if (batch->change == SYNCLINE_DELETE) {
+        if (birth->seq == 0) {
+            birth->origin = core->self;
+            birth->seq = sl_unsettled_birth(&core->unsettled, batch->model, &batch->uuids[i]);
+        }
+        *alive = birth->seq != 0;
+        return SYNCLINE_OK;
+    }
+    if (batch->change == SYNCLINE_INSERT && !batch->must_look_up) {
+        return SYNCLINE_OK;
+    }
+    return look_up(core, batch, i, change, birth, alive, err);
+}
+
+static enum syncline_status resolve_births(struct sl_core *core, struct sl_batch *batch,
+                                           const bool *alive, struct sl_error *err)
+{
+    struct sl_birth *births = sl_arena_alloc(&batch->arena, batch->n * sizeof(*births));
+    batch->changes = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->changes));
+    batch->live = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->live));
+    if (births == NULL || batch->changes == NULL || batch->live == NULL) {
+        return no_memory(err);
+    }
+    sl_births_forget(&core->reader.births);
+    batch->live_n = 0;
+    for (uint32_t i = 0; i < batch->n; i++) {
+        bool live = alive[i];
+        enum syncline_change change = batch->change;
+        struct sl_birth birth = {0};
+        if (batch->births != NULL) {
+            birth = batch->births[i];
+        }
+        enum syncline_status status = SYNCLINE_OK;
+        if (live) {
+            status = classify(core, batch, i, &change, &birth, &live, err);
+        }
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        if (live) {
+            batch->live[batch->live_n] = i;
+            batch->changes[batch->live_n] = change;
+            births[batch->live_n] = birth;
+            batch->live_n++;
+        }
+    }
+    batch->births = births;
+    return SYNCLINE_OK;
+}
+
+/* ---- One batch ---- */
+
+static enum syncline_status make_entry(struct sl_core *core, struct sl_batch *batch,
+                                       struct sl_error *err)
+{
+    batch->first_seq = core->next_seq;
+    batch->unsettled = NULL;
+    if (batch->live_n == 0) {
+        return SYNCLINE_OK;
+    }
+    struct sl_unsettled_entry *entry = sl_unsettled_entry_new(batch->live_n);
+    if (entry == NULL) {
+        return no_memory(err);
+    }
+    entry->model = batch->model;
+    entry->first_seq = batch->first_seq;
+    entry->outbox_id = batch->outbox_id;
+    entry->row_complete = batch->offset + batch->taken_n >= batch->row_n;
+    for (uint32_t i = 0; i < batch->live_n; i++) {
+        entry->ids[i] = batch->ids[batch->live[i]];
+        entry->uuids[i] = batch->uuids[batch->live[i]];
+        entry->changes[i] = (uint8_t)batch->changes[i];
+    }
+    sl_unsettled_append(&core->unsettled, entry);
+    batch->unsettled = entry;
+    core->next_seq += batch->live_n;
+    return SYNCLINE_OK;
+}
+
+static enum syncline_status resolve_in_transaction(struct sl_core *core, struct sl_batch *batch,
+                                                   struct sl_error *err)
+{
+    bool suspect = false;
+    enum syncline_status status = SYNCLINE_OK;
+    if (batch->values == NULL && batch->change != SYNCLINE_DELETE) {
+        status = is_suspect(core, batch, &suspect, err);
+    }
+    if (status == SYNCLINE_OK && suspect) {
+        status = sl_intake_read_again(core, batch, err);
+    }
+    bool *alive = sl_arena_alloc(&batch->arena, batch->n * sizeof(*alive));
+    if (status == SYNCLINE_OK && alive == NULL) {
+        status = no_memory(err);
+    }
+    if (status == SYNCLINE_OK) {
+        memset(alive, 1, batch->n * sizeof(*alive));
+        status = batch->change == SYNCLINE_DELETE ? SYNCLINE_OK
+                                                  : resolve_keys(core, batch, alive, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = resolve_births(core, batch, alive, err);
+    }
+    return status == SYNCLINE_OK ? make_entry(core, batch, err) : status;
+}
+
+bool sl_fk_resolve_run(void *stage)
+{
+    struct sl_fk_resolve *resolve = stage;
+    struct sl_core *core = resolve->core;
+    if (sl_ring_room(&core->to_serialize) == 0) {
+        return false;
+    }
+    if (resolve->batch == NULL) {
+        resolve->batch = sl_ring_pop(&core->to_resolve);
+    }
+    if (resolve->batch == NULL) {
+        return false;
+    }
+    struct sl_error err;
+    enum syncline_status status = sl_library_db_begin_read(&core->reader.ldb, &err);
+    if (status == SYNCLINE_OK) {
+        status = resolve_in_transaction(core, resolve->batch, &err);
+        sl_library_db_rollback(&core->reader.ldb);
+    }
+    if (status == SYNCLINE_OK && !sl_ring_push(&core->to_serialize, resolve->batch)) {
+        status = sl_fail(&err, SYNCLINE_ECORRUPT, "a ring with room took nothing");
+    }
+    if (status != SYNCLINE_OK) {
+        sl_core_failed(core, "fk_resolve", status, &err);
+        return false;
+    }
+    resolve->batch = NULL;
+    return true;
+}

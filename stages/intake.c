@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "stages/intake.h"
+
+#include <string.h>
+
+void sl_intake_init(struct sl_intake *intake, struct sl_core *core)
+{
+    memset(intake, 0, sizeof(*intake));
+    intake->core = core;
+    intake->version = -1;
+    intake->more = true;
+    intake->last_id = core->drained.complete ? core->drained.id : core->drained.id - 1;
+    intake->offset = core->drained.complete ? 0 : core->drained.changes;
+}
+
+void sl_intake_fini(struct sl_intake *intake)
+{
+    for (size_t i = 0; i < intake->staged_len; i++) {
+        sl_core_give_batch(intake->core, intake->staged[i]);
+    }
+    intake->staged_len = 0;
+}
+
+/* ---- Staged batches ---- */
+
+static void pop_staged(struct sl_intake *intake)
+{
+    while (intake->staged_len < SL_STAGED_LEN_MAX) {
+        struct sl_batch *batch = sl_staging_pop(&intake->core->staging);
+        if (batch == NULL) {
+            return;
+        }
+        intake->staged[intake->staged_len++] = batch;
+    }
+}
+
+/* Forgets the first `count` staged batches: their captures were rolled back. */
+static void drop_staged(struct sl_intake *intake, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        sl_core_give_batch(intake->core, intake->staged[i]);
+    }
+    intake->staged_len -= count;
+    memmove(intake->staged, intake->staged + count, intake->staged_len * sizeof(*intake->staged));
+}
+
+/* The staged batch that begins at this change of the row, taken out of the list; or NULL. */
+static struct sl_batch *take_staged(struct sl_intake *intake, uint64_t token, uint32_t offset)
+{
+    for (size_t i = 0; i < intake->staged_len; i++) {
+        if (intake->staged[i]->token != token) {
+            continue;
+        }
+        drop_staged(intake, i);
+        struct sl_batch *batch = intake->staged[0];
+        if (batch->offset != offset) {
+            return NULL; /* part of the row is in the log since before a restart: read again */
+        }
+        intake->staged_len--;
+        memmove(intake->staged, intake->staged + 1, intake->staged_len * sizeof(*intake->staged));
+        return batch;
+    }
+    return NULL;
+}
+
+/* ---- Reading again ---- */
+
+/* The local ids of [first, first + n) of an outbox row. */
+static bool expand_ids(const struct sl_outbox_row *row, uint32_t first, uint32_t n, int64_t *ids)
+{
+    struct sl_reader in;
+    sl_reader_init(&in, row->ids, row->ids_size);
+    uint64_t at = 0;
+    while (in.offset < in.len && !in.failed) {
+        int64_t id = (int64_t)sl_read_u64(&in);
+        uint32_t run = sl_read_u32(&in);
+        for (uint32_t k = 0; k < run; k++, at++) {
+            if (at >= first && at < (uint64_t)first + n) {
+                ids[at - first] = id + k;
+            }
+            if (at >= (uint64_t)first + n) {
+                return true;
+            }
+        }
+    }
+    return !in.failed && at >= (uint64_t)first + n;
+}
+
+/* Keeps only the records for which keep[i]. */
+static void compact(struct sl_batch *batch, const bool *keep)
+{
+    uint32_t fields = batch->model->field_count;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < batch->n; i++) {
+        if (!keep[i]) {
+            continue;
+        }
+        if (kept != i) {
+            batch->ids[kept] = batch->ids[i];
+            batch->uuids[kept] = batch->uuids[i];
+            memcpy(batch->values + (size_t)kept * fields, batch->values + (size_t)i * fields,
+                   fields * sizeof(*batch->values));
+            if (batch->rows != NULL) {
+                size_t size = batch->model->row_size;
+                memcpy(batch->rows + kept * size, batch->rows + i * size, size);
+            }
+        }
+        kept++;
+    }
+    batch->n = kept;
+}
+
+static bool add_aside(struct sl_batch *batch, const struct syncline_uuid *uuid,
+                      const struct sl_field *orphan)
+{
+    struct sl_batch_aside *aside = sl_arena_alloc(&batch->arena, sizeof(*aside));
+    if (aside == NULL) {
+        return false;
+    }
+    aside->uuid = *uuid;
+    (void)sqlite3_snprintf((int)sizeof(aside->reason), aside->reason,
+                           "not sent: its parent (field '%s') is not in table '%s'", orphan->name,
+                           orphan->parent->table);
+    aside->next = batch->asides;
+    batch->asides = aside;
+    return true;
+}
+
+enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_batch *batch,
+                                          struct sl_error *err)
+{
+    const struct sl_model *model = batch->model;
+    bool known = batch->uuids != NULL; /* staged: the record must be the same one still */
+    size_t cells = (size_t)batch->n * model->field_count;
+    batch->values = sl_arena_alloc(&batch->arena, cells * sizeof(*batch->values));
+    bool *keep = sl_arena_alloc(&batch->arena, batch->n * sizeof(*keep));
+    if (!known) {
+        batch->uuids = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->uuids));
+    }
+    if (batch->values == NULL || keep == NULL || batch->uuids == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
+    }
+    batch->must_look_up = true;
+    for (uint32_t i = 0; i < batch->n; i++) {
+        bool found = false;
+        struct syncline_uuid uuid;
+        const struct sl_field *orphan = NULL;
+        enum syncline_status status = sl_record_read(
+            &core->reader.tables[model->index], batch->ids[i], &batch->arena, &found, &uuid,
+            batch->values + (size_t)i * model->field_count, &orphan, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        keep[i] = found && (!known || sl_uuid_equal(&uuid, &batch->uuids[i]));
+        if (keep[i] && orphan != NULL) {
+            keep[i] = false;
+            if (!add_aside(batch, &uuid, orphan)) {
+                return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
+            }
+        }
+        if (found && !known) {
+            batch->uuids[i] = uuid;
+        }
+        if (!known && batch->arena.used > SL_BATCH_SIZE_SOFT && i + 1 < batch->n) {
+            batch->n = i + 1; /* the rest of the row is for the next batch */
+            batch->taken_n = i + 1;
+        }
+    }
+    compact(batch, keep);
+    return SYNCLINE_OK;
+}
+
+/* A delete is whole in its outbox row; its births are checked by fk_resolve. */
+static enum syncline_status read_deletes(struct sl_core *core, const struct sl_outbox_row *row,
+                                         uint32_t first, struct sl_batch *batch,
+                                         struct sl_error *err)
+{
+    batch->uuids = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->uuids));
+    batch->births = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->births));
+    if (batch->uuids == NULL || batch->births == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read deletes");
+    }
+    if (row->uuids_size != (size_t)row->n * sizeof(*batch->uuids) ||
+        row->births_size != (size_t)row->n * SL_OUTBOX_BIRTH_SIZE) {
+        return sl_fail(err, SYNCLINE_ECORRUPT, "library.db: outbox row %lld is damaged",
+                       (long long)row->id);
+    }
+    memcpy(batch->uuids, row->uuids + (size_t)first * sizeof(*batch->uuids),
+           batch->n * sizeof(*batch->uuids));
+    int64_t cached = 0;
+    struct sl_origin origin = core->self;
+    for (uint32_t i = 0; i < batch->n; i++) {
+        const uint8_t *at = row->births + (size_t)(first + i) * SL_OUTBOX_BIRTH_SIZE;
+        int64_t number = (int64_t)sl_get_u64(at);
+        batch->births[i].seq = sl_get_u64(at + 8);
+        if (number != 0 && number != cached) {
+            bool found = false;
+            enum syncline_status status =
+                sl_library_db_origin(&core->reader.ldb, number, &found, &origin, err);
+            if (status == SYNCLINE_OK && !found) {
+                status = sl_fail(err, SYNCLINE_ECORRUPT, "library.db: origin %lld is not there",
+                                 (long long)number);
+            }
+            if (status != SYNCLINE_OK) {
+                return status;
+            }
+            cached = number;
+        }
+        batch->births[i].origin = origin;
+    }
+    return SYNCLINE_OK;
+}
+
+/* A batch from the row itself, beginning at intake->offset. */
+static enum syncline_status read_row(struct sl_intake *intake, const struct sl_outbox_row *row,
+                                     const struct sl_model *model, struct sl_batch *batch,
+                                     struct sl_error *err)
+{
+    struct sl_core *core = intake->core;
+    uint32_t left = row->n - intake->offset;
+    uint32_t piece = row->batch_len > 0 ? row->batch_len : core->batch_len;
+    batch->model = model;
+    batch->change = row->change;
+    batch->token = row->token;
+    batch->offset = intake->offset;
+    batch->row_n = row->n;
+    batch->wall_ms = row->wall_ms;
+    batch->n = left < piece ? left : piece;
+    batch->taken_n = batch->n;
+    batch->ids = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->ids));
+    if (batch->ids == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read an outbox row");
+    }
+    if (!expand_ids(row, batch->offset, batch->n, batch->ids)) {
+        return sl_fail(err, SYNCLINE_ECORRUPT, "library.db: outbox row %lld is damaged",
+                       (long long)row->id);
+    }
+    if (row->change == SYNCLINE_DELETE) {
+        return read_deletes(core, row, batch->offset, batch, err);
+    }
+    enum syncline_status status = sl_outbox_max(&core->reader.ldb, &intake->look_up_to, err);
+    return status == SYNCLINE_OK ? sl_intake_read_again(core, batch, err) : status;
+}
+
+/* ---- One slice ---- */
+
+static const struct sl_model *model_of(struct sl_core *core, int64_t number)
+{
+    for (size_t i = 0; i < core->models.count; i++) {
+        if (core->models.models[i].id_in_db == number) {
+            return &core->models.models[i];
+        }
+    }
+    return NULL;
+}
+
+/* Takes one batch off the next outbox row, inside a read transaction. */
+static enum syncline_status take_one(struct sl_intake *intake, struct sl_batch **taken,
+                                     struct sl_error *err)
+{
+    struct sl_core *core = intake->core;
+    struct sl_outbox_row row;
+    bool found = false;
+    enum syncline_status status =
+        sl_outbox_next(&core->reader.ldb, intake->last_id, &found, &row, err);
+    if (status != SYNCLINE_OK || !found) {
+        intake->more = false;
+        return status;
+    }
+    const struct sl_model *model = model_of(core, row.model);
+    if (model == NULL) {
+        intake->stopped = true;
+        return sl_fail(err, SYNCLINE_EMODEL,
+                       "the outbox holds changes of a model that was not given when this handle was "
+                       "opened: open the library with all its models");
+    }
+    /* The row is visible, so the batches staged for it and before it are in the ring. */
+    pop_staged(intake);
+    struct sl_batch *batch = take_staged(intake, row.token, intake->offset);
+    if (batch != NULL) {
+        batch->must_look_up = row.id <= intake->look_up_to;
+    } else {
+        batch = sl_batch_take(&core->reread_pool);
+        if (batch == NULL) {
+            return SYNCLINE_OK; /* all are under way; the row waits */
+        }
+        status = read_row(intake, &row, model, batch, err);
+        if (status != SYNCLINE_OK) {
+            sl_core_give_batch(core, batch);
+            return status;
+        }
+    }
+    batch->outbox_id = row.id;
+    intake->offset += batch->taken_n;
+    if (intake->offset >= row.n) {
+        intake->last_id = row.id;
+        intake->offset = 0;
+    }
+    *taken = batch;
+    return SYNCLINE_OK;
+}
+
+bool sl_intake_run(void *stage)
+{
+    struct sl_intake *intake = stage;
+    struct sl_core *core = intake->core;
+    if (intake->stopped || sl_ring_room(&core->to_resolve) == 0) {
+        return false;
+    }
+    pop_staged(intake);
+    struct sl_error err;
+    int64_t version = 0;
+    enum syncline_status status = sl_library_db_data_version(&core->reader.ldb, &version, &err);
+    if (status == SYNCLINE_OK && version == intake->version && !intake->more) {
+        return false;
+    }
+    struct sl_batch *batch = NULL;
+    if (status == SYNCLINE_OK) {
+        status = sl_library_db_begin_read(&core->reader.ldb, &err);
+    }
+    if (status == SYNCLINE_OK) {
+        intake->more = true;
+        intake->version = version;
+        status = take_one(intake, &batch, &err);
+        sl_outbox_done(&core->reader.ldb);
+        sl_library_db_rollback(&core->reader.ldb);
+    }
+    if (status != SYNCLINE_OK) {
+        sl_core_failed(core, "intake", status, &err);
+        return false;
+    }
+    if (batch != NULL && !sl_ring_push(&core->to_resolve, batch)) {
+        status = sl_fail(&err, SYNCLINE_ECORRUPT, "a ring with room took nothing");
+        sl_core_failed(core, "intake", status, &err);
+    }
+    return batch != NULL;
+}

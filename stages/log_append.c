@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "stages/log_append.h"
+
+#include <string.h>
+
+#include "stages/hlc_stamp.h"
+
+#define ZSTD_LEVEL 3
+#define RETRY_NS (100u * 1000u * 1000u)
+
+enum syncline_status sl_log_append_init(struct sl_log_append *append, struct sl_core *core,
+                                        struct sl_error *err)
+{
+    memset(append, 0, sizeof(*append));
+    append->core = core;
+    sl_buf_init(&append->raw);
+    sl_buf_init(&append->sealed);
+    append->zstd = ZSTD_createCCtx();
+    if (append->zstd == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to compress");
+    }
+    return SYNCLINE_OK;
+}
+
+void sl_log_append_fini(struct sl_log_append *append)
+{
+    for (size_t i = 0; i < append->len; i++) {
+        sl_core_give_batch(append->core, append->batches[i]);
+    }
+    append->len = 0;
+    (void)ZSTD_freeCCtx(append->zstd);
+    append->zstd = NULL;
+    sl_buf_fini(&append->raw);
+    sl_buf_fini(&append->sealed);
+}
+
+static enum syncline_status no_memory(struct sl_error *err)
+{
+    return sl_fail(err, SYNCLINE_ENOMEM, "no memory to seal a segment");
+}
+
+/* ---- One segment ---- */
+
+/* Header and body into `sealed`; the head moves with it. */
+static enum syncline_status seal(struct sl_log_append *append, struct sl_segment *segment,
+                                 struct sl_log_head *head, struct sl_error *err)
+{
+    struct sl_core *core = append->core;
+    struct sl_buf *sealed = &append->sealed;
+    sl_buf_clear(sealed);
+    size_t bound = ZSTD_compressBound(append->raw.len);
+    if (append->raw.failed || !sl_buf_reserve(sealed, SL_SEGMENT_HEADER_SIZE + bound)) {
+        return no_memory(err);
+    }
+    uint8_t *body = sealed->data + SL_SEGMENT_HEADER_SIZE;
+    size_t size = ZSTD_compressCCtx(append->zstd, body, bound, append->raw.data, append->raw.len,
+                                    ZSTD_LEVEL);
+    segment->raw_size = (uint32_t)append->raw.len;
+    segment->flags = SL_SEGMENT_ZSTD;
+    if (ZSTD_isError(size) || size >= append->raw.len) {
+        memcpy(body, append->raw.data, append->raw.len);
+        size = append->raw.len;
+        segment->flags = 0;
+    }
+    memcpy(segment->prev_hash, head->held_hash, SL_HASH_SIZE);
+    sl_segment_encode_header(segment, sealed->data);
+    uint8_t hash[SL_HASH_SIZE];
+    if (sl_segment_hash(core->hasher, sealed->data, body, size, hash) != SYNCLINE_OK ||
+        sl_sign(core->signer, hash, sizeof(hash), segment->signature) != SYNCLINE_OK) {
+        return no_memory(err);
+    }
+    sl_segment_encode_header(segment, sealed->data);
+    sealed->len = SL_SEGMENT_HEADER_SIZE + size;
+    memcpy(head->held_hash, hash, SL_HASH_SIZE);
+    head->held_seq = sl_segment_last_seq(segment);
+    head->last_hlc = segment->last_hlc;
+    return SYNCLINE_OK;
+}
+
+/* Adds a batch's groups to the body under way. */
+static void add_groups(struct sl_buf *raw, const struct sl_batch *batch, uint64_t first_hlc)
+{
+    uint64_t hlc = first_hlc;
+    for (uint32_t g = 0; g < batch->group_count; g++) {
+        const struct sl_batch_group *group = &batch->groups[g];
+        sl_group_write_hlc(raw, hlc);
+        sl_buf_bytes(raw, batch->body.data + group->offset, group->size);
+        hlc += group->len;
+    }
+}
+
+/* One segment of as many batches as fit, from *at on; *at moves past them. */
+static enum syncline_status append_segment(struct sl_log_append *append, size_t *at,
+                                           uint64_t hlcs[SL_APPEND_BATCHES_MAX],
+                                           struct sl_log_head *head, uint64_t *hlc_last,
+                                           struct sl_error *err)
+{
+    struct sl_core *core = append->core;
+    struct sl_segment segment = {.library_id = core->who.library_id,
+                                 .origin = core->self,
+                                 .first_seq = head->held_seq + 1};
+    sl_buf_clear(&append->raw);
+    for (; *at < append->len; (*at)++) {
+        const struct sl_batch *batch = append->batches[*at];
+        bool full = segment.len + batch->live_n > core->batch_len ||
+                    append->raw.len + batch->body.len > SL_SEGMENT_SIZE_MAX / 2;
+        if (segment.len > 0 && full) {
+            break;
+        }
+        if (batch->live_n == 0) {
+            continue;
+        }
+        if (batch->first_seq != segment.first_seq + segment.len) {
+            return sl_fail(err, SYNCLINE_ECORRUPT, "a batch with seq %llu where %llu is next",
+                           (unsigned long long)batch->first_seq,
+                           (unsigned long long)(segment.first_seq + segment.len));
+        }
+        hlcs[*at] = sl_hlc_stamp(batch, hlc_last);
+        segment.first_hlc = segment.len == 0 ? hlcs[*at] : segment.first_hlc;
+        segment.len += batch->live_n;
+        add_groups(&append->raw, batch, hlcs[*at]);
+    }
+    segment.last_hlc = *hlc_last;
+    if (segment.len == 0) {
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status = seal(append, &segment, head, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_peer_log_append(&core->log, head, append->sealed.data, append->sealed.len, err);
+    }
+    return status;
+}
+
+/* ---- The transaction ---- */
+
+static enum syncline_status put_asides(struct sl_core *core, const struct sl_batch *batch,
+                                       struct sl_error *err)
+{
+    enum syncline_status status = SYNCLINE_OK;
+    for (const struct sl_batch_aside *aside = batch->asides;
+         aside != NULL && status == SYNCLINE_OK; aside = aside->next) {
+        struct sl_set_aside record = {.origin = core->self, .seq = 0, .uuid = aside->uuid};
+        (void)sqlite3_snprintf((int)sizeof(record.model), record.model, "%s", batch->model->name);
+        memcpy(record.reason, aside->reason, sizeof(record.reason));
+        status = sl_set_aside_put(&core->log, &record, core->env->wall_ms(core->env->ctx), err);
+    }
+    return status;
+}
+
+static void drained_by(const struct sl_batch *batch, struct sl_drained *drained)
+{
+    drained->id = batch->outbox_id;
+    drained->token = batch->token;
+    drained->changes = batch->offset + batch->taken_n;
+    drained->complete = drained->changes >= batch->row_n;
+}
+
+/* Everything that waits, in the caller's transaction. What moved is returned, not yet true. */
+static enum syncline_status append_all(struct sl_log_append *append,
+                                       uint64_t hlcs[SL_APPEND_BATCHES_MAX],
+                                       struct sl_log_head *head, uint64_t *hlc_last,
+                                       struct sl_drained *drained, struct sl_error *err)
+{
+    struct sl_core *core = append->core;
+    enum syncline_status status = SYNCLINE_OK;
+    for (size_t at = 0; at < append->len && status == SYNCLINE_OK;) {
+        status = append_segment(append, &at, hlcs, head, hlc_last, err);
+    }
+    for (size_t i = 0; i < append->len && status == SYNCLINE_OK; i++) {
+        status = put_asides(core, append->batches[i], err);
+    }
+    drained_by(append->batches[append->len - 1], drained);
+    drained->seq = head->held_seq;
+    if (status == SYNCLINE_OK) {
+        status = sl_drained_put(&core->log, drained, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_drained_remove_below(&core->log, drained->id, err);
+    }
+    return status;
+}
+
+/* The commit is done: memory follows. */
+static void finish(struct sl_log_append *append, const uint64_t hlcs[SL_APPEND_BATCHES_MAX])
+{
+    struct sl_core *core = append->core;
+    for (size_t i = 0; i < append->len; i++) {
+        struct sl_batch *batch = append->batches[i];
+        if (batch->unsettled != NULL) {
+            sl_unsettled_set_durable(&core->unsettled, batch->unsettled, hlcs[i]);
+        }
+        sl_core_give_batch(core, batch);
+    }
+    append->len = 0;
+}
+
+bool sl_log_append_run(void *stage)
+{
+    struct sl_log_append *append = stage;
+    struct sl_core *core = append->core;
+    while (append->len < SL_APPEND_BATCHES_MAX) {
+        struct sl_batch *batch = sl_ring_pop(&core->to_append);
+        if (batch == NULL) {
+            break;
+        }
+        append->batches[append->len++] = batch;
+    }
+    if (append->len == 0 || core->env->mono_ns(core->env->ctx) < append->retry_ns) {
+        return false;
+    }
+    struct sl_error err;
+    uint64_t hlcs[SL_APPEND_BATCHES_MAX] = {0};
+    struct sl_log_head head = core->origins[0].head;
+    uint64_t hlc_last = core->hlc_last;
+    struct sl_drained drained = core->drained;
+    enum syncline_status status = sl_peer_log_begin(&core->log, &err);
+    if (status == SYNCLINE_OK) {
+        status = append_all(append, hlcs, &head, &hlc_last, &drained, &err);
+        if (status == SYNCLINE_OK) {
+            status = sl_peer_log_commit(&core->log, &err);
+        }
+        sl_peer_log_rollback(&core->log);
+    }
+    if (status != SYNCLINE_OK) {
+        append->retry_ns = core->env->mono_ns(core->env->ctx) + RETRY_NS;
+        sl_core_failed(core, "log_append", status, &err);
+        return false;
+    }
+    bool grew = head.held_seq > core->origins[0].head.held_seq;
+    core->origins[0].head = head;
+    core->hlc_last = hlc_last;
+    core->drained = drained;
+    finish(append, hlcs);
+    if (grew) {
+        sl_core_vector_moved(core);
+    }
+    sl_core_progress(core);
+    return true;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* log_append: the one appender. Stamps, seals and commits everything that waits, in one transaction of
+ * sync.db: the durability point. Nothing leaves this device before.
+ *
+ * Happy path: batches in their order, as many to a segment as fit into batch_len; each gets its clock
+ * values; the segment gets the hash of its predecessor and our signature; segments, drained outbox rows
+ * and records set aside are committed together. Only then do the head of the log, the clock and the
+ * drained row move in memory, and the batches go back to their pools.
+ *
+ * On any failure the transaction is rolled back, nothing has moved, and the batches keep their place at
+ * the head for the next try: seqs are given once. */
+
+#ifndef SL_LOG_APPEND_H
+#define SL_LOG_APPEND_H
+
+#include <zstd.h>
+
+#include "stages/shared.h"
+
+#define SL_APPEND_BATCHES_MAX 16 /* in one transaction */
+
+struct sl_log_append {
+    struct sl_core *core;
+    struct sl_batch *batches[SL_APPEND_BATCHES_MAX]; /* taken and not committed, in order */
+    size_t len;
+    struct sl_buf raw;    /* body of the segment under way */
+    struct sl_buf sealed; /* its bytes */
+    ZSTD_CCtx *zstd;
+    uint64_t retry_ns; /* after a failure: not before */
+};
+
+enum syncline_status sl_log_append_init(struct sl_log_append *append, struct sl_core *core,
+                                        struct sl_error *err);
+void sl_log_append_fini(struct sl_log_append *append);
+bool sl_log_append_run(void *stage);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "stages/reconcile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void sl_pending_fini(struct sl_pending *pending)
+{
+    free(pending->runs);
+    memset(pending, 0, sizeof(*pending));
+}
+
+static bool add_run(struct sl_pending *pending, int64_t model, int64_t first, uint32_t n)
+{
+    if (pending->len == pending->capacity) {
+        size_t capacity = pending->capacity == 0 ? 64 : 2 * pending->capacity;
+        struct sl_pending_run *grown = realloc(pending->runs, capacity * sizeof(*grown));
+        if (grown == NULL) {
+            return false;
+        }
+        pending->runs = grown;
+        pending->capacity = capacity;
+    }
+    pending->runs[pending->len++] =
+        (struct sl_pending_run){.model = model, .first = first, .n = n};
+    return true;
+}
+
+static bool is_shared(const struct sl_core *core, int64_t model)
+{
+    for (size_t i = 0; i < core->models.count; i++) {
+        if (core->models.models[i].id_in_db == model) {
+            return core->models.models[i].ownership == SYNCLINE_SHARED;
+        }
+    }
+    return false;
+}
+
+enum syncline_status sl_pending_read(struct sl_pending *pending, struct sl_core *core,
+                                     struct sl_rows *rows, struct sl_error *err)
+{
+    pending->len = 0;
+    int64_t id = core->drained.complete ? core->drained.id : core->drained.id - 1;
+    struct sl_outbox_row row = {0};
+    bool found = true;
+    enum syncline_status status = SYNCLINE_OK;
+    while (status == SYNCLINE_OK) {
+        status = sl_outbox_next(&rows->ldb, id, &found, &row, err);
+        if (status != SYNCLINE_OK || !found) {
+            break;
+        }
+        id = row.id;
+        if (row.change == SYNCLINE_DELETE || !is_shared(core, row.model)) {
+            continue;
+        }
+        struct sl_reader in;
+        sl_reader_init(&in, row.ids, row.ids_size);
+        while (in.offset < in.len && status == SYNCLINE_OK) {
+            int64_t first = (int64_t)sl_read_u64(&in);
+            uint32_t n = sl_read_u32(&in);
+            if (!in.failed && !add_run(pending, row.model, first, n)) {
+                status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for pending changes");
+            }
+        }
+    }
+    sl_outbox_done(&rows->ldb);
+    return status;
+}
+
+static bool is_pending(const struct sl_pending *pending, int64_t model, int64_t id)
+{
+    for (size_t i = 0; i < pending->len; i++) {
+        const struct sl_pending_run *run = &pending->runs[i];
+        if (run->model == model && id >= run->first && id < run->first + (int64_t)run->n) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_covered(struct sl_core *core, const struct sl_birth *birth)
+{
+    if (sl_origin_equal(&birth->origin, &core->self)) {
+        return birth->seq <= core->origins[0].head.held_seq;
+    }
+    const struct sl_origin_state *origin = sl_core_origin(core, &birth->origin);
+    return origin != NULL && birth->seq <= origin->applied_seq;
+}
+
+static void say(char reason[256], const char *text)
+{
+    (void)sqlite3_snprintf(256, reason, "%s", text);
+}
+
+/* The stamp of the record as it stands: of its last change, or of its birth. */
+static enum syncline_status local_stamp(struct sl_rows *rows, int64_t model, int64_t id,
+                                        const struct sl_birth_run *birth, struct sl_stamp *stamp,
+                                        struct sl_error *err)
+{
+    bool found = false;
+    int64_t origin = birth->origin;
+    uint64_t hlc = birth->hlc;
+    enum syncline_status status =
+        sl_stamp_get(&rows->births, model, id, &found, &hlc, &origin, err);
+    if (status == SYNCLINE_OK) {
+        stamp->hlc = hlc;
+        status = sl_library_db_origin(&rows->ldb, origin, &found, &stamp->origin, err);
+    }
+    return status;
+}
+
+static enum syncline_status judge(struct sl_rows *rows, const struct sl_pending *pending,
+                                  const struct sl_received *received,
+                                  const struct sl_birth_run *birth,
+                                  const struct sl_origin *born_by, int64_t id,
+                                  enum sl_verdict *verdict, char reason[256], struct sl_error *err)
+{
+    *verdict = SL_VERDICT_APPLY;
+    if (birth->class == SYNCLINE_DEVICE_OWNED) {
+        if (!sl_uuid_equal(&born_by->device, &received->stamp.origin.device)) {
+            *verdict = SL_VERDICT_SET_ASIDE;
+            say(reason, "not applied: a device that does not own the record changed it");
+        }
+        return SYNCLINE_OK;
+    }
+    if (received->change == SYNCLINE_DELETE) {
+        return SYNCLINE_OK;
+    }
+    if (is_pending(pending, received->model->id_in_db, id)) {
+        *verdict = SL_VERDICT_LOSES;
+        return SYNCLINE_OK;
+    }
+    struct sl_stamp here = {0};
+    enum syncline_status status =
+        local_stamp(rows, received->model->id_in_db, id, birth, &here, err);
+    if (status == SYNCLINE_OK && sl_stamp_compare(&received->stamp, &here) <= 0) {
+        *verdict = SL_VERDICT_LOSES;
+    }
+    return status;
+}
+
+enum syncline_status sl_reconcile(struct sl_core *core, struct sl_rows *rows,
+                                  const struct sl_pending *pending,
+                                  const struct sl_received *received, enum sl_verdict *verdict,
+                                  int64_t *id, char reason[256], struct sl_error *err)
+{
+    const struct sl_model *model = received->model;
+    bool found = false;
+    enum syncline_status status =
+        sl_record_id(&rows->tables[model->index], &received->uuid, &found, id, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    if (!found) {
+        bool dead = is_covered(core, &received->birth);
+        *verdict = dead ? SL_VERDICT_LOSES : SL_VERDICT_SET_ASIDE;
+        say(reason, "not applied: the record has not come yet, and this version does not wait");
+        return SYNCLINE_OK;
+    }
+    struct sl_birth_run birth;
+    struct sl_origin born_by = {0};
+    status = sl_birth_get(&rows->births, model->id_in_db, *id, &found, &birth, err);
+    if (status == SYNCLINE_OK && found) {
+        status = sl_library_db_origin(&rows->ldb, birth.origin, &found, &born_by, err);
+    }
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    if (!found || birth.seq != received->birth.seq ||
+        !sl_origin_equal(&born_by, &received->birth.origin)) {
+        bool dead = is_covered(core, &received->birth);
+        *verdict = dead ? SL_VERDICT_LOSES : SL_VERDICT_SET_ASIDE;
+        say(reason, "not applied: the record here was inserted by another change");
+        return SYNCLINE_OK;
+    }
+    return judge(rows, pending, received, &birth, &born_by, *id, verdict, reason, err);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "stages/settle.h"
+
+#include <string.h>
+
+#include "stages/decode.h"
+
+#define SETTLE_WAIT_NS (50u * 1000u * 1000u) /* for a capture to take it along */
+
+/* Is the record of the entry still the one with this id? */
+static enum syncline_status still_there(struct sl_rows *rows,
+                                        const struct sl_unsettled_entry *entry, uint32_t i,
+                                        bool *there, struct sl_error *err)
+{
+    int64_t id = 0;
+    bool found = false;
+    enum syncline_status status = sl_record_id(&rows->tables[entry->model->index],
+                                               &entry->uuids[i], &found, &id, err);
+    *there = found && id == entry->ids[i];
+    return status;
+}
+
+static enum syncline_status settle_inserts(struct sl_core *core, struct sl_rows *rows,
+                                           const struct sl_unsettled_entry *entry, uint32_t first,
+                                           uint32_t n, struct sl_error *err)
+{
+    struct sl_birth_run run = {.id = entry->ids[first],
+                               .n = n,
+                               .origin = core->self_number,
+                               .seq = entry->first_seq + first,
+                               .hlc = entry->first_hlc + first,
+                               .class = entry->model->ownership};
+    return sl_birth_put(&rows->births, entry->model->id_in_db, &run, err);
+}
+
+static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *rows,
+                                         const struct sl_unsettled_entry *entry,
+                                         struct sl_error *err)
+{
+    const struct sl_model *model = entry->model;
+    int64_t last_delete = 0;
+    enum syncline_status status =
+        sl_outbox_last_delete(&rows->ldb, model->id_in_db, &last_delete, err);
+    bool check = last_delete >= entry->outbox_id;
+    uint32_t run_first = 0;
+    uint32_t run_n = 0;
+    for (uint32_t i = 0; i < entry->n && status == SYNCLINE_OK; i++) {
+        bool there = entry->ids[i] != 0;
+        if (check && there && entry->changes[i] != SYNCLINE_DELETE) {
+            status = still_there(rows, entry, i, &there, err);
+        }
+        bool insert = there && entry->changes[i] == SYNCLINE_INSERT;
+        if (run_n > 0 && (!insert || entry->ids[i] != entry->ids[i - 1] + 1)) {
+            if (status == SYNCLINE_OK) {
+                status = settle_inserts(core, rows, entry, run_first, run_n, err);
+            }
+            run_n = 0;
+        }
+        if (insert) {
+            run_first = run_n == 0 ? i : run_first;
+            run_n++;
+        } else if (status == SYNCLINE_OK && there && entry->changes[i] == SYNCLINE_UPDATE &&
+                   model->ownership == SYNCLINE_SHARED) {
+            status = sl_stamp_put(&rows->births, model->id_in_db, entry->ids[i],
+                                  entry->first_hlc + i, core->self_number, err);
+        }
+    }
+    if (status == SYNCLINE_OK && run_n > 0) {
+        status = settle_inserts(core, rows, entry, run_first, run_n, err);
+    }
+    return status;
+}
+
+enum syncline_status sl_settle_into(struct sl_core *core, struct sl_rows *rows,
+                                    struct sl_error *err)
+{
+    uint64_t settled = 0;
+    int64_t self = core->self_number;
+    enum syncline_status status = sl_library_db_applied(&rows->ldb, self, &settled, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    uint64_t moved = settled;
+    int64_t outbox_id = 0;
+    (void)pthread_mutex_lock(&core->unsettled.lock);
+    for (const struct sl_unsettled_entry *entry = core->unsettled.first;
+         entry != NULL && entry->durable && status == SYNCLINE_OK; entry = entry->next) {
+        uint64_t last_seq = entry->first_seq + entry->n - 1;
+        if (last_seq <= settled) {
+            continue;
+        }
+        status = settle_entry(core, rows, entry, err);
+        moved = last_seq;
+        outbox_id = entry->row_complete ? entry->outbox_id : outbox_id;
+    }
+    (void)pthread_mutex_unlock(&core->unsettled.lock);
+    if (status == SYNCLINE_OK && moved > settled) {
+        status = sl_library_db_set_applied(&rows->ldb, self, moved, err);
+    }
+    if (status == SYNCLINE_OK && outbox_id > 0) {
+        status = sl_outbox_remove_below(&rows->ldb, outbox_id, err);
+    }
+    return status;
+}
+
+void sl_settle_init(struct sl_settle *settle, struct sl_core *core)
+{
+    settle->core = core;
+    settle->reader_version = -1;
+    settle->due_ns = 0;
+}
+
+/* Reads the own entry as committed, if anything was committed since. */
+static enum syncline_status notice_settled(struct sl_settle *settle, bool *moved,
+                                           struct sl_error *err)
+{
+    struct sl_core *core = settle->core;
+    int64_t version = 0;
+    enum syncline_status status =
+        sl_library_db_data_version(&core->reader.ldb, &version, err);
+    if (status != SYNCLINE_OK || version == settle->reader_version) {
+        return status;
+    }
+    uint64_t settled = 0;
+    status = sl_library_db_applied(&core->reader.ldb, core->self_number, &settled, err);
+    if (status == SYNCLINE_OK) {
+        settle->reader_version = version;
+        *moved = settled > core->settled_seq;
+        core->settled_seq = settled;
+        core->origins[0].applied_seq = settled;
+        sl_unsettled_drop(&core->unsettled, settled);
+    }
+    return status;
+}
+
+static enum syncline_status settle_now(struct sl_core *core, struct sl_error *err)
+{
+    enum syncline_status status = sl_library_db_begin_write(&core->writer.ldb, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_births_forget(&core->writer.births);
+    status = sl_settle_into(core, &core->writer, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_library_db_commit(&core->writer.ldb, err);
+    }
+    if (status != SYNCLINE_OK) {
+        sl_library_db_rollback(&core->writer.ldb);
+    }
+    return status;
+}
+
+bool sl_settle_run(void *stage)
+{
+    struct sl_settle *settle = stage;
+    struct sl_core *core = settle->core;
+    struct sl_error err;
+    bool moved = false;
+    enum syncline_status status = notice_settled(settle, &moved, &err);
+    if (status == SYNCLINE_OK && core->settled_seq >= core->origins[0].head.held_seq) {
+        settle->due_ns = 0;
+        return moved;
+    }
+    uint64_t now = core->env->mono_ns(core->env->ctx);
+    if (status == SYNCLINE_OK && (settle->due_ns == 0 || moved)) {
+        settle->due_ns = now + SETTLE_WAIT_NS;
+        return moved;
+    }
+    if (status == SYNCLINE_OK && now < settle->due_ns) {
+        return moved;
+    }
+    if (status == SYNCLINE_OK) {
+        status = settle_now(core, &err);
+        settle->due_ns = now + SETTLE_WAIT_NS;
+    }
+    if (status != SYNCLINE_OK && status != SYNCLINE_EBUSY) {
+        sl_core_failed(core, "settle", status, &err);
+    }
+    return status == SYNCLINE_OK;
+}
+
+/* One own segment, read back from the log, as entries of the list. */
+static enum syncline_status recover_segment(struct sl_core *core, const struct sl_decoded *decoded,
+                                            struct sl_error *err)
+{
+    uint64_t seq = decoded->segment.first_seq;
+    for (uint32_t g = 0; g < decoded->group_count; g++) {
+        const struct sl_group *group = &decoded->groups[g];
+        const struct sl_model *model =
+            sl_model_find_name(&core->models, group->model, group->model_len);
+        uint64_t first_seq = seq;
+        seq += group->n;
+        if (model == NULL) {
+            return sl_fail(err, SYNCLINE_EMODEL,
+                           "the log holds changes of model '%.*s', which was not given: open the "
+                           "library with it",
+                           (int)group->model_len, group->model);
+        }
+        struct sl_unsettled_entry *entry = sl_unsettled_entry_new(group->n);
+        if (entry == NULL) {
+            return sl_fail(err, SYNCLINE_ENOMEM, "no memory for changes that are not settled");
+        }
+        entry->model = model;
+        entry->first_seq = first_seq;
+        entry->first_hlc = group->hlc_first;
+        entry->durable = true;
+        memcpy(entry->uuids, group->uuids, group->n * sizeof(*entry->uuids));
+        enum syncline_status status = SYNCLINE_OK;
+        for (uint32_t i = 0; i < group->n && status == SYNCLINE_OK; i++) {
+            bool found = false;
+            entry->changes[i] = (uint8_t)group->change;
+            status = sl_record_id(&core->writer.tables[model->index], &group->uuids[i], &found,
+                                  &entry->ids[i], err);
+        }
+        if (status != SYNCLINE_OK) {
+            sl_unsettled_entry_free(entry);
+            return status;
+        }
+        sl_unsettled_append(&core->unsettled, entry);
+    }
+    return SYNCLINE_OK;
+}
+
+enum syncline_status sl_settle_recover(struct sl_core *core, struct sl_error *err)
+{
+    const struct sl_origin_state *self = &core->origins[0];
+    struct sl_decoded decoded;
+    enum syncline_status status = sl_decoded_init(&decoded, err);
+    uint64_t seq = self->applied_seq;
+    while (status == SYNCLINE_OK && seq < self->head.held_seq) {
+        status = sl_decode_from_log(&decoded, &core->log, self->head.number, seq + 1, err);
+        if (status == SYNCLINE_OK) {
+            status = recover_segment(core, &decoded, err);
+            seq = sl_segment_last_seq(&decoded.segment);
+        }
+    }
+    sl_decoded_fini(&decoded);
+    return status;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* settle: writes what the log has made certain back to library.db - births, stamps, the own entry of
+ * the applied vector - and removes drained outbox rows.
+ *
+ * Happy path: in the transaction of the next capture, for nothing; at the start of every apply; by
+ * the engine's own connection when neither comes. It is idempotent: it begins where the own entry of
+ * the applied vector, read in the same transaction, says the last one ended. If that transaction is
+ * rolled back nothing has happened; entries leave memory only when their seqs are seen committed.
+ *
+ * A record may be deleted, and its id used again, between its capture and its settling. Whether any
+ * record of the model was is known from the model's last delete (_syncline_model); only then is each
+ * id checked against its UUID. */
+
+#ifndef SL_SETTLE_H
+#define SL_SETTLE_H
+
+#include "stages/shared.h"
+
+/* Settles everything durable inside the caller's write transaction on `rows`. `tables` may be NULL:
+ * they are made for the call then. Any thread that holds SQLite's write lock. */
+enum syncline_status sl_settle_into(struct sl_core *core, struct sl_rows *rows,
+                                    struct sl_error *err);
+
+struct sl_settle {
+    struct sl_core *core;
+    int64_t reader_version; /* data_version when the own entry was last read */
+    uint64_t due_ns;        /* when waiting for a capture to do it is over; 0: nothing to do */
+};
+
+void sl_settle_init(struct sl_settle *settle, struct sl_core *core);
+/* One slice: notices what others settled, settles what waited long enough. Engine's thread. */
+bool sl_settle_run(void *stage);
+
+/* Fills the list of the unsettled from the log at open: own changes above the own applied entry. */
+enum syncline_status sl_settle_recover(struct sl_core *core, struct sl_error *err);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "stages/shared.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum syncline_status sl_rows_open(struct sl_rows *rows, const struct sl_core *core, const char *path,
+                                  enum sl_db_mode mode, uint32_t busy_timeout_ms,
+                                  struct sl_error *err)
+{
+    enum syncline_status status =
+        sl_library_db_open(&rows->ldb, core->env, path, mode, busy_timeout_ms, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    /* Checkpoints are the apply connection's, at moments of its choosing. */
+    status = sl_db_exec(&rows->ldb.db, "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL", err);
+    size_t count = core->models.count > 0 ? core->models.count : 1;
+    rows->tables = status == SYNCLINE_OK ? calloc(count, sizeof(*rows->tables)) : NULL;
+    if (rows->tables == NULL) {
+        sl_library_db_fini(&rows->ldb);
+        return status != SYNCLINE_OK ? status
+                                     : sl_fail(err, SYNCLINE_ENOMEM, "no memory for the tables");
+    }
+    for (size_t i = 0; i < core->models.count; i++) {
+        sl_record_table_init(&rows->tables[i], &rows->ldb.db, &core->models.models[i]);
+    }
+    sl_births_init(&rows->births, &rows->ldb);
+    return SYNCLINE_OK;
+}
+
+void sl_rows_fini(struct sl_rows *rows, size_t model_count)
+{
+    if (rows->ldb.db.handle == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < model_count; i++) {
+        sl_record_table_fini(&rows->tables[i]);
+    }
+    free(rows->tables);
+    rows->tables = NULL;
+    sl_births_fini(&rows->births);
+    sl_library_db_fini(&rows->ldb);
+}
+
+void sl_core_give_batch(struct sl_core *core, struct sl_batch *batch)
+{
+    if (!sl_batch_give(&core->reread_pool, batch)) {
+        (void)sl_staging_give(&core->staging, batch);
+    }
+}
+
+struct sl_origin_state *sl_core_origin(struct sl_core *core, const struct sl_origin *origin)
+{
+    for (size_t i = 0; i < core->origin_count; i++) {
+        if (sl_origin_equal(&core->origins[i].head.origin, origin)) {
+            return &core->origins[i];
+        }
+    }
+    return NULL;
+}
+
+struct sl_origin_state *sl_core_add_origin(struct sl_core *core, const struct sl_origin *origin)
+{
+    if (core->origin_count >= SL_VECTOR_LEN_MAX) {
+        return NULL;
+    }
+    struct sl_origin_state *grown =
+        realloc(core->origins, (core->origin_count + 1) * sizeof(*core->origins));
+    if (grown == NULL) {
+        return NULL;
+    }
+    core->origins = grown;
+    struct sl_origin_state *state = &grown[core->origin_count];
+    memset(state, 0, sizeof(*state));
+    state->head.origin = *origin;
+    if (sl_origin_hash(core->hasher, &core->who.library_id, origin, state->head.held_hash) !=
+        SYNCLINE_OK) {
+        return NULL;
+    }
+    core->origin_count++;
+    return state;
+}
+
+struct sl_member_state *sl_core_member(struct sl_core *core, const struct syncline_uuid *device)
+{
+    for (size_t i = 0; i < core->member_count; i++) {
+        if (sl_uuid_equal(&core->members[i].known.device, device)) {
+            return &core->members[i];
+        }
+    }
+    return NULL;
+}
+
+void sl_core_vector_moved(struct sl_core *core)
+{
+    for (size_t i = 0; i < core->member_count; i++) {
+        core->members[i].vector_due = core->members[i].session != NULL;
+    }
+}
+
+void sl_core_progress(struct sl_core *core)
+{
+    uint64_t acked = UINT64_MAX;
+    uint64_t applied = UINT64_MAX;
+    struct sl_progress *progress = &core->progress;
+    (void)pthread_mutex_lock(&progress->lock);
+    progress->linked_count = 0;
+    for (size_t i = 0; i < core->member_count; i++) {
+        const struct sl_member_state *member = &core->members[i];
+        acked = member->known.acked_seq < acked ? member->known.acked_seq : acked;
+        applied = member->known.applied_seq < applied ? member->known.applied_seq : applied;
+        if (member->session != NULL) {
+            progress->linked[progress->linked_count++] = member->known.device;
+        }
+    }
+    progress->drained_id = core->drained.complete ? core->drained.id : core->drained.id - 1;
+    progress->own_seq = core->origins[0].head.held_seq;
+    progress->members = (uint32_t)core->member_count;
+    progress->links = (uint32_t)progress->linked_count;
+    progress->acked_seq = core->member_count > 0 ? acked : 0;
+    progress->applied_seq = core->member_count > 0 ? applied : 0;
+    if (core->network != NULL) {
+        progress->counts = sl_network_counts(core->network);
+    }
+    (void)pthread_cond_broadcast(&progress->moved);
+    (void)pthread_mutex_unlock(&progress->lock);
+}
+
+void sl_core_notice(struct sl_core *core, enum syncline_status status, const char *text)
+{
+    struct sl_progress *progress = &core->progress;
+    (void)pthread_mutex_lock(&progress->lock);
+    (void)sl_fail(&progress->notice, status, "%s", text);
+    (void)pthread_mutex_unlock(&progress->lock);
+}
+
+void sl_core_failed(struct sl_core *core, const char *stage, enum syncline_status status,
+                    const struct sl_error *err)
+{
+    struct sl_progress *progress = &core->progress;
+    (void)pthread_mutex_lock(&progress->lock);
+    (void)sl_fail(&progress->notice, status, "%s: %s", stage, err->text);
+    if (status == SYNCLINE_ECORRUPT || status == SYNCLINE_EFORMAT) {
+        progress->health = status;
+        (void)pthread_cond_broadcast(&progress->moved);
+    }
+    (void)pthread_mutex_unlock(&progress->lock);
+}
+
+bool sl_core_is_dead(struct sl_core *core)
+{
+    (void)pthread_mutex_lock(&core->progress.lock);
+    bool dead = core->progress.health != SYNCLINE_OK;
+    (void)pthread_mutex_unlock(&core->progress.lock);
+    return dead;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* Changes of this device that have a seq but are not yet written back to library.db: what settle
+ * works from, and where the births of records are found that were inserted a moment ago.
+ *
+ * Entries are in seq order. The engine's thread appends, marks as durable and drops; any thread may
+ * read them, under the lock, while it holds SQLite's write lock (in that order: write lock, then
+ * this). An entry does not change once it is durable. */
+
+#ifndef SL_UNSETTLED_H
+#define SL_UNSETTLED_H
+
+#include <pthread.h>
+
+#include "base/model.h"
+#include "base/vector.h"
+
+struct sl_unsettled_entry {
+    struct sl_unsettled_entry *next; /* later */
+    struct sl_unsettled_entry *prev; /* earlier */
+    const struct sl_model *model;
+    uint32_t n;
+    uint64_t first_seq;
+    uint64_t first_hlc;    /* known when durable */
+    bool durable;          /* in the log */
+    int64_t outbox_id;     /* of the row it came from; 0: read back from the log */
+    bool row_complete;     /* the last of that row */
+    bool sorted;           /* uuids rise: they can be searched by halves */
+    int64_t *ids;          /* n local ids; 0: not in the table any more */
+    struct syncline_uuid *uuids;
+    uint8_t *changes; /* n: enum syncline_change */
+};
+
+struct sl_unsettled {
+    pthread_mutex_t lock;
+    struct sl_unsettled_entry *first;
+    struct sl_unsettled_entry *last;
+};
+
+enum syncline_status sl_unsettled_init(struct sl_unsettled *list);
+void sl_unsettled_fini(struct sl_unsettled *list);
+
+/* An entry for n changes, not yet in the list. NULL: no memory. */
+struct sl_unsettled_entry *sl_unsettled_entry_new(uint32_t n);
+void sl_unsettled_entry_free(struct sl_unsettled_entry *entry);
+/* Appends; the entry is the list's then. Works out `sorted`. */
+void sl_unsettled_append(struct sl_unsettled *list, struct sl_unsettled_entry *entry);
+void sl_unsettled_set_durable(struct sl_unsettled *list, struct sl_unsettled_entry *entry,
+                              uint64_t first_hlc);
+/* Frees durable entries whose changes all have seqs up to settled_seq. */
+void sl_unsettled_drop(struct sl_unsettled *list, uint64_t settled_seq);
+/* The seq of the birth of a record that lives and is not settled yet; 0: there is none. Engine's
+ * thread. */
+uint64_t sl_unsettled_birth(struct sl_unsettled *list, const struct sl_model *model,
+                            const struct syncline_uuid *uuid);
+
+#endif

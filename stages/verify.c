@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "stages/verify.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void sl_verify_init(struct sl_verify *verify, struct sl_core *core)
+{
+    verify->core = core;
+    verify->first = NULL;
+    verify->last = &verify->first;
+}
+
+void sl_verify_fini(struct sl_verify *verify)
+{
+    while (verify->first != NULL) {
+        struct sl_incoming *next = verify->first->next;
+        free(verify->first);
+        verify->first = next;
+    }
+    verify->last = &verify->first;
+}
+
+/* Where the origin's log will end when all that waits is held. */
+static struct sl_log_head expected_head(struct sl_verify *verify,
+                                        const struct sl_origin_state *origin)
+{
+    struct sl_log_head head = origin->head;
+    for (const struct sl_incoming *it = verify->first; it != NULL; it = it->next) {
+        if (sl_origin_equal(&it->head.origin, &head.origin)) {
+            head = it->head;
+        }
+    }
+    return head;
+}
+
+static enum syncline_status check_origin(struct sl_core *core, const struct sl_member_state *member,
+                                         const struct sl_segment *segment, struct sl_error *err)
+{
+    if (!sl_uuid_equal(&segment->library_id, &core->who.library_id)) {
+        return sl_fail(err, SYNCLINE_EPROTO, "a segment of another library");
+    }
+    if (!sl_uuid_equal(&segment->origin.device, &member->known.device)) {
+        return sl_fail(err, SYNCLINE_EUNSUPPORTED,
+                       "a segment of a third device: this version does not relay, connect the two "
+                       "devices to each other");
+    }
+    return SYNCLINE_OK;
+}
+
+static enum syncline_status check_seal(struct sl_core *core, struct sl_member_state *member,
+                                       const struct sl_segment *segment, const uint8_t *data,
+                                       uint8_t hash[SL_HASH_SIZE], struct sl_error *err)
+{
+    enum syncline_status status =
+        sl_segment_hash(core->hasher, data, segment->body, segment->body_size, hash);
+    if (status == SYNCLINE_OK && member->verifier == NULL) {
+        status = sl_verifier_new(member->known.public_key, &member->verifier);
+    }
+    if (status != SYNCLINE_OK) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to verify a segment");
+    }
+    if (!sl_verify(member->verifier, hash, SL_HASH_SIZE, segment->signature)) {
+        return sl_fail(err, SYNCLINE_EPROTO, "the signature of segment %llu is not its origin's",
+                       (unsigned long long)segment->first_seq);
+    }
+    return SYNCLINE_OK;
+}
+
+static enum syncline_status queue(struct sl_verify *verify, const struct sl_log_head *head,
+                                  const uint8_t *data, size_t size, struct sl_error *err)
+{
+    struct sl_incoming *incoming = malloc(sizeof(*incoming) + size);
+    if (incoming == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a segment");
+    }
+    incoming->next = NULL;
+    incoming->head = *head;
+    incoming->size = size;
+    memcpy(incoming->data, data, size);
+    *verify->last = incoming;
+    verify->last = &incoming->next;
+    return SYNCLINE_OK;
+}
+
+enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_member_state *member,
+                                       const uint8_t *data, size_t size, struct sl_error *err)
+{
+    struct sl_core *core = verify->core;
+    struct sl_segment segment;
+    enum syncline_status status = sl_segment_parse(&segment, data, size, err);
+    if (status == SYNCLINE_OK) {
+        status = check_origin(core, member, &segment, err);
+    }
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_origin_state *origin = sl_core_origin(core, &segment.origin);
+    if (origin == NULL) {
+        origin = sl_core_add_origin(core, &segment.origin);
+    }
+    if (origin == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no room for another origin");
+    }
+    struct sl_log_head head = expected_head(verify, origin);
+    uint64_t last_seq = sl_segment_last_seq(&segment);
+    if (last_seq <= head.held_seq) {
+        member->vector_due = true; /* it came again: say what we have */
+        return SYNCLINE_OK;
+    }
+    if (segment.first_seq != head.held_seq + 1) {
+        return sl_fail(err, SYNCLINE_EPROTO, "segment %llu after %llu: there is a gap",
+                       (unsigned long long)segment.first_seq, (unsigned long long)head.held_seq);
+    }
+    if (memcmp(segment.prev_hash, head.held_hash, SL_HASH_SIZE) != 0) {
+        return sl_fail(err, SYNCLINE_EPROTO,
+                       "segment %llu does not continue the log that is held here: was its device "
+                       "restored or copied?",
+                       (unsigned long long)segment.first_seq);
+    }
+    uint8_t hash[SL_HASH_SIZE];
+    status = check_seal(core, member, &segment, data, hash, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    head.held_seq = last_seq;
+    memcpy(head.held_hash, hash, SL_HASH_SIZE);
+    head.last_hlc = segment.last_hlc > head.last_hlc ? segment.last_hlc : head.last_hlc;
+    return queue(verify, &head, data, size, err);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* verify: is a segment that came from a member what it says, and the next of its origin?
+ *
+ * Happy path: the header is sound, library and origin are right, it begins where the log of the origin
+ * ends, names the hash that stands there, and the origin's signature over its own hash holds. Then it
+ * waits for log_hold, as it came.
+ *
+ * Something held already is no fault - it may come again for many reasons - and is answered by our
+ * vector. A gap, another predecessor or a bad signature ends the session: nothing is taken from it, and
+ * what is missing is asked for anew. Segments of a third device are refused: this version does not
+ * relay. */
+
+#ifndef SL_VERIFY_H
+#define SL_VERIFY_H
+
+#include "stages/shared.h"
+
+/* A verified segment on its way into the log. */
+struct sl_incoming {
+    struct sl_incoming *next;
+    struct sl_log_head head; /* of its origin, once it is held */
+    size_t size;
+    uint8_t data[];
+};
+
+struct sl_verify {
+    struct sl_core *core;
+    struct sl_incoming *first; /* oldest; taken by log_hold */
+    struct sl_incoming **last;
+};
+
+void sl_verify_init(struct sl_verify *verify, struct sl_core *core);
+void sl_verify_fini(struct sl_verify *verify);
+
+/* Called when a segment has come. Errors close the session: EPROTO, EUNSUPPORTED, ENOMEM. */
+enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_member_state *member,
+                                       const uint8_t *data, size_t size, struct sl_error *err);
+
+#endif

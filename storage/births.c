@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "storage/births.h"
+
+enum { BELOW, INSERT, REMOVE, STAMP_GET, STAMP_PUT, STAMP_REMOVE };
+
+static const char *const sql_texts[] = {
+    [BELOW] = "SELECT id,n,origin,seq,hlc,class FROM _syncline_birth WHERE model=?1 AND id<?2"
+              " ORDER BY id DESC LIMIT 1",
+    [INSERT] = "INSERT INTO _syncline_birth(model,id,n,origin,seq,hlc,class)"
+               " VALUES(?1,?2,?3,?4,?5,?6,?7)",
+    [REMOVE] = "DELETE FROM _syncline_birth WHERE model=?1 AND id=?2",
+    [STAMP_GET] = "SELECT hlc,origin FROM _syncline_stamp WHERE model=?1 AND id=?2",
+    [STAMP_PUT] = "INSERT OR REPLACE INTO _syncline_stamp(model,id,hlc,origin) VALUES(?1,?2,?3,?4)",
+    [STAMP_REMOVE] = "DELETE FROM _syncline_stamp WHERE model=?1 AND id=?2",
+};
+
+void sl_births_init(struct sl_births *births, struct sl_library_db *ldb)
+{
+    struct sl_births made = {.ldb = ldb, .statements = {.sql = sql_texts}};
+    *births = made;
+}
+
+void sl_births_fini(struct sl_births *births)
+{
+    sl_statements_fini(&births->statements);
+}
+
+void sl_births_forget(struct sl_births *births)
+{
+    births->cached_model = 0;
+}
+
+static enum syncline_status get(struct sl_births *births, unsigned number, sqlite3_stmt **stmt,
+                                struct sl_error *err)
+{
+    return sl_statement(&births->ldb->db, &births->statements, number, stmt, err);
+}
+
+/* The last run that begins before `id`. */
+static enum syncline_status run_below(struct sl_births *births, int64_t model, int64_t id,
+                                      bool *found, struct sl_birth_run *run, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(births, BELOW, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, model);
+    (void)sqlite3_bind_int64(stmt, 2, id);
+    status = sl_db_row(&births->ldb->db, stmt, found, err);
+    if (status != SYNCLINE_OK || !*found) {
+        return status;
+    }
+    run->id = sqlite3_column_int64(stmt, 0);
+    run->n = (uint32_t)sqlite3_column_int64(stmt, 1);
+    run->origin = sqlite3_column_int64(stmt, 2);
+    run->seq = (uint64_t)sqlite3_column_int64(stmt, 3);
+    run->hlc = (uint64_t)sqlite3_column_int64(stmt, 4);
+    run->class = (enum syncline_ownership)sqlite3_column_int(stmt, 5);
+    sl_db_reset(stmt);
+    return SYNCLINE_OK;
+}
+
+static enum syncline_status insert_run(struct sl_births *births, int64_t model,
+                                       const struct sl_birth_run *run, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(births, INSERT, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, model);
+    (void)sqlite3_bind_int64(stmt, 2, run->id);
+    (void)sqlite3_bind_int64(stmt, 3, run->n);
+    (void)sqlite3_bind_int64(stmt, 4, run->origin);
+    (void)sqlite3_bind_int64(stmt, 5, (int64_t)run->seq);
+    (void)sqlite3_bind_int64(stmt, 6, (int64_t)run->hlc);
+    (void)sqlite3_bind_int64(stmt, 7, run->class);
+    return sl_db_run(&births->ldb->db, stmt, err);
+}
+
+static enum syncline_status remove_row(struct sl_births *births, unsigned number, int64_t model,
+                                       int64_t id, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(births, number, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, model);
+    (void)sqlite3_bind_int64(stmt, 2, id);
+    return sl_db_run(&births->ldb->db, stmt, err);
+}
+
+/* The part of a run that begins `skip` records later and has n. */
+static struct sl_birth_run part_of(const struct sl_birth_run *run, uint32_t skip, uint32_t n)
+{
+    struct sl_birth_run part = *run;
+    part.id += skip;
+    part.seq += skip;
+    part.hlc += skip;
+    part.n = n;
+    return part;
+}
+
+static bool continues(const struct sl_birth_run *before, const struct sl_birth_run *run)
+{
+    return before->id + before->n == run->id && before->seq + before->n == run->seq &&
+           before->hlc + before->n == run->hlc && before->origin == run->origin &&
+           before->class == run->class && before->n < UINT32_MAX / 2;
+}
+
+/* Cuts [id, id + n) out of all runs. *before is the run that then ends nearest below, if any. */
+static enum syncline_status carve(struct sl_births *births, int64_t model, int64_t id, uint32_t n,
+                                  bool *has_before, struct sl_birth_run *before,
+                                  struct sl_error *err)
+{
+    sl_births_forget(births);
+    for (;;) {
+        struct sl_birth_run run;
+        bool found = false;
+        enum syncline_status status = run_below(births, model, id + n, &found, &run, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        if (!found || run.id + run.n <= id) {
+            *has_before = found;
+            *before = run;
+            return SYNCLINE_OK;
+        }
+        status = remove_row(births, REMOVE, model, run.id, err);
+        if (status == SYNCLINE_OK && run.id + run.n > id + n) {
+            uint32_t skip = (uint32_t)(id + n - run.id);
+            struct sl_birth_run right = part_of(&run, skip, run.n - skip);
+            status = insert_run(births, model, &right, err);
+        }
+        if (status == SYNCLINE_OK && run.id < id) {
+            struct sl_birth_run left = part_of(&run, 0, (uint32_t)(id - run.id));
+            status = insert_run(births, model, &left, err);
+        }
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+    }
+}
+
+enum syncline_status sl_birth_get(struct sl_births *births, int64_t model, int64_t id, bool *found,
+                                  struct sl_birth_run *run, struct sl_error *err)
+{
+    const struct sl_birth_run *cached = &births->cached;
+    if (births->cached_model != model || id < cached->id || id >= cached->id + cached->n) {
+        struct sl_birth_run below;
+        bool any = false;
+        enum syncline_status status = run_below(births, model, id + 1, &any, &below, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        if (!any || id >= below.id + below.n) {
+            *found = false;
+            return SYNCLINE_OK;
+        }
+        births->cached_model = model;
+        births->cached = below;
+    }
+    *found = true;
+    *run = part_of(cached, (uint32_t)(id - cached->id), 1);
+    return SYNCLINE_OK;
+}
+
+enum syncline_status sl_birth_put(struct sl_births *births, int64_t model,
+                                  const struct sl_birth_run *run, struct sl_error *err)
+{
+    bool has_before = false;
+    struct sl_birth_run before;
+    enum syncline_status status = carve(births, model, run->id, run->n, &has_before, &before, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_birth_run put = *run;
+    if (has_before && continues(&before, run)) {
+        status = remove_row(births, REMOVE, model, before.id, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        put = before;
+        put.n += run->n;
+    }
+    return insert_run(births, model, &put, err);
+}
+
+enum syncline_status sl_birth_drop(struct sl_births *births, int64_t model, int64_t id,
+                                   struct sl_error *err)
+{
+    bool has_before = false;
+    struct sl_birth_run before;
+    enum syncline_status status = carve(births, model, id, 1, &has_before, &before, err);
+    return status != SYNCLINE_OK ? status : remove_row(births, STAMP_REMOVE, model, id, err);
+}
+
+enum syncline_status sl_stamp_get(struct sl_births *births, int64_t model, int64_t id, bool *found,
+                                  uint64_t *hlc, int64_t *origin, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(births, STAMP_GET, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, model);
+    (void)sqlite3_bind_int64(stmt, 2, id);
+    status = sl_db_row(&births->ldb->db, stmt, found, err);
+    if (status == SYNCLINE_OK && *found) {
+        *hlc = (uint64_t)sqlite3_column_int64(stmt, 0);
+        *origin = sqlite3_column_int64(stmt, 1);
+        sl_db_reset(stmt);
+    }
+    return status;
+}
+
+enum syncline_status sl_stamp_put(struct sl_births *births, int64_t model, int64_t id, uint64_t hlc,
+                                  int64_t origin, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(births, STAMP_PUT, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, model);
+    (void)sqlite3_bind_int64(stmt, 2, id);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)hlc);
+    (void)sqlite3_bind_int64(stmt, 4, origin);
+    return sl_db_run(&births->ldb->db, stmt, err);
+}

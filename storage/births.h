@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* Births and stamps, in library.db.
+ *
+ * A birth is the change that inserted a record: its identity on all devices. One row of
+ * _syncline_birth is a run: n records with local ids id, id + 1, ... born at seq, seq + 1, ... of one
+ * origin, with clock values hlc, hlc + 1, ... Runs never overlap; putting one over others cuts them,
+ * and one that continues its neighbour is joined to it. The invariant that everything rests on: a
+ * birth in here belongs to the record that has this id now, because whoever deletes the record drops
+ * its birth in the same transaction.
+ *
+ * A shared record that was changed after its birth has a stamp of its own; until then its birth's
+ * clock value is its stamp. All calls work inside the caller's transaction. */
+
+#ifndef SL_BIRTHS_H
+#define SL_BIRTHS_H
+
+#include "storage/library_db.h"
+
+struct sl_birth_run {
+    int64_t id;     /* local id of the first record */
+    uint32_t n;     /* records */
+    int64_t origin; /* its number in _syncline_origin */
+    uint64_t seq;   /* of the first */
+    uint64_t hlc;   /* of the first */
+    enum syncline_ownership class;
+};
+
+/* A handle keeps its own statements over the connection of a library_db. */
+struct sl_births {
+    struct sl_library_db *ldb; /* borrowed */
+    struct sl_statements statements;
+    int64_t cached_model;       /* of `cached`; 0: none */
+    struct sl_birth_run cached; /* the run found last; dropped by every write and by forget */
+};
+
+void sl_births_init(struct sl_births *births, struct sl_library_db *ldb);
+void sl_births_fini(struct sl_births *births);
+/* Call at the start of every transaction: what was read before may be gone. */
+void sl_births_forget(struct sl_births *births);
+
+/* The birth of one record, as a run of one. *found = false: it has none. */
+enum syncline_status sl_birth_get(struct sl_births *births, int64_t model, int64_t id, bool *found,
+                                  struct sl_birth_run *run, struct sl_error *err);
+enum syncline_status sl_birth_put(struct sl_births *births, int64_t model,
+                                  const struct sl_birth_run *run, struct sl_error *err);
+/* Forgets birth and stamp of a record that was deleted. */
+enum syncline_status sl_birth_drop(struct sl_births *births, int64_t model, int64_t id,
+                                   struct sl_error *err);
+
+/* The stamp of a record's last change; *found = false: unchanged since its birth. */
+enum syncline_status sl_stamp_get(struct sl_births *births, int64_t model, int64_t id, bool *found,
+                                  uint64_t *hlc, int64_t *origin, struct sl_error *err);
+enum syncline_status sl_stamp_put(struct sl_births *births, int64_t model, int64_t id, uint64_t hlc,
+                                  int64_t origin, struct sl_error *err);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* What Syncline keeps in the application's own database, because it must be atomic with its rows.
+ *
+ *     _syncline_meta     format (1), library id
+ *     _syncline_model    number of each model name; the outbox row of the model's last delete
+ *     _syncline_outbox   committed changes on their way into the log
+ *     _syncline_origin   the applied vector: highest seq of each origin that is in these tables
+ *     _syncline_birth    which change inserted a record: runs of ids and seqs (storage/births)
+ *     _syncline_stamp    of shared records changed since their birth (storage/births)
+ *
+ *     outbox.ids     runs of 12 bytes: first id (i64), count (u32), little-endian
+ *     outbox.uuids   deletes only: 16 bytes for each id, in order
+ *     outbox.births  deletes only: 16 bytes for each id: origin number (u64), seq (u64); seq 0 is a
+ *                    record whose birth had not come back from the log yet
+ *
+ * An outbox row is removed when the changes it names are in the log and settled, but never the
+ * newest such row: so ids of outbox rows are never used twice. A handle is one connection - the
+ * engine's or, for the length of a call, the application's - and belongs to its thread. */
+
+#ifndef SL_LIBRARY_DB_H
+#define SL_LIBRARY_DB_H
+
+#include "base/model.h"
+#include "base/vector.h"
+#include "storage/db.h"
+
+#define SL_LIBRARY_DB_FORMAT 1
+#define SL_ID_RUN_SIZE 12
+#define SL_OUTBOX_BIRTH_SIZE 16
+
+struct sl_library_db {
+    struct sl_db db;
+    struct sl_statements statements;
+    bool borrowed; /* the connection is the application's */
+};
+
+/* Opens our own connection. Errors: as sl_db_open. */
+enum syncline_status sl_library_db_open(struct sl_library_db *ldb, const struct sl_env *env,
+                                        const char *path, enum sl_db_mode mode,
+                                        uint32_t busy_timeout_ms, struct sl_error *err);
+/* Over a connection of the application. */
+void sl_library_db_borrow(struct sl_library_db *ldb, sqlite3 *handle);
+/* Finalizes the statements; closes the connection unless it was borrowed. */
+void sl_library_db_fini(struct sl_library_db *ldb);
+
+/* Makes the tables in a database in WAL mode; an empty one is put into it. One transaction.
+ * Errors: EEXIST (they are there), EFORMAT (not in WAL mode), EDB, ... */
+enum syncline_status sl_library_db_create(struct sl_library_db *ldb,
+                                          const struct syncline_uuid *library_id,
+                                          struct sl_error *err);
+/* Checks mode, format and library. Errors: EFORMAT, ENOTFOUND (no tables of ours). */
+enum syncline_status sl_library_db_check(struct sl_library_db *ldb,
+                                         const struct syncline_uuid *library_id,
+                                         struct sl_error *err);
+/* Numbers the models of the set (id_in_db), writing those that are new. One transaction. */
+enum syncline_status sl_library_db_number_models(struct sl_library_db *ldb,
+                                                 struct sl_model_set *set, struct sl_error *err);
+
+/* ---- Transactions of our own connections ---- */
+
+/* BEGIN IMMEDIATE. EBUSY when somebody else is writing for longer than the busy timeout. */
+enum syncline_status sl_library_db_begin_write(struct sl_library_db *ldb, struct sl_error *err);
+enum syncline_status sl_library_db_begin_read(struct sl_library_db *ldb, struct sl_error *err);
+enum syncline_status sl_library_db_commit(struct sl_library_db *ldb, struct sl_error *err);
+void sl_library_db_rollback(struct sl_library_db *ldb);
+/* Changes whenever another connection has committed. */
+enum syncline_status sl_library_db_data_version(struct sl_library_db *ldb, int64_t *version,
+                                                struct sl_error *err);
+
+/* ---- Applied vector ---- */
+
+/* The number of an origin, made with applied_seq 0 if new (needs a write transaction then). */
+enum syncline_status sl_library_db_origin_number(struct sl_library_db *ldb,
+                                                 const struct sl_origin *origin, int64_t *number,
+                                                 struct sl_error *err);
+/* false through *found: no such number. */
+enum syncline_status sl_library_db_origin(struct sl_library_db *ldb, int64_t number, bool *found,
+                                          struct sl_origin *origin, struct sl_error *err);
+enum syncline_status sl_library_db_applied(struct sl_library_db *ldb, int64_t number, uint64_t *seq,
+                                           struct sl_error *err);
+enum syncline_status sl_library_db_set_applied(struct sl_library_db *ldb, int64_t number,
+                                               uint64_t seq, struct sl_error *err);
+
+/* ---- Outbox ---- */
+
+struct sl_outbox_row {
+    int64_t id;
+    uint64_t token;
+    int64_t model; /* number */
+    enum syncline_change change;
+    uint64_t wall_ms;
+    uint32_t n;
+    uint32_t batch_len;
+    const uint8_t *ids; /* borrowed for the call, or from the statement until its next step */
+    size_t ids_size;
+    const uint8_t *uuids;
+    size_t uuids_size;
+    const uint8_t *births;
+    size_t births_size;
+};
+
+/* Inserts; row->id is set. For a delete also notes it at the model. */
+enum syncline_status sl_outbox_insert(struct sl_library_db *ldb, struct sl_outbox_row *row,
+                                      struct sl_error *err);
+/* The next row after `id`. The pointers of *row die at the next call on this handle. */
+enum syncline_status sl_outbox_next(struct sl_library_db *ldb, int64_t id, bool *found,
+                                    struct sl_outbox_row *row, struct sl_error *err);
+/* Ends a series of sl_outbox_next: no statement stays open. */
+void sl_outbox_done(struct sl_library_db *ldb);
+/* Removes the rows below `id`. */
+enum syncline_status sl_outbox_remove_below(struct sl_library_db *ldb, int64_t id,
+                                            struct sl_error *err);
+enum syncline_status sl_outbox_max(struct sl_library_db *ldb, int64_t *id, struct sl_error *err);
+/* Changes named by the rows above `id`. */
+enum syncline_status sl_outbox_count_above(struct sl_library_db *ldb, int64_t id, uint64_t *changes,
+                                           struct sl_error *err);
+/* Outbox row of the model's last captured delete, or 0. */
+enum syncline_status sl_outbox_last_delete(struct sl_library_db *ldb, int64_t model, int64_t *id,
+                                           struct sl_error *err);
+/* Says that records of a model were deleted by somebody other than a capture: as if by the newest
+ * outbox row. */
+enum syncline_status sl_outbox_note_delete(struct sl_library_db *ldb, int64_t model,
+                                           struct sl_error *err);
+
+#endif

@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "storage/peer_log.h"
+
+#include <string.h>
+
+enum {
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    HEAD,
+    ORIGIN_ADD,
+    ORIGIN_MOVE,
+    SEGMENT_ADD,
+    SEGMENT_GET,
+    SEGMENT_HASH,
+    DRAINED_PUT,
+    DRAINED_NEWEST,
+    DRAINED_REMOVE,
+    MEMBER_PUT,
+    MEMBER_GET,
+    ASIDE_PUT,
+    ASIDE_GET,
+    ASIDE_COUNT,
+    PEER_LOG_STATEMENTS
+};
+
+static const char *const sql_texts[] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [HEAD] = "SELECT number,device,epoch,held_seq,held_hash,last_hlc FROM origin WHERE number>?1"
+             " ORDER BY number LIMIT 1",
+    [ORIGIN_ADD] = "INSERT INTO origin(device,epoch,held_seq,held_hash,last_hlc)"
+                   " VALUES(?1,?2,?3,?4,?5)",
+    [ORIGIN_MOVE] = "UPDATE origin SET held_seq=?2,held_hash=?3,last_hlc=?4 WHERE number=?1",
+    [SEGMENT_ADD] = "INSERT INTO segment(origin,last_seq,hash,bytes) VALUES(?1,?2,?3,?4)",
+    [SEGMENT_GET] = "SELECT bytes FROM segment WHERE origin=?1 AND last_seq>=?2"
+                    " ORDER BY last_seq LIMIT 1",
+    [SEGMENT_HASH] = "SELECT hash FROM segment WHERE origin=?1 AND last_seq=?2",
+    [DRAINED_PUT] = "INSERT OR REPLACE INTO drained(id,token,changes,complete,seq)"
+                    " VALUES(?1,?2,?3,?4,?5)",
+    [DRAINED_NEWEST] = "SELECT id,token,changes,complete,seq FROM drained ORDER BY id DESC LIMIT 1",
+    [DRAINED_REMOVE] = "DELETE FROM drained WHERE id<?1",
+    [MEMBER_PUT] = "INSERT INTO member(device,public_key,name,acked_seq,applied_seq,announced_seq)"
+                   " VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT(device) DO UPDATE SET name=?3,"
+                   "acked_seq=?4,applied_seq=?5,announced_seq=?6",
+    [MEMBER_GET] = "SELECT device,public_key,name,acked_seq,applied_seq,announced_seq FROM member"
+                   " ORDER BY number LIMIT 1 OFFSET ?1",
+    [ASIDE_PUT] = "INSERT INTO set_aside(device,epoch,seq,model,uuid,reason,at_ms)"
+                  " VALUES(?1,?2,?3,?4,?5,?6,?7)"
+                  " ON CONFLICT(device,epoch,seq,model,uuid) DO UPDATE SET reason=?6",
+    [ASIDE_GET] = "SELECT device,epoch,seq,model,uuid,reason FROM set_aside ORDER BY number LIMIT 1"
+                  " OFFSET ?1",
+    [ASIDE_COUNT] = "SELECT count(*) FROM set_aside",
+};
+_Static_assert(PEER_LOG_STATEMENTS <= SL_STATEMENT_COUNT_MAX, "room for every statement");
+
+static const char schema[] =
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE origin(number INTEGER PRIMARY KEY, device BLOB NOT NULL, epoch INTEGER NOT NULL,"
+    " held_seq INTEGER NOT NULL, held_hash BLOB NOT NULL, last_hlc INTEGER NOT NULL,"
+    " UNIQUE(device,epoch));"
+    "CREATE TABLE segment(number INTEGER PRIMARY KEY, origin INTEGER NOT NULL,"
+    " last_seq INTEGER NOT NULL, hash BLOB NOT NULL, bytes BLOB NOT NULL, UNIQUE(origin,last_seq));"
+    "CREATE TABLE drained(id INTEGER PRIMARY KEY, token INTEGER NOT NULL, changes INTEGER NOT NULL,"
+    " complete INTEGER NOT NULL, seq INTEGER NOT NULL);"
+    "CREATE TABLE member(number INTEGER PRIMARY KEY, device BLOB NOT NULL UNIQUE,"
+    " public_key BLOB NOT NULL, name TEXT NOT NULL, acked_seq INTEGER NOT NULL,"
+    " applied_seq INTEGER NOT NULL, announced_seq INTEGER NOT NULL);"
+    "CREATE TABLE set_aside(number INTEGER PRIMARY KEY, device BLOB NOT NULL,"
+    " epoch INTEGER NOT NULL, seq INTEGER NOT NULL, model TEXT NOT NULL, uuid BLOB NOT NULL,"
+    " reason TEXT NOT NULL, at_ms INTEGER NOT NULL, UNIQUE(device,epoch,seq,model,uuid));";
+
+/* ---- Making and opening ---- */
+
+static enum syncline_status put_meta(struct sl_db *db, const struct sl_library_identity *identity,
+                                     struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = sl_db_prepare(
+        db,
+        "INSERT INTO meta VALUES('format',1),('library_id',?1),('device_id',?2),('epoch',?3),"
+        "('library_name',?4),('device_name',?5)",
+        false, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_bind_uuid(stmt, 1, &identity->library_id);
+    sl_bind_uuid(stmt, 2, &identity->device_id);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)identity->epoch);
+    (void)sqlite3_bind_text(stmt, 4, identity->library_name, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(stmt, 5, identity->device_name, -1, SQLITE_STATIC);
+    status = sl_db_run(db, stmt, err);
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+enum syncline_status sl_peer_log_create(const struct sl_env *env, const char *path,
+                                        const struct sl_library_identity *identity,
+                                        struct sl_error *err)
+{
+    struct sl_db db;
+    enum syncline_status status =
+        sl_db_open(&db, env, path, "sync.db", SL_DB_CREATE, SL_BUSY_TIMEOUT_MS, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    int64_t objects = 0;
+    status = sl_db_int64(&db, "SELECT count(*) FROM sqlite_schema", 0, &objects, err);
+    if (status == SYNCLINE_OK && objects > 0) {
+        status = sl_fail(err, SYNCLINE_EEXIST, "there is a sync.db already; take another directory");
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_db_exec(&db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN IMMEDIATE",
+                            err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_db_exec(&db, schema, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = put_meta(&db, identity, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_db_exec(&db, "COMMIT", err);
+    }
+    sl_db_close(&db);
+    return status;
+}
+
+static enum syncline_status check_format(struct sl_db *db, struct sl_error *err)
+{
+    int64_t tables = 0;
+    enum syncline_status status = sl_db_int64(
+        db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('meta','segment')", 0, &tables, err);
+    if (status == SYNCLINE_OK && tables != 2) {
+        return sl_fail(err, SYNCLINE_EFORMAT, "sync.db is not a Syncline log");
+    }
+    int64_t format = 0;
+    if (status == SYNCLINE_OK) {
+        status = sl_db_int64(db, "SELECT value FROM meta WHERE key='format'", 0, &format, err);
+    }
+    if (status == SYNCLINE_OK && format != SL_PEER_LOG_FORMAT) {
+        return sl_fail(err, SYNCLINE_EFORMAT,
+                       "sync.db has format %lld, this program knows format %d: upgrade it",
+                       (long long)format, SL_PEER_LOG_FORMAT);
+    }
+    return status;
+}
+
+enum syncline_status sl_peer_log_open(struct sl_peer_log *log, const struct sl_env *env,
+                                      const char *path, enum sl_db_mode mode, struct sl_error *err)
+{
+    struct sl_peer_log opened = {.statements = {.sql = sql_texts}};
+    enum syncline_status status =
+        sl_db_open(&opened.db, env, path, "sync.db", mode, SL_BUSY_TIMEOUT_MS, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = check_format(&opened.db, err);
+    if (status == SYNCLINE_OK && mode != SL_DB_READ) {
+        status =
+            sl_db_exec(&opened.db, "PRAGMA synchronous=FULL; PRAGMA secure_delete=OFF", err);
+    }
+    if (status != SYNCLINE_OK) {
+        sl_db_close(&opened.db);
+        return status;
+    }
+    *log = opened;
+    return SYNCLINE_OK;
+}
+
+void sl_peer_log_fini(struct sl_peer_log *log)
+{
+    sl_statements_fini(&log->statements);
+    sl_db_close(&log->db);
+}
+
+static enum syncline_status get(struct sl_peer_log *log, unsigned number, sqlite3_stmt **stmt,
+                                struct sl_error *err)
+{
+    return sl_statement(&log->db, &log->statements, number, stmt, err);
+}
+
+static enum syncline_status run(struct sl_peer_log *log, unsigned number, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, number, &stmt, err);
+    return status != SYNCLINE_OK ? status : sl_db_run(&log->db, stmt, err);
+}
+
+static void copy_text(char *out, size_t size, sqlite3_stmt *stmt, int column)
+{
+    const unsigned char *text = sqlite3_column_text(stmt, column);
+    (void)sqlite3_snprintf((int)size, out, "%s", text != NULL ? (const char *)text : "");
+}
+
+enum syncline_status sl_peer_log_identity(struct sl_peer_log *log,
+                                          struct sl_library_identity *identity,
+                                          struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status =
+        sl_db_prepare(&log->db,
+                      "SELECT (SELECT value FROM meta WHERE key='library_id'),"
+                      "(SELECT value FROM meta WHERE key='device_id'),"
+                      "(SELECT value FROM meta WHERE key='epoch'),"
+                      "(SELECT value FROM meta WHERE key='library_name'),"
+                      "(SELECT value FROM meta WHERE key='device_name')",
+                      false, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    bool row = false;
+    status = sl_db_row(&log->db, stmt, &row, err);
+    struct sl_library_identity read = {0};
+    if (status == SYNCLINE_OK && (!row || !sl_column_uuid(stmt, 0, &read.library_id) ||
+                                  !sl_column_uuid(stmt, 1, &read.device_id))) {
+        status = sl_fail(err, SYNCLINE_ECORRUPT, "sync.db does not say what library it is of");
+    }
+    if (status == SYNCLINE_OK) {
+        read.epoch = (uint64_t)sqlite3_column_int64(stmt, 2);
+        copy_text(read.library_name, sizeof(read.library_name), stmt, 3);
+        copy_text(read.device_name, sizeof(read.device_name), stmt, 4);
+        *identity = read;
+    }
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+enum syncline_status sl_peer_log_begin(struct sl_peer_log *log, struct sl_error *err)
+{
+    return run(log, BEGIN, err);
+}
+
+enum syncline_status sl_peer_log_commit(struct sl_peer_log *log, struct sl_error *err)
+{
+    return run(log, COMMIT, err);
+}
+
+void sl_peer_log_rollback(struct sl_peer_log *log)
+{
+    if (sqlite3_get_autocommit(log->db.handle) == 0) {
+        (void)run(log, ROLLBACK, NULL);
+    }
+}
+
+/* ---- Origins and segments ---- */
+
+static bool column_hash(sqlite3_stmt *stmt, int column, uint8_t hash[SL_HASH_SIZE])
+{
+    const void *data = sqlite3_column_blob(stmt, column);
+    if (data == NULL || sqlite3_column_bytes(stmt, column) != SL_HASH_SIZE) {
+        return false;
+    }
+    memcpy(hash, data, SL_HASH_SIZE);
+    return true;
+}
+
+enum syncline_status sl_peer_log_head(struct sl_peer_log *log, int64_t after_number, bool *found,
+                                      struct sl_log_head *head, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, HEAD, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, after_number);
+    status = sl_db_row(&log->db, stmt, found, err);
+    if (status != SYNCLINE_OK || !*found) {
+        return status;
+    }
+    head->number = sqlite3_column_int64(stmt, 0);
+    head->origin.epoch = (uint64_t)sqlite3_column_int64(stmt, 2);
+    head->held_seq = (uint64_t)sqlite3_column_int64(stmt, 3);
+    head->last_hlc = (uint64_t)sqlite3_column_int64(stmt, 5);
+    if (!sl_column_uuid(stmt, 1, &head->origin.device) || !column_hash(stmt, 4, head->held_hash)) {
+        status = sl_fail(err, SYNCLINE_ECORRUPT, "sync.db: origin %lld is damaged",
+                         (long long)head->number);
+    }
+    sl_db_reset(stmt);
+    return status;
+}
+
+enum syncline_status sl_peer_log_add_origin(struct sl_peer_log *log, struct sl_log_head *head,
+                                            struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, ORIGIN_ADD, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_bind_uuid(stmt, 1, &head->origin.device);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)head->origin.epoch);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)head->held_seq);
+    (void)sqlite3_bind_blob(stmt, 4, head->held_hash, SL_HASH_SIZE, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(stmt, 5, (int64_t)head->last_hlc);
+    status = sl_db_run(&log->db, stmt, err);
+    if (status == SYNCLINE_OK) {
+        head->number = sqlite3_last_insert_rowid(log->db.handle);
+    }
+    return status;
+}
+
+enum syncline_status sl_peer_log_append(struct sl_peer_log *log, const struct sl_log_head *head,
+                                        const void *data, size_t size, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, SEGMENT_ADD, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, head->number);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)head->held_seq);
+    (void)sqlite3_bind_blob(stmt, 3, head->held_hash, SL_HASH_SIZE, SQLITE_STATIC);
+    (void)sqlite3_bind_blob64(stmt, 4, data, size, SQLITE_STATIC);
+    status = sl_db_run(&log->db, stmt, err);
+    if (status == SYNCLINE_OK) {
+        status = get(log, ORIGIN_MOVE, &stmt, err);
+    }
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, head->number);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)head->held_seq);
+    (void)sqlite3_bind_blob(stmt, 3, head->held_hash, SL_HASH_SIZE, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(stmt, 4, (int64_t)head->last_hlc);
+    return sl_db_run(&log->db, stmt, err);
+}
+
+enum syncline_status sl_peer_log_segment(struct sl_peer_log *log, int64_t origin, uint64_t seq,
+                                         bool *found, const uint8_t **data, size_t *size,
+                                         struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, SEGMENT_GET, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_db_reset(stmt); /* the caller is done with the segment before */
+    (void)sqlite3_bind_int64(stmt, 1, origin);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)seq);
+    status = sl_db_row(&log->db, stmt, found, err);
+    if (status == SYNCLINE_OK && *found) {
+        *data = sqlite3_column_blob(stmt, 0);
+        *size = (size_t)sqlite3_column_bytes(stmt, 0);
+        if (*data == NULL) {
+            status = sl_fail(err, SYNCLINE_ENOMEM, "sync.db: no memory for a segment");
+        }
+    }
+    return status;
+}
+
+void sl_peer_log_done(struct sl_peer_log *log)
+{
+    sl_db_reset(log->statements.stmt[SEGMENT_GET]);
+}
+
+enum syncline_status sl_peer_log_hash_at(struct sl_peer_log *log, int64_t origin, uint64_t last_seq,
+                                         bool *found, uint8_t hash[SL_HASH_SIZE],
+                                         struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, SEGMENT_HASH, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, origin);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)last_seq);
+    bool row = false;
+    status = sl_db_row(&log->db, stmt, &row, err);
+    if (status == SYNCLINE_OK) {
+        *found = row && column_hash(stmt, 0, hash);
+        sl_db_reset(stmt);
+    }
+    return status;
+}
+
+/* ---- Drained outbox rows ---- */
+
+enum syncline_status sl_drained_put(struct sl_peer_log *log, const struct sl_drained *drained,
+                                    struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, DRAINED_PUT, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, drained->id);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)drained->token);
+    (void)sqlite3_bind_int64(stmt, 3, drained->changes);
+    (void)sqlite3_bind_int64(stmt, 4, drained->complete ? 1 : 0);
+    (void)sqlite3_bind_int64(stmt, 5, (int64_t)drained->seq);
+    return sl_db_run(&log->db, stmt, err);
+}
+
+enum syncline_status sl_drained_newest(struct sl_peer_log *log, bool *found,
+                                       struct sl_drained *drained, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, DRAINED_NEWEST, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_db_row(&log->db, stmt, found, err);
+    if (status == SYNCLINE_OK && *found) {
+        drained->id = sqlite3_column_int64(stmt, 0);
+        drained->token = (uint64_t)sqlite3_column_int64(stmt, 1);
+        drained->changes = (uint32_t)sqlite3_column_int64(stmt, 2);
+        drained->complete = sqlite3_column_int(stmt, 3) != 0;
+        drained->seq = (uint64_t)sqlite3_column_int64(stmt, 4);
+        sl_db_reset(stmt);
+    }
+    return status;
+}
+
+enum syncline_status sl_drained_remove_below(struct sl_peer_log *log, int64_t id,
+                                             struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, DRAINED_REMOVE, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, id);
+    return sl_db_run(&log->db, stmt, err);
+}
+
+/* ---- Members ---- */
+
+enum syncline_status sl_member_put(struct sl_peer_log *log, const struct sl_member *member,
+                                   struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, MEMBER_PUT, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_bind_uuid(stmt, 1, &member->device);
+    (void)sqlite3_bind_blob(stmt, 2, member->public_key, SL_LOG_KEY_SIZE, SQLITE_STATIC);
+    (void)sqlite3_bind_text(stmt, 3, member->name, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(stmt, 4, (int64_t)member->acked_seq);
+    (void)sqlite3_bind_int64(stmt, 5, (int64_t)member->applied_seq);
+    (void)sqlite3_bind_int64(stmt, 6, (int64_t)member->announced_seq);
+    return sl_db_run(&log->db, stmt, err);
+}
+
+enum syncline_status sl_member_get(struct sl_peer_log *log, size_t index, bool *found,
+                                   struct sl_member *member, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, MEMBER_GET, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)index);
+    status = sl_db_row(&log->db, stmt, found, err);
+    if (status != SYNCLINE_OK || !*found) {
+        return status;
+    }
+    if (!sl_column_uuid(stmt, 0, &member->device) || !column_hash(stmt, 1, member->public_key)) {
+        status = sl_fail(err, SYNCLINE_ECORRUPT, "sync.db: member %zu is damaged", index);
+    }
+    copy_text(member->name, sizeof(member->name), stmt, 2);
+    member->acked_seq = (uint64_t)sqlite3_column_int64(stmt, 3);
+    member->applied_seq = (uint64_t)sqlite3_column_int64(stmt, 4);
+    member->announced_seq = (uint64_t)sqlite3_column_int64(stmt, 5);
+    sl_db_reset(stmt);
+    return status;
+}
+
+_Static_assert(SL_LOG_KEY_SIZE == SL_HASH_SIZE, "column_hash reads keys too");
+
+/* ---- Records set aside ---- */
+
+enum syncline_status sl_set_aside_put(struct sl_peer_log *log, const struct sl_set_aside *record,
+                                      uint64_t wall_ms, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, ASIDE_PUT, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_bind_uuid(stmt, 1, &record->origin.device);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)record->origin.epoch);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)record->seq);
+    (void)sqlite3_bind_text(stmt, 4, record->model, -1, SQLITE_STATIC);
+    sl_bind_uuid(stmt, 5, &record->uuid);
+    (void)sqlite3_bind_text(stmt, 6, record->reason, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(stmt, 7, (int64_t)wall_ms);
+    return sl_db_run(&log->db, stmt, err);
+}
+
+enum syncline_status sl_set_aside_get(struct sl_peer_log *log, size_t index, bool *found,
+                                      struct sl_set_aside *record, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, ASIDE_GET, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)index);
+    status = sl_db_row(&log->db, stmt, found, err);
+    if (status != SYNCLINE_OK || !*found) {
+        return status;
+    }
+    if (!sl_column_uuid(stmt, 0, &record->origin.device) ||
+        !sl_column_uuid(stmt, 4, &record->uuid)) {
+        status = sl_fail(err, SYNCLINE_ECORRUPT, "sync.db: a record set aside is damaged");
+    }
+    record->origin.epoch = (uint64_t)sqlite3_column_int64(stmt, 1);
+    record->seq = (uint64_t)sqlite3_column_int64(stmt, 2);
+    copy_text(record->model, sizeof(record->model), stmt, 3);
+    copy_text(record->reason, sizeof(record->reason), stmt, 5);
+    sl_db_reset(stmt);
+    return status;
+}
+
+enum syncline_status sl_set_aside_count(struct sl_peer_log *log, uint64_t *count,
+                                        struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, ASIDE_COUNT, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    bool row = false;
+    status = sl_db_row(&log->db, stmt, &row, err);
+    if (status == SYNCLINE_OK && row) {
+        *count = (uint64_t)sqlite3_column_int64(stmt, 0);
+        sl_db_reset(stmt);
+    }
+    return status;
+}

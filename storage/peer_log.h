@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* sync.db: the peer log and what belongs to it. Ours alone.
+ *
+ *     meta        format (1), library id and name, device name, epoch of this device
+ *     origin      per origin: held_seq, held_hash, last_hlc - the end of its log here
+ *     segment     the sealed bytes, by origin and last seq; see base/segment.h
+ *     drained     outbox rows whose changes are in the log: (id, token), how many, complete or not
+ *     member      the other devices: key, name, what they have of this device's changes
+ *     set_aside   records that could not be sent or applied, with the reason
+ *
+ * The file is in WAL mode with synchronous=FULL: what a commit said is there after a power cut. One
+ * connection writes and checkpoints; others only read. A handle belongs to one thread. */
+
+#ifndef SL_PEER_LOG_H
+#define SL_PEER_LOG_H
+
+#include "base/segment.h"
+#include "storage/db.h"
+
+#define SL_PEER_LOG_FORMAT 1
+#define SL_LOG_KEY_SIZE 32
+
+struct sl_peer_log {
+    struct sl_db db;
+    struct sl_statements statements;
+};
+
+struct sl_library_identity {
+    struct syncline_uuid library_id;
+    struct syncline_uuid device_id;
+    uint64_t epoch;                          /* of this device */
+    char library_name[SL_NAME_SIZE_MAX + 1]; /* UTF-8 */
+    char device_name[SL_NAME_SIZE_MAX + 1];
+};
+
+/* Makes the file with its tables. Errors: EEXIST, EIO, ENOSPC, EDB. */
+enum syncline_status sl_peer_log_create(const struct sl_env *env, const char *path,
+                                        const struct sl_library_identity *identity,
+                                        struct sl_error *err);
+/* Errors: ENOTFOUND, EFORMAT, ECORRUPT, EDB. */
+enum syncline_status sl_peer_log_open(struct sl_peer_log *log, const struct sl_env *env,
+                                      const char *path, enum sl_db_mode mode, struct sl_error *err);
+void sl_peer_log_fini(struct sl_peer_log *log);
+enum syncline_status sl_peer_log_identity(struct sl_peer_log *log,
+                                          struct sl_library_identity *identity,
+                                          struct sl_error *err);
+
+enum syncline_status sl_peer_log_begin(struct sl_peer_log *log, struct sl_error *err);
+/* The durability point. */
+enum syncline_status sl_peer_log_commit(struct sl_peer_log *log, struct sl_error *err);
+void sl_peer_log_rollback(struct sl_peer_log *log);
+
+/* ---- Origins and segments ---- */
+
+struct sl_log_head {
+    int64_t number; /* of the origin in this file */
+    struct sl_origin origin;
+    uint64_t held_seq;
+    uint8_t held_hash[SL_HASH_SIZE];
+    uint64_t last_hlc; /* highest clock value in its segments */
+};
+
+/* The index-th origin, by number. *found = false past the end. */
+enum syncline_status sl_peer_log_head(struct sl_peer_log *log, int64_t after_number, bool *found,
+                                      struct sl_log_head *head, struct sl_error *err);
+/* Adds an origin with nothing held; head->origin and held_hash are given, number is set. */
+enum syncline_status sl_peer_log_add_origin(struct sl_peer_log *log, struct sl_log_head *head,
+                                            struct sl_error *err);
+/* Appends a segment that continues head, and writes the head as it then is (the caller has moved
+ * held_seq, held_hash, last_hlc). */
+enum syncline_status sl_peer_log_append(struct sl_peer_log *log, const struct sl_log_head *head,
+                                        const void *data, size_t size, struct sl_error *err);
+/* The segment that holds `seq`. Bytes are borrowed until the next call on this handle, or
+ * sl_peer_log_done. */
+enum syncline_status sl_peer_log_segment(struct sl_peer_log *log, int64_t origin, uint64_t seq,
+                                         bool *found, const uint8_t **data, size_t *size,
+                                         struct sl_error *err);
+void sl_peer_log_done(struct sl_peer_log *log);
+/* The hash of the segment that ends at `last_seq` exactly. */
+enum syncline_status sl_peer_log_hash_at(struct sl_peer_log *log, int64_t origin, uint64_t last_seq,
+                                         bool *found, uint8_t hash[SL_HASH_SIZE],
+                                         struct sl_error *err);
+
+/* ---- Drained outbox rows ---- */
+
+struct sl_drained {
+    int64_t id;       /* of the outbox row */
+    uint64_t token;   /* of it; the same id with another token is another row */
+    uint32_t changes; /* of its changes dealt with, from the first */
+    bool complete;    /* all of them */
+    uint64_t seq;     /* own head when it was written */
+};
+
+enum syncline_status sl_drained_put(struct sl_peer_log *log, const struct sl_drained *drained,
+                                    struct sl_error *err);
+/* The newest; *found = false: none yet. */
+enum syncline_status sl_drained_newest(struct sl_peer_log *log, bool *found,
+                                       struct sl_drained *drained, struct sl_error *err);
+/* Forgets those below `id`. */
+enum syncline_status sl_drained_remove_below(struct sl_peer_log *log, int64_t id,
+                                             struct sl_error *err);
+
+/* ---- Members ---- */
+
+struct sl_member {
+    struct syncline_uuid device;
+    uint8_t public_key[SL_LOG_KEY_SIZE];
+    char name[SL_NAME_SIZE_MAX + 1];
+    uint64_t acked_seq;     /* of this device's changes, in its log */
+    uint64_t applied_seq;   /* of them, in its tables */
+    uint64_t announced_seq; /* of its own changes: how many it says there are */
+};
+
+/* Adds the member or replaces what is known of it. */
+enum syncline_status sl_member_put(struct sl_peer_log *log, const struct sl_member *member,
+                                   struct sl_error *err);
+/* The index-th, in order of admission. */
+enum syncline_status sl_member_get(struct sl_peer_log *log, size_t index, bool *found,
+                                   struct sl_member *member, struct sl_error *err);
+
+/* ---- Records set aside ---- */
+
+struct sl_set_aside {
+    struct sl_origin origin; /* of the change; this device's for one that could not be sent */
+    uint64_t seq;            /* of the change; 0 for one that could not be sent */
+    char model[SL_NAME_SIZE_MAX + 1];
+    struct syncline_uuid uuid;
+    char reason[256]; /* one line */
+};
+
+/* Adds it, or replaces the reason if the same change is there. */
+enum syncline_status sl_set_aside_put(struct sl_peer_log *log, const struct sl_set_aside *record,
+                                      uint64_t wall_ms, struct sl_error *err);
+enum syncline_status sl_set_aside_get(struct sl_peer_log *log, size_t index, bool *found,
+                                      struct sl_set_aside *record, struct sl_error *err);
+enum syncline_status sl_set_aside_count(struct sl_peer_log *log, uint64_t *count,
+                                        struct sl_error *err);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* Does a table of the application bear out its model's descriptor? Checked at open, so that what
+ * would go wrong with the first record is said before it. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/record_table.h"
+
+struct column {
+    char name[SL_NAME_SIZE_MAX + 1];
+    char type[64];
+    char parent_table[SL_NAME_SIZE_MAX + 1]; /* of a declared foreign key; "" for none */
+    char parent_column[SL_NAME_SIZE_MAX + 1]; /* "" : the parent's primary key */
+    bool not_null;
+    bool has_default;
+    bool primary_key;
+    bool is_unique; /* has a unique index of its own */
+    bool described; /* a field names it */
+};
+
+struct columns {
+    struct column *items; /* ours */
+    size_t count;
+};
+
+static void copy_name(char *out, size_t size, sqlite3_stmt *stmt, int column)
+{
+    const unsigned char *text = sqlite3_column_text(stmt, column);
+    (void)sqlite3_snprintf((int)size, out, "%s", text != NULL ? (const char *)text : "");
+}
+
+static struct column *find_column(struct columns *columns, const char *name)
+{
+    for (size_t i = 0; i < columns->count; i++) {
+        if (sqlite3_stricmp(columns->items[i].name, name) == 0) {
+            return &columns->items[i];
+        }
+    }
+    return NULL;
+}
+
+static enum syncline_status prepare_for(const struct sl_db *db, const char *sql, const char *table,
+                                        sqlite3_stmt **stmt, struct sl_error *err)
+{
+    enum syncline_status status = sl_db_prepare(db, sql, false, stmt, err);
+    if (status == SYNCLINE_OK) {
+        (void)sqlite3_bind_text(*stmt, 1, table, -1, SQLITE_STATIC);
+    }
+    return status;
+}
+
+static enum syncline_status read_columns(const struct sl_db *db, const char *table,
+                                         struct columns *columns, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = prepare_for(
+        db, "SELECT name,type,\"notnull\",dflt_value IS NOT NULL,pk FROM pragma_table_info(?1)",
+        table, &stmt, err);
+    bool row = true;
+    while (status == SYNCLINE_OK) {
+        status = sl_db_row(db, stmt, &row, err);
+        if (status != SYNCLINE_OK || !row) {
+            break;
+        }
+        struct column *grown =
+            realloc(columns->items, (columns->count + 1) * sizeof(*columns->items));
+        if (grown == NULL) {
+            status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for the columns of '%s'", table);
+            break;
+        }
+        columns->items = grown;
+        struct column *column = &grown[columns->count++];
+        memset(column, 0, sizeof(*column));
+        copy_name(column->name, sizeof(column->name), stmt, 0);
+        copy_name(column->type, sizeof(column->type), stmt, 1);
+        column->not_null = sqlite3_column_int(stmt, 2) != 0;
+        column->has_default = sqlite3_column_int(stmt, 3) != 0;
+        column->primary_key = sqlite3_column_int(stmt, 4) != 0;
+    }
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+static enum syncline_status read_indexes(const struct sl_db *db, const char *table,
+                                         struct columns *columns, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = prepare_for(
+        db,
+        "SELECT (SELECT name FROM pragma_index_info(l.name)) FROM pragma_index_list(?1) l"
+        " WHERE l.\"unique\" AND NOT l.partial"
+        " AND (SELECT count(*) FROM pragma_index_info(l.name))=1",
+        table, &stmt, err);
+    bool row = true;
+    while (status == SYNCLINE_OK) {
+        status = sl_db_row(db, stmt, &row, err);
+        if (status != SYNCLINE_OK || !row) {
+            break;
+        }
+        const char *name = (const char *)sqlite3_column_text(stmt, 0);
+        struct column *column = name != NULL ? find_column(columns, name) : NULL;
+        if (column != NULL) {
+            column->is_unique = true;
+        }
+    }
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+static enum syncline_status read_foreign_keys(const struct sl_db *db, const char *table,
+                                              struct columns *columns, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = prepare_for(
+        db, "SELECT \"from\",\"table\",\"to\" FROM pragma_foreign_key_list(?1)", table, &stmt, err);
+    bool row = true;
+    while (status == SYNCLINE_OK) {
+        status = sl_db_row(db, stmt, &row, err);
+        if (status != SYNCLINE_OK || !row) {
+            break;
+        }
+        const char *name = (const char *)sqlite3_column_text(stmt, 0);
+        struct column *column = name != NULL ? find_column(columns, name) : NULL;
+        if (column != NULL) {
+            copy_name(column->parent_table, sizeof(column->parent_table), stmt, 1);
+            copy_name(column->parent_column, sizeof(column->parent_column), stmt, 2);
+        }
+    }
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+/* SQLite's rules for the affinity of a declared type. */
+enum affinity { AFF_INTEGER, AFF_TEXT, AFF_BLOB, AFF_REAL, AFF_NUMERIC };
+
+static bool contains(const char *type, const char *part)
+{
+    size_t len = strlen(part);
+    for (; *type != '\0'; type++) {
+        if (sqlite3_strnicmp(type, part, (int)len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum affinity affinity_of(const char *type)
+{
+    if (contains(type, "INT")) {
+        return AFF_INTEGER;
+    }
+    if (contains(type, "CHAR") || contains(type, "CLOB") || contains(type, "TEXT")) {
+        return AFF_TEXT;
+    }
+    if (type[0] == '\0' || contains(type, "BLOB") || sqlite3_stricmp(type, "ANY") == 0) {
+        return AFF_BLOB;
+    }
+    if (contains(type, "REAL") || contains(type, "FLOA") || contains(type, "DOUB")) {
+        return AFF_REAL;
+    }
+    return AFF_NUMERIC;
+}
+
+/* Would the column store such a value unchanged? */
+static bool type_fits(enum syncline_type type, enum affinity affinity)
+{
+    switch (type) {
+    case SYNCLINE_TYPE_DOUBLE:
+        return affinity != AFF_TEXT && affinity != AFF_INTEGER;
+    case SYNCLINE_TYPE_TEXT:
+        return affinity == AFF_TEXT || affinity == AFF_BLOB;
+    case SYNCLINE_TYPE_BLOB:
+    case SYNCLINE_TYPE_UUID:
+    case SYNCLINE_TYPE_UUID_KEY:
+        return true; /* SQLite converts no blob */
+    default:
+        return affinity != AFF_TEXT && affinity != AFF_REAL;
+    }
+}
+
+static enum syncline_status check_field(const struct sl_model *model, const struct sl_field *field,
+                                        struct columns *columns, struct sl_error *err)
+{
+    struct column *column = find_column(columns, field->name);
+    if (column == NULL) {
+        return sl_fail(err, SYNCLINE_EMODEL, "model '%s', field '%s': table '%s' has no such column",
+                       model->name, field->name, model->table);
+    }
+    column->described = true;
+    if (!type_fits(field->type, affinity_of(column->type))) {
+        return sl_fail(err, SYNCLINE_EMODEL,
+                       "model '%s', field '%s': a column of type '%s' would change such values; "
+                       "describe it by another macro",
+                       model->name, field->name, column->type);
+    }
+    if (field->type == SYNCLINE_TYPE_UUID && !column->is_unique) {
+        return sl_fail(err, SYNCLINE_EMODEL,
+                       "model '%s', field '%s': the column needs a unique index of its own (UNIQUE)",
+                       model->name, field->name);
+    }
+    if (field->type == SYNCLINE_TYPE_ID &&
+        (!column->primary_key || sqlite3_stricmp(column->type, "INTEGER") != 0)) {
+        return sl_fail(err, SYNCLINE_EMODEL,
+                       "model '%s', field '%s': the column is not an INTEGER PRIMARY KEY",
+                       model->name, field->name);
+    }
+    if (column->parent_table[0] == '\0') {
+        return SYNCLINE_OK;
+    }
+    if (field->parent == NULL) {
+        return sl_fail(err, SYNCLINE_EMODEL,
+                       "model '%s', field '%s': the column is a foreign key to '%s'; describe it by "
+                       "SYNCLINE_KEY",
+                       model->name, field->name, column->parent_table);
+    }
+    const char *wanted = field->type == SYNCLINE_TYPE_KEY ? field->parent->id.name
+                                                          : field->parent->uuid.name;
+    bool right_column = column->parent_column[0] == '\0' ? field->type == SYNCLINE_TYPE_KEY
+                                                         : sqlite3_stricmp(column->parent_column,
+                                                                           wanted) == 0;
+    if (sqlite3_stricmp(column->parent_table, field->parent->table) != 0 || !right_column) {
+        return sl_fail(err, SYNCLINE_EMODEL,
+                       "model '%s', field '%s': the column is a foreign key to '%s', and is described "
+                       "as one to '%s'.'%s'",
+                       model->name, field->name, column->parent_table, field->parent->table, wanted);
+    }
+    return SYNCLINE_OK;
+}
+
+static enum syncline_status check_fields(const struct sl_model *model, struct columns *columns,
+                                         struct sl_error *err)
+{
+    if (columns->count == 0) {
+        return sl_fail(err, SYNCLINE_EMODEL,
+                       "model '%s': library.db has no table '%s'; create it before opening",
+                       model->name, model->table);
+    }
+    enum syncline_status status = check_field(model, &model->id, columns, err);
+    if (status == SYNCLINE_OK) {
+        status = check_field(model, &model->uuid, columns, err);
+    }
+    for (uint32_t i = 0; i < model->field_count && status == SYNCLINE_OK; i++) {
+        status = check_field(model, &model->fields[i], columns, err);
+    }
+    for (size_t i = 0; i < columns->count && status == SYNCLINE_OK; i++) {
+        const struct column *column = &columns->items[i];
+        if (!column->described && column->not_null && !column->has_default &&
+            !column->primary_key) {
+            status = sl_fail(err, SYNCLINE_EMODEL,
+                             "model '%s', field '%s': the column is NOT NULL without a default and "
+                             "is not described: records from other devices could not be stored",
+                             model->name, column->name);
+        }
+    }
+    return status;
+}
+
+enum syncline_status sl_record_table_check(struct sl_record_table *table, struct sl_error *err)
+{
+    struct columns columns = {0};
+    const char *name = table->model->table;
+    enum syncline_status status = read_columns(table->db, name, &columns, err);
+    if (status == SYNCLINE_OK) {
+        status = read_indexes(table->db, name, &columns, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = read_foreign_keys(table->db, name, &columns, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = check_fields(table->model, &columns, err);
+    }
+    free(columns.items);
+    return status;
+}

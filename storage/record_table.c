@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "storage/record_table.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+
+enum { ID_OF, UUID_OF, READ, INSERT, UPDATE, DELETE, DIGEST };
+
+void sl_record_table_init(struct sl_record_table *table, const struct sl_db *db,
+                          const struct sl_model *model)
+{
+    struct sl_record_table made = {.db = db, .model = model};
+    *table = made;
+}
+
+void sl_record_table_fini(struct sl_record_table *table)
+{
+    for (size_t i = 0; i < sizeof(table->stmt) / sizeof(table->stmt[0]); i++) {
+        (void)sqlite3_finalize(table->stmt[i]);
+        table->stmt[i] = NULL;
+    }
+}
+
+/* ---- The SQL, from the descriptor ---- */
+
+/* "SELECT t.uuid, t.a, p1.uuid, ... FROM t LEFT JOIN parent p1 ON p1.id = t.key ..." and, for each
+ * key, its local id after all the fields. */
+static void write_select(sqlite3_str *sql, const struct sl_model *model)
+{
+    sqlite3_str_appendf(sql, "SELECT t.\"%w\"", model->uuid.name);
+    for (uint32_t i = 0; i < model->field_count; i++) {
+        const struct sl_field *field = &model->fields[i];
+        if (field->type == SYNCLINE_TYPE_KEY) {
+            sqlite3_str_appendf(sql, ",p%u.\"%w\"", i, field->parent->uuid.name);
+        } else {
+            sqlite3_str_appendf(sql, ",t.\"%w\"", field->name);
+        }
+    }
+    for (uint32_t i = 0; i < model->field_count; i++) {
+        if (model->fields[i].type == SYNCLINE_TYPE_KEY) {
+            sqlite3_str_appendf(sql, ",t.\"%w\"", model->fields[i].name);
+        }
+    }
+    sqlite3_str_appendf(sql, " FROM \"%w\" t", model->table);
+    for (uint32_t i = 0; i < model->field_count; i++) {
+        const struct sl_field *field = &model->fields[i];
+        if (field->type == SYNCLINE_TYPE_KEY) {
+            sqlite3_str_appendf(sql, " LEFT JOIN \"%w\" p%u ON p%u.\"%w\"=t.\"%w\"",
+                                field->parent->table, i, i, field->parent->id.name, field->name);
+        }
+    }
+}
+
+static void write_sql(sqlite3_str *sql, const struct sl_model *model, unsigned number)
+{
+    switch (number) {
+    case ID_OF:
+        sqlite3_str_appendf(sql, "SELECT \"%w\" FROM \"%w\" WHERE \"%w\"=?1", model->id.name,
+                            model->table, model->uuid.name);
+        return;
+    case UUID_OF:
+        sqlite3_str_appendf(sql, "SELECT \"%w\" FROM \"%w\" WHERE \"%w\"=?1", model->uuid.name,
+                            model->table, model->id.name);
+        return;
+    case READ:
+        write_select(sql, model);
+        sqlite3_str_appendf(sql, " WHERE t.\"%w\"=?1", model->id.name);
+        return;
+    case DIGEST:
+        write_select(sql, model);
+        sqlite3_str_appendf(sql, " ORDER BY t.\"%w\"", model->uuid.name);
+        return;
+    case INSERT:
+        sqlite3_str_appendf(sql, "INSERT INTO \"%w\"(\"%w\"", model->table, model->uuid.name);
+        for (uint32_t i = 0; i < model->field_count; i++) {
+            sqlite3_str_appendf(sql, ",\"%w\"", model->fields[i].name);
+        }
+        sqlite3_str_appendall(sql, ") VALUES(?1");
+        for (uint32_t i = 0; i < model->field_count; i++) {
+            sqlite3_str_appendf(sql, ",?%u", i + 2);
+        }
+        sqlite3_str_appendf(sql, ") ON CONFLICT(\"%w\") DO NOTHING", model->uuid.name);
+        return;
+    case UPDATE:
+        sqlite3_str_appendf(sql, "UPDATE \"%w\" SET ", model->table);
+        for (uint32_t i = 0; i < model->field_count; i++) {
+            sqlite3_str_appendf(sql, "%s\"%w\"=?%u", i > 0 ? "," : "", model->fields[i].name, i + 2);
+        }
+        sqlite3_str_appendf(sql, " WHERE \"%w\"=?1", model->id.name);
+        return;
+    default:
+        sqlite3_str_appendf(sql, "DELETE FROM \"%w\" WHERE \"%w\"=?1", model->table,
+                            model->id.name);
+        return;
+    }
+}
+
+static enum syncline_status get(struct sl_record_table *table, unsigned number, sqlite3_stmt **stmt,
+                                struct sl_error *err)
+{
+    if (table->stmt[number] == NULL) {
+        sqlite3_str *text = sqlite3_str_new(table->db->handle);
+        write_sql(text, table->model, number);
+        char *sql = sqlite3_str_finish(text);
+        if (sql == NULL) {
+            return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a statement");
+        }
+        enum syncline_status status =
+            sl_db_prepare(table->db, sql, true, &table->stmt[number], err);
+        sqlite3_free(sql);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+    }
+    *stmt = table->stmt[number];
+    return SYNCLINE_OK;
+}
+
+/* ---- Reading ---- */
+
+enum syncline_status sl_record_id(struct sl_record_table *table, const struct syncline_uuid *uuid,
+                                  bool *found, int64_t *id, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(table, ID_OF, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_bind_uuid(stmt, 1, uuid);
+    status = sl_db_row(table->db, stmt, found, err);
+    if (status == SYNCLINE_OK && *found) {
+        *id = sqlite3_column_int64(stmt, 0);
+        sl_db_reset(stmt);
+    }
+    return status;
+}
+
+enum syncline_status sl_record_uuid(struct sl_record_table *table, int64_t id, bool *found,
+                                    struct syncline_uuid *uuid, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(table, UUID_OF, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, id);
+    bool row = false;
+    status = sl_db_row(table->db, stmt, &row, err);
+    if (status == SYNCLINE_OK) {
+        *found = row && sl_column_uuid(stmt, 0, uuid);
+        sl_db_reset(stmt);
+    }
+    return status;
+}
+
+/* The value of a result column, borrowed from the statement. */
+static struct sl_value column_value(sqlite3_stmt *stmt, int column)
+{
+    struct sl_value value = {.type = SL_NULL};
+    switch (sqlite3_column_type(stmt, column)) {
+    case SQLITE_INTEGER:
+        value.type = SL_INT64;
+        value.as.int64 = sqlite3_column_int64(stmt, column);
+        return value;
+    case SQLITE_FLOAT:
+        value.type = SL_DOUBLE;
+        value.as.real = sqlite3_column_double(stmt, column);
+        return value;
+    case SQLITE_TEXT:
+        value.type = SL_TEXT;
+        value.as.data = sqlite3_column_text(stmt, column);
+        value.size = (uint32_t)sqlite3_column_bytes(stmt, column);
+        return value;
+    case SQLITE_BLOB:
+        value.type = SL_BLOB;
+        value.as.data = sqlite3_column_blob(stmt, column);
+        value.size = (uint32_t)sqlite3_column_bytes(stmt, column);
+        if (value.as.data == NULL) {
+            value.as.data = ""; /* an empty blob, which is not NULL */
+        }
+        return value;
+    default:
+        return value;
+    }
+}
+
+/* As the row struct would hold it: what SQLite stores in another way is the same value. */
+static struct sl_value field_value(const struct sl_field *field, sqlite3_stmt *stmt, int column)
+{
+    struct sl_value value = column_value(stmt, column);
+    if (field->type == SYNCLINE_TYPE_DOUBLE && value.type == SL_INT64) {
+        value.as.real = (double)value.as.int64;
+        value.type = SL_DOUBLE;
+    }
+    if (field->type == SYNCLINE_TYPE_BOOL && value.type == SL_INT64) {
+        value.type = SL_BOOL;
+        value.as.int64 = value.as.int64 != 0 ? 1 : 0;
+    }
+    return value;
+}
+
+enum syncline_status sl_record_read(struct sl_record_table *table, int64_t id,
+                                    struct sl_arena *arena, bool *found, struct syncline_uuid *uuid,
+                                    struct sl_value *values, const struct sl_field **orphan,
+                                    struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(table, READ, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, id);
+    status = sl_db_row(table->db, stmt, found, err);
+    if (status != SYNCLINE_OK || !*found) {
+        return status;
+    }
+    const struct sl_model *model = table->model;
+    *orphan = NULL;
+    int key_column = 1 + (int)model->field_count;
+    if (!sl_column_uuid(stmt, 0, uuid)) {
+        status = sl_fail(err, SYNCLINE_EMODEL, "model '%s': the record with id %lld has no UUID",
+                         model->name, (long long)id);
+    }
+    for (uint32_t i = 0; i < model->field_count && status == SYNCLINE_OK; i++) {
+        values[i] = field_value(&model->fields[i], stmt, 1 + (int)i);
+        if (values[i].type == SL_TEXT || values[i].type == SL_BLOB) {
+            values[i].as.data = sl_arena_copy(arena, values[i].as.data, values[i].size);
+            if (values[i].as.data == NULL) {
+                status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for a record");
+            }
+        }
+        if (model->fields[i].type == SYNCLINE_TYPE_KEY) {
+            if (values[i].type == SL_NULL &&
+                sqlite3_column_type(stmt, key_column) != SQLITE_NULL) {
+                *orphan = &model->fields[i];
+            }
+            key_column++;
+        }
+    }
+    sl_db_reset(stmt);
+    return status;
+}
+
+/* ---- Writing ---- */
+
+static void bind_value(sqlite3_stmt *stmt, int parameter, const struct sl_value *value)
+{
+    switch (value->type) {
+    case SL_NULL:
+        return; /* an unbound parameter is NULL */
+    case SL_INT64:
+    case SL_BOOL:
+        (void)sqlite3_bind_int64(stmt, parameter, value->as.int64);
+        return;
+    case SL_DOUBLE:
+        (void)sqlite3_bind_double(stmt, parameter, value->as.real);
+        return;
+    case SL_TEXT:
+        (void)sqlite3_bind_text64(stmt, parameter, value->as.data, value->size, SQLITE_STATIC,
+                                  SQLITE_UTF8);
+        return;
+    case SL_BLOB:
+        (void)sqlite3_bind_blob64(stmt, parameter, value->as.data, value->size, SQLITE_STATIC);
+        return;
+    }
+}
+
+/* Steps; a constraint of the application's table is EINVAL, so that the caller can tell it from a
+ * database that does not work. */
+static enum syncline_status run_change(struct sl_record_table *table, sqlite3_stmt *stmt,
+                                       struct sl_error *err)
+{
+    int code = sqlite3_step(stmt);
+    enum syncline_status status = SYNCLINE_OK;
+    if ((code & 0xff) == SQLITE_CONSTRAINT || (code & 0xff) == SQLITE_MISMATCH) {
+        status = sl_fail(err, SYNCLINE_EINVAL, "table '%s': %s", table->model->table,
+                         sqlite3_errmsg(table->db->handle));
+    } else if (code != SQLITE_DONE) {
+        status = sl_db_fail(table->db, code, sqlite3_sql(stmt), err);
+    }
+    sl_db_reset(stmt);
+    return status;
+}
+
+enum syncline_status sl_record_insert(struct sl_record_table *table,
+                                      const struct syncline_uuid *uuid,
+                                      const struct sl_value *values, bool *inserted, int64_t *id,
+                                      struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(table, INSERT, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_bind_uuid(stmt, 1, uuid);
+    for (uint32_t i = 0; i < table->model->field_count; i++) {
+        bind_value(stmt, (int)i + 2, &values[i]);
+    }
+    status = run_change(table, stmt, err);
+    if (status == SYNCLINE_OK) {
+        *inserted = sqlite3_changes(table->db->handle) == 1;
+        *id = sqlite3_last_insert_rowid(table->db->handle);
+    }
+    return status;
+}
+
+enum syncline_status sl_record_update(struct sl_record_table *table, int64_t id,
+                                      const struct sl_value *values, struct sl_error *err)
+{
+    if (table->model->field_count == 0) {
+        return SYNCLINE_OK; /* a record that is nothing but its UUID */
+    }
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(table, UPDATE, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, id);
+    for (uint32_t i = 0; i < table->model->field_count; i++) {
+        bind_value(stmt, (int)i + 2, &values[i]);
+    }
+    return run_change(table, stmt, err);
+}
+
+enum syncline_status sl_record_delete(struct sl_record_table *table, int64_t id,
+                                      struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(table, DELETE, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, id);
+    return run_change(table, stmt, err);
+}
+
+/* ---- Digest ---- */
+
+static void hash_value(struct sl_hasher *hasher, const struct sl_value *value)
+{
+    uint8_t head[9] = {(uint8_t)value->type};
+    switch (value->type) {
+    case SL_NULL:
+        sl_hasher_update(hasher, head, 1);
+        return;
+    case SL_INT64:
+    case SL_BOOL:
+        sl_put_u64(head + 1, (uint64_t)value->as.int64);
+        sl_hasher_update(hasher, head, 9);
+        return;
+    case SL_DOUBLE: {
+        uint64_t bits;
+        memcpy(&bits, &value->as.real, sizeof(bits));
+        sl_put_u64(head + 1, bits);
+        sl_hasher_update(hasher, head, 9);
+        return;
+    }
+    case SL_TEXT:
+    case SL_BLOB:
+        sl_put_u32(head + 1, value->size);
+        sl_hasher_update(hasher, head, 5);
+        sl_hasher_update(hasher, value->as.data, value->size);
+        return;
+    }
+}
+
+enum syncline_status sl_record_digest(struct sl_record_table *table, struct sl_hasher *hasher,
+                                      uint64_t *count, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(table, DIGEST, &stmt, err);
+    uint64_t records = 0;
+    bool row = true;
+    while (status == SYNCLINE_OK) {
+        status = sl_db_row(table->db, stmt, &row, err);
+        if (status != SYNCLINE_OK || !row) {
+            break;
+        }
+        struct sl_value uuid = column_value(stmt, 0);
+        hash_value(hasher, &uuid);
+        for (uint32_t i = 0; i < table->model->field_count; i++) {
+            struct sl_value value = field_value(&table->model->fields[i], stmt, 1 + (int)i);
+            hash_value(hasher, &value);
+        }
+        records++;
+    }
+    if (status == SYNCLINE_OK) {
+        *count = records;
+    }
+    return status;
+}

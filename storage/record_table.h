@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* The application's table of one model, over one connection: rows in and out. Keys come and go as
+ * local ids in the table and as UUIDs in the values read. Belongs to the connection's thread; all
+ * calls work inside the caller's transaction. */
+
+#ifndef SL_RECORD_TABLE_H
+#define SL_RECORD_TABLE_H
+
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/model.h"
+#include "storage/db.h"
+
+struct sl_record_table {
+    const struct sl_db *db;       /* borrowed */
+    const struct sl_model *model; /* borrowed */
+    sqlite3_stmt *stmt[8];        /* prepared when first used */
+};
+
+void sl_record_table_init(struct sl_record_table *table, const struct sl_db *db,
+                          const struct sl_model *model);
+void sl_record_table_fini(struct sl_record_table *table);
+
+/* Does the table in the database bear out the descriptor? Errors: EMODEL (names model and field). */
+enum syncline_status sl_record_table_check(struct sl_record_table *table, struct sl_error *err);
+
+enum syncline_status sl_record_id(struct sl_record_table *table, const struct syncline_uuid *uuid,
+                                  bool *found, int64_t *id, struct sl_error *err);
+enum syncline_status sl_record_uuid(struct sl_record_table *table, int64_t id, bool *found,
+                                    struct syncline_uuid *uuid, struct sl_error *err);
+/* One record by local id: UUID and values[model->field_count], data copied into the arena. A KEY's
+ * value is the parent's UUID; it is NULL too when the parent is not there, and *orphan is then the
+ * field, else NULL. */
+enum syncline_status sl_record_read(struct sl_record_table *table, int64_t id,
+                                    struct sl_arena *arena, bool *found, struct syncline_uuid *uuid,
+                                    struct sl_value *values, const struct sl_field **orphan,
+                                    struct sl_error *err);
+
+/* values[model->field_count], keys as local ids. *inserted = false: the UUID is there already, and
+ * nothing was done. Errors: EINVAL (a constraint of the table; the text is SQLite's), EDB, ... */
+enum syncline_status sl_record_insert(struct sl_record_table *table,
+                                      const struct syncline_uuid *uuid,
+                                      const struct sl_value *values, bool *inserted, int64_t *id,
+                                      struct sl_error *err);
+/* Errors: EINVAL (a constraint), EDB, ... */
+enum syncline_status sl_record_update(struct sl_record_table *table, int64_t id,
+                                      const struct sl_value *values, struct sl_error *err);
+enum syncline_status sl_record_delete(struct sl_record_table *table, int64_t id,
+                                      struct sl_error *err);
+
+/* Feeds every record in UUID order into the hasher: UUID, then each field as type (u8), and its
+ * value: integers and doubles as 8 bytes, text and blobs as size (u32) and bytes, keys as the
+ * parent's UUID. */
+enum syncline_status sl_record_digest(struct sl_record_table *table, struct sl_hasher *hasher,
+                                      uint64_t *count, struct sl_error *err);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* libFuzzer target of the frame decoder and every reader. The first byte of the input says how the
+ * rest is cut into chunks and which limit holds. The frames must not depend on the cutting, a frame
+ * that was read must be written as it came, and nothing may be read outside the input. */
+
+#include "net/frame.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+/* What was written again must be the frame that came, but for its optional flag. */
+static void check_same(const struct sl_buf *buf, const struct sl_frame *frame)
+{
+    check(buf->len == frame->len + SL_FRAME_HEADER_SIZE);
+    check(memcmp(buf->data + SL_FRAME_HEADER_SIZE, frame->payload, frame->len) == 0);
+}
+
+static void read_greeting(const struct sl_frame *frame, struct sl_buf *buf)
+{
+    struct sl_hello hello;
+    struct sl_error err = {0};
+    bool is_hello = frame->type == SL_FRAME_HELLO;
+    enum syncline_status status =
+        is_hello ? sl_frame_get_hello(frame, &hello, &err) : sl_frame_get_join(frame, &hello, &err);
+
+    if (status != SYNCLINE_OK) {
+        check(status == SYNCLINE_EPROTO && err.text[0] != '\0');
+        return;
+    }
+    status = is_hello ? sl_frame_put_hello(buf, &hello) : sl_frame_put_join(buf, &hello);
+    check(status == SYNCLINE_OK);
+    check(buf->len == frame->len + SL_FRAME_HEADER_SIZE); /* the version range may differ */
+}
+
+static void read_vector(const struct sl_frame *frame, struct sl_buf *buf)
+{
+    struct sl_vector_entry *entries = NULL;
+    size_t len = 0;
+
+    if (sl_frame_get_vector(frame, &entries, &len, NULL) != SYNCLINE_OK)
+        return;
+    check(sl_frame_put_vector(buf, entries, len) == SYNCLINE_OK);
+    check_same(buf, frame);
+    free(entries);
+}
+
+static void read_rest(const struct sl_frame *frame, struct sl_buf *buf)
+{
+    struct sl_welcome welcome;
+    struct sl_error text;
+    enum syncline_status told;
+    const uint8_t *data;
+    size_t len;
+
+    if (frame->type == SL_FRAME_WELCOME &&
+        sl_frame_get_welcome(frame, &welcome, NULL) == SYNCLINE_OK) {
+        check(sl_frame_put_welcome(buf, &welcome) == SYNCLINE_OK);
+        check_same(buf, frame);
+    }
+    if (frame->type == SL_FRAME_ERROR &&
+        sl_frame_get_error(frame, &told, &text, NULL) == SYNCLINE_OK) {
+        check(told != SYNCLINE_OK);
+        check(sl_frame_put_error(buf, told, text.text) == SYNCLINE_OK);
+        check(buf->len == frame->len + SL_FRAME_HEADER_SIZE);
+    }
+    if (frame->type == SL_FRAME_SEGMENT &&
+        sl_frame_get_segment(frame, &data, &len, NULL) == SYNCLINE_OK)
+        check(data == frame->payload && len == frame->len);
+}
+
+static void read_frame(const struct sl_frame *frame)
+{
+    struct sl_buf buf;
+
+    sl_buf_init(&buf);
+    if (frame->type == SL_FRAME_HELLO || frame->type == SL_FRAME_JOIN)
+        read_greeting(frame, &buf);
+    else if (frame->type == SL_FRAME_VECTOR)
+        read_vector(frame, &buf);
+    else
+        read_rest(frame, &buf);
+    sl_buf_fini(&buf);
+}
+
+/* Returns how many frames came; *status is how it ended. */
+static uint64_t run(const uint8_t *data, size_t size, size_t chunk_size, size_t size_max,
+                    enum syncline_status *status)
+{
+    struct sl_frame_decoder decoder;
+    uint64_t frames = 0;
+
+    *status = SYNCLINE_AGAIN;
+    sl_frame_decoder_init(&decoder, size_max);
+    for (size_t at = 0; at < size && *status == SYNCLINE_AGAIN; at += chunk_size) {
+        size_t left = size - at < chunk_size ? size - at : chunk_size;
+        uint8_t *chunk = malloc(left); /* of exactly that size, for the sanitizer */
+        const uint8_t *next = chunk;
+        struct sl_frame frame;
+        struct sl_error err = {0};
+
+        check(chunk != NULL);
+        memcpy(chunk, data + at, left);
+        while ((*status = sl_frame_decoder_next(&decoder, &next, &left, &frame, &err)) ==
+               SYNCLINE_OK) {
+            read_frame(&frame);
+            frames++;
+        }
+        check(*status == SYNCLINE_AGAIN ? left == 0 : err.text[0] != '\0');
+        free(chunk);
+    }
+    sl_frame_decoder_fini(&decoder);
+    return frames;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    enum syncline_status whole_status;
+    enum syncline_status pieces_status;
+
+    if (size < 2)
+        return 0;
+    size_t size_max = (data[0] & 1) != 0 ? SL_FRAME_SIZE_MAX : SL_FRAME_HANDSHAKE_MAX;
+    uint64_t whole = run(data + 1, size - 1, size - 1, size_max, &whole_status);
+    uint64_t pieces = run(data + 1, size - 1, 1 + (data[0] >> 1), size_max, &pieces_status);
+    check(whole == pieces && whole_status == pieces_status);
+    return 0;
+}

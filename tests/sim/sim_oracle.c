@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "tests/sim/sim_oracle.h"
+
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pipeline/library_view.h"
+
+static void format_uuid(const void *uuid, int size, char text[37])
+{
+    if (size != 16) {
+        snprintf(text, 37, "(no UUID)");
+        return;
+    }
+    struct syncline_uuid value;
+    memcpy(&value, uuid, sizeof(value));
+    sl_uuid_format(&value, text);
+}
+
+/* ---- Devices against each other ----------------------------------------------------------- */
+
+/* Notes the first record that `sql` finds. */
+static void expect_none(struct sl_sim_world *world, sqlite3 *db, const char *sql, const char *table,
+                        int here, int there)
+{
+    sqlite3_stmt *stmt = sl_sim_prepare(db, sql);
+    int rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW) {
+        char uuid[37];
+        format_uuid(sqlite3_column_blob(stmt, 0), sqlite3_column_bytes(stmt, 0), uuid);
+        sl_sim_fail(world, SL_SIM_DIVERGED, "table %s: device %d has %s otherwise than device %d",
+                    table, here, uuid, there);
+    } else if (rc != SQLITE_DONE) {
+        sl_sim_fail(world, SL_SIM_INVARIANT, "comparing devices %d and %d: %s", here, there,
+                    sqlite3_errmsg(db));
+    }
+    sqlite3_finalize(stmt);
+}
+
+static void check_pair(struct sl_sim_world *world, int other)
+{
+    sqlite3 *db = sl_sim_db_open(&world->devices[0]);
+    char sql[64];
+    snprintf(sql, sizeof(sql), "ATTACH '%s' AS other", world->devices[other].library_db);
+    bool ok = sl_sim_exec(&world->devices[0], db, sql);
+    for (uint32_t i = 0; i < world->schema.models_len && ok; i++) {
+        const struct sl_sim_model *model = &world->schema.models[i];
+        char *here = sl_sim_synced_sql(&world->schema, model, "main", true);
+        char *there = sl_sim_synced_sql(&world->schema, model, "other", true);
+        char *both = sqlite3_mprintf("%s EXCEPT %s", here, there);
+        expect_none(world, db, both, model->table, 0, other);
+        sqlite3_free(both);
+        both = sqlite3_mprintf("%s EXCEPT %s", there, here);
+        expect_none(world, db, both, model->table, other, 0);
+        sqlite3_free(both);
+        free(here);
+        free(there);
+    }
+    sqlite3_close(db);
+}
+
+void sl_sim_check_equal(struct sl_sim_world *world)
+{
+    for (unsigned i = 1; i < world->devices_len; i++) {
+        check_pair(world, (int)i);
+    }
+}
+
+void sl_sim_check_digest(struct sl_sim_world *world)
+{
+    for (uint32_t m = 0; m < world->schema.models_len; m++) {
+        const struct sl_sim_model *model = &world->schema.models[m];
+        uint64_t first_count = 0;
+        uint8_t first[SL_HASH_SIZE] = {0};
+        for (unsigned i = 0; i < world->devices_len; i++) {
+            uint64_t count = 0;
+            uint8_t hash[SL_HASH_SIZE] = {0};
+            struct sl_error err = {0};
+            enum syncline_status status =
+                sl_library_digest(world->devices[i].engine, &model->described, &count, hash, &err);
+            if (status != SYNCLINE_OK) {
+                sl_sim_fail(world, SL_SIM_INVARIANT, "device %u: digest of %s: %s", i, model->name,
+                            err.text);
+                return;
+            }
+            sl_sim_trace_event(&world->trace, world->now_ns, (int)i, "digest", m, count, hash,
+                               sizeof(hash));
+            if (i == 0) {
+                first_count = count;
+                memcpy(first, hash, sizeof(first));
+            } else if (count != first_count || memcmp(first, hash, sizeof(first)) != 0) {
+                sl_sim_fail(world, SL_SIM_DIVERGED,
+                            "table %s: digests of devices 0 and %u differ (%" PRIu64 " and %" PRIu64
+                            " records)",
+                            model->table, i, first_count, count);
+            }
+        }
+    }
+}
+
+/* ---- Devices against the ledger ----------------------------------------------------------- */
+
+static void read_value(struct sl_sim_workload *work, sqlite3_stmt *stmt, int at,
+                       const struct sl_sim_column *column, struct sl_sim_value *out)
+{
+    *out = (struct sl_sim_value){.kind = SL_SIM_NULL};
+    int type = sqlite3_column_type(stmt, at);
+    if (type == SQLITE_NULL) {
+        return;
+    }
+    out->len = (uint32_t)sqlite3_column_bytes(stmt, at);
+    if (column->parent != SL_SIM_NO_MODEL) { /* the parent's UUID, whatever the table holds */
+        struct sl_sim_record *parent = NULL;
+        if (type == SQLITE_BLOB && out->len == sizeof(struct syncline_uuid)) {
+            parent = sl_sim_record_find(&work->ledger, sqlite3_column_blob(stmt, at));
+        }
+        out->kind = SL_SIM_REF;
+        out->integer = parent != NULL ? (int64_t)sl_sim_record_number(&work->ledger, parent) : -1;
+        return;
+    }
+    switch (type) {
+    case SQLITE_INTEGER:
+        out->kind = SL_SIM_INT;
+        out->integer = sqlite3_column_int64(stmt, at);
+        break;
+    case SQLITE_FLOAT:
+        out->kind = SL_SIM_REAL;
+        out->real = sqlite3_column_double(stmt, at);
+        break;
+    case SQLITE_TEXT:
+        out->kind = SL_SIM_TEXT;
+        out->data = sqlite3_column_text(stmt, at);
+        break;
+    default:
+        out->kind = SL_SIM_BLOB;
+        out->data = sqlite3_column_blob(stmt, at);
+        break;
+    }
+}
+
+/* May this version be the last word on its record? */
+static const char *version_wrong(const struct sl_sim_workload *work,
+                                 const struct sl_sim_version *version)
+{
+    const struct sl_sim_ledger *ledger = &work->ledger;
+    const struct sl_sim_record *record = &ledger->records[version->record];
+    uint32_t rev = (uint32_t)version->values[0].integer;
+    if (!version->committed) {
+        return "was rolled back";
+    }
+    if (record->births[version->birth].state == SL_SIM_DEAD) {
+        return "was deleted";
+    }
+    if (version->overwritten) {
+        return "was replaced by a later write that saw it";
+    }
+    if (record->last_rev[version->device] != rev) {
+        return "is not its device's last word";
+    }
+    return NULL;
+}
+
+static void check_row(struct sl_sim_workload *work, int device, const struct sl_sim_model *model,
+                      sqlite3_stmt *stmt, bool *present)
+{
+    struct sl_sim_world *world = work->world;
+    char uuid[37];
+    format_uuid(sqlite3_column_blob(stmt, 0), sqlite3_column_bytes(stmt, 0), uuid);
+    struct sl_sim_record *record = NULL;
+    if (sqlite3_column_bytes(stmt, 0) == 16) {
+        record = sl_sim_record_find(&work->ledger, sqlite3_column_blob(stmt, 0));
+    }
+    if (record == NULL || record->model != model->index) {
+        sl_sim_fail(world, SL_SIM_LOST, "device %d: table %s: %s: nobody inserted it", device,
+                    model->table, uuid);
+        return;
+    }
+    uint32_t number = sl_sim_record_number(&work->ledger, record);
+    present[number] = true;
+    struct sl_sim_version *version =
+        sl_sim_version_find(&work->ledger, sqlite3_column_int64(stmt, 1), number);
+    if (version == NULL) {
+        sl_sim_fail(world, SL_SIM_LOST, "device %d: table %s: %s: rev %lld was never its", device,
+                    model->table, uuid, sqlite3_column_int64(stmt, 1));
+        return;
+    }
+    const char *wrong = version_wrong(work, version);
+    if (wrong != NULL) {
+        sl_sim_fail(world, SL_SIM_LOST, "device %d: table %s: %s: rev %lld of device %d %s", device,
+                    model->table, uuid, sqlite3_column_int64(stmt, 1), version->device, wrong);
+        return;
+    }
+    for (uint32_t i = 0; i < model->columns_len; i++) {
+        struct sl_sim_value value;
+        read_value(work, stmt, (int)i + 1, &model->columns[i], &value);
+        if (!sl_sim_value_equal(&value, &version->values[i])) {
+            sl_sim_fail(world, SL_SIM_LOST,
+                        "device %d: table %s: %s: column %s is not what rev %lld has", device,
+                        model->table, uuid, model->columns[i].name, sqlite3_column_int64(stmt, 1));
+            return;
+        }
+    }
+}
+
+/* A birth that no delete can have seen, because none came after it: the record must be there. */
+static bool must_exist(const struct sl_sim_workload *work, const struct sl_sim_record *record)
+{
+    bool is_shared = work->world->schema.models[record->model].shared;
+    for (uint32_t i = 0; i < record->births_len; i++) {
+        const struct sl_sim_birth *birth = &record->births[i];
+        if (birth->state == SL_SIM_LIVING && (!is_shared || birth->order > record->last_delete)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The column that does not sync: what an insert here put there, or the table's default. */
+static void check_local(struct sl_sim_workload *work, int device, const struct sl_sim_model *model,
+                        sqlite3 *db)
+{
+    char *sql = sqlite3_mprintf("SELECT uuid,local_note FROM \"%w\"", model->table);
+    sqlite3_stmt *stmt = sl_sim_prepare(db, sql);
+    sqlite3_free(sql);
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        struct sl_sim_record *record =
+            sl_sim_record_find(&work->ledger, sqlite3_column_blob(stmt, 0));
+        if (record == NULL || record->births_len != 1) {
+            continue;
+        }
+        int64_t expected =
+            record->births[0].device == device ? SL_SIM_LOCAL_NOTE + device : SL_SIM_LOCAL_DEFAULT;
+        if (sqlite3_column_int64(stmt, 1) != expected) {
+            char uuid[37];
+            sl_uuid_format(&record->uuid, uuid);
+            sl_sim_fail(work->world, SL_SIM_LOST,
+                        "device %d: table %s: %s: the column that does not sync was changed",
+                        device, model->table, uuid);
+        }
+    }
+    sqlite3_finalize(stmt);
+}
+
+static void check_device(struct sl_sim_workload *work, int device)
+{
+    struct sl_sim_world *world = work->world;
+    sqlite3 *db = sl_sim_db_open(&world->devices[device]);
+    bool *present = sl_sim_alloc(work->ledger.records_len * sizeof(*present));
+    for (uint32_t i = 0; i < world->schema.models_len; i++) {
+        const struct sl_sim_model *model = &world->schema.models[i];
+        char *sql = sl_sim_synced_sql(&world->schema, model, "main", false);
+        sqlite3_stmt *stmt = sl_sim_prepare(db, sql);
+        free(sql);
+        while (sqlite3_step(stmt) == SQLITE_ROW) {
+            check_row(work, device, model, stmt, present);
+        }
+        sqlite3_finalize(stmt);
+        if (model->has_local) {
+            check_local(work, device, model, db);
+        }
+    }
+    for (uint32_t i = 0; i < work->ledger.records_len; i++) {
+        const struct sl_sim_record *record = &work->ledger.records[i];
+        if (!present[i] && must_exist(work, record)) {
+            char uuid[37];
+            sl_uuid_format(&record->uuid, uuid);
+            sl_sim_fail(world, SL_SIM_LOST, "device %d: table %s: %s is missing", device,
+                        world->schema.models[record->model].table, uuid);
+        }
+    }
+    free(present);
+    sqlite3_close(db);
+}
+
+void sl_sim_check_ledger(struct sl_sim_workload *work)
+{
+    for (unsigned i = 0; i < work->world->devices_len; i++) {
+        check_device(work, (int)i);
+    }
+}
+
+/* ---- The files ---------------------------------------------------------------------------- */
+
+static void check_pragma(struct sl_sim_world *world, const char *path, const char *pragma)
+{
+    sqlite3 *db;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, SL_SIM_VFS_NAME) != SQLITE_OK) {
+        sl_sim_fail(world, SL_SIM_INVARIANT, "%s: %s", path, sqlite3_errmsg(db));
+        sqlite3_close(db);
+        return;
+    }
+    sqlite3_stmt *stmt = sl_sim_prepare(db, pragma);
+    if (sqlite3_step(stmt) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(stmt, 0);
+        if (text == NULL || strcmp(text, "ok") != 0) {
+            sl_sim_fail(world, SL_SIM_INVARIANT, "%s: %s: %s", path, pragma,
+                        text != NULL ? text : "");
+        }
+    }
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+}
+
+void sl_sim_check_structure(struct sl_sim_world *world)
+{
+    for (unsigned i = 0; i < world->devices_len; i++) {
+        check_pragma(world, world->devices[i].library_db, "PRAGMA integrity_check");
+        check_pragma(world, world->devices[i].library_db, "PRAGMA foreign_key_check");
+        check_pragma(world, world->devices[i].sync_db, "PRAGMA integrity_check");
+    }
+}
+
+/* ---- Coming to rest ----------------------------------------------------------------------- */
+
+/* Which record was set aside first, and why. */
+static void tell_set_aside(struct sl_sim_device *device)
+{
+    struct sl_error err = {0};
+    struct syncline_set_aside aside = SYNCLINE_SET_ASIDE_INIT;
+    if (sl_library_set_aside(device->engine, 0, &aside, &err) == SYNCLINE_OK) {
+        char uuid[37];
+        sl_uuid_format(&aside.uuid, uuid);
+        sl_sim_fail(device->world, SL_SIM_STUCK, "device %d: set aside: %s %s: %s", device->index,
+                    aside.model, uuid, aside.reason);
+    }
+}
+
+bool sl_sim_check_info(struct sl_sim_world *world, bool quiet)
+{
+    bool all = true;
+    for (unsigned i = 0; i < world->devices_len; i++) {
+        struct syncline_info info;
+        if (!sl_sim_info(&world->devices[i], &info)) {
+            return false;
+        }
+        const struct {
+            const char *what;
+            uint64_t is;
+            uint64_t wanted;
+        } facts[] = {
+            {"links", info.links, world->devices_len - 1},
+            {"changes in the outbox", info.outbox, 0},
+            {"records set aside", info.set_aside, 0},
+            {"own changes acknowledged", info.acked_seq, info.own_seq},
+            {"own changes applied elsewhere", info.applied_seq, info.own_seq},
+            {"received of announced", info.received, info.announced},
+            {"applied of received", info.received_applied, info.received},
+        };
+        for (size_t k = 0; k < sizeof(facts) / sizeof(facts[0]); k++) {
+            if (facts[k].is == facts[k].wanted) {
+                continue;
+            }
+            all = false;
+            if (!quiet && facts[k].is == info.set_aside) {
+                tell_set_aside(&world->devices[i]);
+            }
+            if (!quiet) {
+                sl_sim_fail(world, SL_SIM_STUCK, "device %u: %s: %" PRIu64 " instead of %" PRIu64,
+                            i, facts[k].what, facts[k].is, facts[k].wanted);
+            }
+        }
+    }
+    return all;
+}
+
+uint64_t sl_sim_traffic(struct sl_sim_world *world)
+{
+    uint64_t traffic = 0;
+    for (unsigned i = 0; i < world->devices_len; i++) {
+        struct syncline_info info;
+        if (sl_sim_info(&world->devices[i], &info)) {
+            traffic += info.own_seq + info.received + info.segments_sent;
+        }
+        sqlite3 *db;
+        if (sqlite3_open_v2(world->devices[i].sync_db, &db, SQLITE_OPEN_READWRITE,
+                            SL_SIM_VFS_NAME) == SQLITE_OK) {
+            sqlite3_stmt *stmt = sl_sim_prepare(db, "SELECT count(*) FROM segment");
+            if (sqlite3_step(stmt) == SQLITE_ROW) {
+                traffic += (uint64_t)sqlite3_column_int64(stmt, 0);
+            }
+            sqlite3_finalize(stmt);
+        }
+        sqlite3_close(db);
+    }
+    return traffic;
+}

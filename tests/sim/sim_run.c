@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* The life of a run:
+ *
+ *     work    what happens next is drawn: an application acts, a stage of some device runs one
+ * slice, a device polls the network, time passes. Each has a weight of its own, drawn per seed, at
+ * times 0: stages lag behind or starve. drain   transactions end, engines are open; all stages of
+ * all devices in turn, in random order, until the engines say that everything is applied everywhere
+ * and nothing moves. idle    1,000 more steps with time passing, which must change nothing. judge
+ * the oracles. */
+
+#include "tests/sim/sim_run.h"
+
+#include <sqlite3.h>
+#include <string.h>
+
+#include "tests/sim/sim_oracle.h"
+
+#define STAGES_MAX 32u
+#define WORK_STEPS_MAX 200000u  /* schedule steps until the applications must be done */
+#define DRAIN_ROUNDS_MAX 20000u /* rounds until everything must be at rest */
+#define DRAIN_IDLE_MAX 600u     /* of them in a row in which nothing moved: it never will */
+#define REST_ROUNDS 4u          /* idle rounds at the end of a drain */
+#define IDLE_STEPS 1000u
+
+enum what { DO_ACT, DO_STEP, DO_POLL, DO_TIME, DO_ROUNDS };
+
+struct choice {
+    enum what what;
+    unsigned device;
+    size_t stage;
+    uint64_t weight;
+};
+
+struct schedule {
+    struct choice choices[SL_SIM_DEVICES_MAX * (STAGES_MAX + 2) + 2];
+    size_t len;
+    uint64_t weights; /* sum */
+    size_t stages;
+};
+
+static void add_choice(struct schedule *schedule, struct choice choice)
+{
+    schedule->choices[schedule->len++] = choice;
+    schedule->weights += choice.weight;
+}
+
+static void draw_schedule(struct schedule *schedule, struct sl_sim_world *world)
+{
+    struct sl_sim_random *random = &world->schedule;
+    schedule->len = 0;
+    schedule->weights = 0;
+    schedule->stages = sl_library_stage_count(world->devices[0].engine);
+    if (schedule->stages > STAGES_MAX) {
+        sl_sim_fail(world, SL_SIM_INVARIANT, "more than %u stages: raise STAGES_MAX", STAGES_MAX);
+        schedule->stages = STAGES_MAX;
+    }
+    for (unsigned d = 0; d < world->devices_len; d++) {
+        add_choice(schedule, (struct choice){.what = DO_ACT,
+                                             .device = d,
+                                             .weight = sl_sim_random_scale(random, 4, 32)});
+        for (size_t stage = 0; stage < schedule->stages; stage++) {
+            uint64_t weight =
+                sl_sim_random_percent(random, 8) ? 0 : sl_sim_random_scale(random, 1, 64);
+            add_choice(
+                schedule,
+                (struct choice){.what = DO_STEP, .device = d, .stage = stage, .weight = weight});
+        }
+        uint64_t weight = sl_sim_random_percent(random, 8) ? 0 : sl_sim_random_scale(random, 1, 64);
+        add_choice(schedule, (struct choice){.what = DO_POLL, .device = d, .weight = weight});
+    }
+    add_choice(schedule,
+               (struct choice){.what = DO_TIME, .weight = sl_sim_random_scale(random, 8, 128)});
+    add_choice(schedule, (struct choice){.what = DO_ROUNDS, .weight = 1});
+}
+
+static const struct choice *draw_choice(const struct schedule *schedule,
+                                        struct sl_sim_random *random)
+{
+    uint64_t at = sl_sim_random_below(random, schedule->weights);
+    const struct choice *choice = schedule->choices;
+    while (at >= choice->weight) {
+        at -= choice->weight;
+        choice++;
+    }
+    return choice;
+}
+
+static void pass_time(struct sl_sim_world *world)
+{
+    bool is_long = sl_sim_random_percent(&world->clocks, 2);
+    uint64_t most = (is_long ? 10000u : 50u) * (uint64_t)1000000u;
+    sl_sim_advance(world, sl_sim_random_scale(&world->clocks, 1000, most));
+}
+
+/* Every stage of every device and every poll once, in random order. */
+static bool do_round(struct sl_sim_world *world, size_t stages)
+{
+    unsigned order[SL_SIM_DEVICES_MAX * (STAGES_MAX + 1)];
+    unsigned len = (unsigned)(world->devices_len * (stages + 1));
+    for (unsigned i = 0; i < len; i++) {
+        order[i] = i;
+    }
+    bool did = false;
+    for (unsigned i = len; i > 0 && world->failures == 0; i--) {
+        unsigned k = (unsigned)sl_sim_random_below(&world->schedule, i);
+        unsigned pick = order[k];
+        order[k] = order[i - 1];
+        struct sl_sim_device *device = &world->devices[pick / (stages + 1)];
+        size_t stage = pick % (stages + 1);
+        if (device->engine == NULL) {
+            continue;
+        }
+        did |= stage == stages ? sl_sim_poll(device) : sl_sim_step(device, stage);
+    }
+    return did;
+}
+
+/* Some rounds with time passing: most of what is under way arrives. */
+static void do_rounds(struct sl_sim_world *world, size_t stages)
+{
+    uint64_t rounds = sl_sim_random_scale(&world->schedule, 4, 128);
+    for (uint64_t i = 0; i < rounds && world->failures == 0; i++) {
+        (void)do_round(world, stages);
+        pass_time(world);
+    }
+}
+
+static bool work_left(const struct sl_sim_workload *work)
+{
+    for (unsigned i = 0; i < work->world->devices_len; i++) {
+        if (work->actions_left[i] > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void do_work(struct sl_sim_workload *work, const struct schedule *schedule)
+{
+    struct sl_sim_world *world = work->world;
+    for (unsigned n = 0; n < WORK_STEPS_MAX && work_left(work) && world->failures == 0; n++) {
+        const struct choice *choice = draw_choice(schedule, &world->schedule);
+        struct sl_sim_device *device = &world->devices[choice->device];
+        if (choice->what == DO_TIME) {
+            pass_time(world);
+            continue;
+        }
+        if (choice->what == DO_ROUNDS) {
+            do_rounds(world, schedule->stages);
+            continue;
+        }
+        if (choice->what == DO_ACT) {
+            if (work->actions_left[choice->device] > 0) {
+                sl_sim_workload_act(work, choice->device);
+            }
+            continue;
+        }
+        sl_sim_workload_tick(work, choice->device);
+        if (device->engine == NULL) {
+            continue;
+        }
+        if (choice->what == DO_POLL) {
+            (void)sl_sim_poll(device);
+        } else {
+            (void)sl_sim_step(device, choice->stage);
+        }
+    }
+}
+
+static void drain(struct sl_sim_world *world, size_t stages)
+{
+    unsigned idle = 0;
+    for (unsigned n = 0; n < DRAIN_ROUNDS_MAX && world->failures == 0; n++) {
+        bool did = do_round(world, stages);
+        idle = did ? 0 : idle + 1;
+        if (idle >= REST_ROUNDS && sl_sim_check_info(world, true)) {
+            return;
+        }
+        if (idle > DRAIN_IDLE_MAX) {
+            break;
+        }
+        sl_sim_advance(world, did ? sl_sim_random_scale(&world->clocks, 1000, 1000000)
+                                  : sl_sim_random_range(&world->clocks, 1000000, 100000000));
+    }
+    if (world->failures == 0 && sl_sim_check_info(world, false)) {
+        sl_sim_fail(world, SL_SIM_STUCK, "all is applied, but the stages never come to rest");
+    }
+}
+
+static void idle_on(struct sl_sim_world *world, size_t stages)
+{
+    uint64_t before = sl_sim_traffic(world);
+    for (unsigned n = 0; n < IDLE_STEPS && world->failures == 0; n++) {
+        struct sl_sim_device *device =
+            &world->devices[sl_sim_random_below(&world->schedule, world->devices_len)];
+        size_t stage = sl_sim_random_below(&world->schedule, stages + 1);
+        if (stage == stages) {
+            (void)sl_sim_poll(device);
+        } else {
+            (void)sl_sim_step(device, stage);
+        }
+        sl_sim_advance(world, sl_sim_random_scale(&world->clocks, 1000, 100000000));
+    }
+    uint64_t after = sl_sim_traffic(world);
+    if (world->failures == 0 && after != before) {
+        sl_sim_fail(world, SL_SIM_INVARIANT,
+                    "not at rest: %llu log rows and segments while nothing happened",
+                    (unsigned long long)(after - before));
+    }
+}
+
+static void judge(struct sl_sim_workload *work)
+{
+    struct sl_sim_world *world = work->world;
+    (void)sl_sim_check_info(world, false);
+    sl_sim_check_equal(world);
+    sl_sim_check_ledger(work);
+    sl_sim_check_digest(world);
+    sl_sim_check_structure(world);
+}
+
+static void run_workload(struct sl_sim_world *world, const struct sl_sim_switches *allowed,
+                         struct sl_sim_result *result)
+{
+    struct sl_sim_workload work;
+    struct schedule schedule;
+    sl_sim_workload_init(&work, world, allowed);
+    draw_schedule(&schedule, world);
+    do_work(&work, &schedule);
+    if (world->failures == 0) {
+        sl_sim_workload_finish(&work);
+    }
+    if (world->failures == 0) {
+        drain(world, schedule.stages);
+    }
+    if (world->failures == 0) {
+        idle_on(world, schedule.stages);
+    }
+    if ((world->failures & SL_SIM_INVARIANT) == 0) {
+        judge(&work); /* after a stop in the drain, too: what is missing says more */
+    }
+    result->counts = work.counts;
+    sl_sim_workload_fini(&work);
+}
+
+void sl_sim_run(uint64_t seed, unsigned devices, const struct sl_sim_switches *allowed,
+                FILE *trace_out, struct sl_sim_result *result)
+{
+    struct sl_sim_world world;
+    memset(result, 0, sizeof(*result));
+    int64_t memory = sqlite3_memory_used();
+    sl_sim_world_init(&world, seed, devices, trace_out);
+    bool ok = true;
+    for (unsigned i = 0; i < devices && ok; i++) {
+        ok = sl_sim_device_create(&world.devices[i]) && sl_sim_engine_open(&world.devices[i]) &&
+             sl_sim_capture_open(&world.devices[i]);
+    }
+    if (ok) {
+        run_workload(&world, allowed, result);
+    }
+    sl_sim_world_close(&world);
+    if (sl_sim_disk_handle_count(world.disk) > 0) {
+        sl_sim_fail(&world, SL_SIM_INVARIANT, "%zu files are open after everything was closed",
+                    sl_sim_disk_handle_count(world.disk));
+    }
+    result->failures = world.failures;
+    memcpy(result->text, world.text, sizeof(result->text));
+    result->hash = world.trace.hash;
+    result->events = world.trace.events;
+    sl_sim_world_fini(&world);
+    if (result->failures == 0 && sqlite3_memory_used() != memory) {
+        result->failures = SL_SIM_INVARIANT;
+        snprintf(result->text, sizeof(result->text), "SQLite has %lld bytes more after the run",
+                 (long long)(sqlite3_memory_used() - memory));
+    }
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "tests/sim/sim_trace.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+__extension__ typedef unsigned __int128 wide;
+
+/* Bytes are folded into 64 bits first, eight at a time: pages and segments pass here. */
+static uint64_t fold(const uint8_t *data, size_t size)
+{
+    uint64_t hash = 0x243f6a8885a308d3u ^ size;
+    while (size > 0) {
+        uint64_t word = 0;
+        size_t some = size < sizeof(word) ? size : sizeof(word);
+        memcpy(&word, data, some);
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 29;
+        data += some;
+        size -= some;
+    }
+    return hash;
+}
+
+static void mix(struct sl_sim_trace *trace, uint64_t value)
+{
+    const wide prime = ((wide)1 << 88) + 0x13b;
+    wide hash = ((wide)trace->hash.high << 64) | trace->hash.low;
+    for (unsigned shift = 0; shift < 64; shift += 8) {
+        hash = (hash ^ ((value >> shift) & 0xff)) * prime;
+    }
+    trace->hash.high = (uint64_t)(hash >> 64);
+    trace->hash.low = (uint64_t)hash;
+}
+
+void sl_sim_trace_init(struct sl_sim_trace *trace, FILE *out)
+{
+    trace->hash.high = 0x6c62272e07bb0142u; /* FNV-1a's 128-bit offset basis */
+    trace->hash.low = 0x62b821756295c58du;
+    trace->events = 0;
+    trace->out = out;
+}
+
+void sl_sim_trace_event(struct sl_sim_trace *trace, uint64_t now_ns, int device, const char *what,
+                        uint64_t a, uint64_t b, const void *data, size_t size)
+{
+    uint64_t folded = data != NULL ? fold(data, size) : 0;
+    trace->events++;
+    mix(trace, now_ns);
+    mix(trace, fold((const uint8_t *)what, strlen(what)) + (uint64_t)(int64_t)device);
+    mix(trace, a);
+    mix(trace, b);
+    mix(trace, folded);
+    if (trace->out == NULL) {
+        return;
+    }
+    fprintf(trace->out, "%12.6f ", (double)now_ns / 1e9);
+    if (device >= 0) {
+        fprintf(trace->out, "d%d ", device);
+    } else {
+        fprintf(trace->out, "-- ");
+    }
+    fprintf(trace->out, "%-24s %" PRIu64 " %" PRIu64, what, a, b);
+    if (data != NULL) {
+        fprintf(trace->out, " [%zu bytes %016" PRIx64 "]", size, folded);
+    }
+    fprintf(trace->out, "  #%016" PRIx64 "\n", trace->hash.low);
+}

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "tests/sim/sim_world.h"
+
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORLD_BEGIN_MS 1767225600000u /* 2026-01-01 */
+
+enum stream {
+    STREAM_SCHEDULE = 1,
+    STREAM_WORKLOAD,
+    STREAM_CLOCKS,
+    STREAM_NET,
+    STREAM_SQLITE,
+    STREAM_SETUP,
+    STREAM_DEVICE /* + its index */
+};
+
+void *sl_sim_alloc(size_t size)
+{
+    void *memory = calloc(1, size > 0 ? size : 1);
+    if (memory == NULL) {
+        fprintf(stderr, "sl-sim: out of memory\n");
+        abort();
+    }
+    return memory;
+}
+
+void *sl_sim_realloc(void *memory, size_t size)
+{
+    void *grown = realloc(memory, size > 0 ? size : 1);
+    if (grown == NULL) {
+        fprintf(stderr, "sl-sim: out of memory\n");
+        abort();
+    }
+    return grown;
+}
+
+void sl_sim_fail(struct sl_sim_world *world, enum sl_sim_failure failure, const char *format, ...)
+{
+    char text[sizeof(world->text)];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    sl_sim_trace_event(&world->trace, world->now_ns, -1, "failure", failure, 0, text, strlen(text));
+    if (world->trace.out != NULL) {
+        fprintf(world->trace.out, "failure: %s\n", text);
+    }
+    if (world->failures == 0) {
+        memcpy(world->text, text, sizeof(text));
+    }
+    world->failures |= failure;
+}
+
+/* ---- The world's services ----------------------------------------------------------------- */
+
+void sl_sim_advance(struct sl_sim_world *world, uint64_t ns)
+{
+    world->now_ns += ns;
+}
+
+static uint64_t world_wall_ms(void *ctx)
+{
+    const struct sl_sim_world *world = ctx;
+    return WORLD_BEGIN_MS + world->now_ns / 1000000u;
+}
+
+static uint64_t world_now_ns(void *ctx)
+{
+    const struct sl_sim_world *world = ctx;
+    return world->now_ns;
+}
+
+static void world_sleep_us(void *ctx, uint64_t us)
+{
+    sl_sim_advance(ctx, us * 1000u);
+}
+
+static void world_sleep_ns(void *ctx, uint64_t ns)
+{
+    sl_sim_advance(ctx, ns);
+}
+
+/* SQLite asks for this once after every reset of its own generator. */
+static void world_random(void *ctx, void *out, size_t size)
+{
+    const struct sl_sim_world *world = ctx;
+    struct sl_sim_random random;
+    sl_sim_random_init(&random, world->seed, STREAM_SQLITE);
+    sl_sim_random_fill(&random, out, size);
+}
+
+static void world_observe_disk(void *ctx, enum sl_sim_disk_op op, const char *path, uint64_t offset,
+                               const void *data, size_t size)
+{
+    static const char *const names[] = {"",          "disk open",   "disk write", "disk truncate",
+                                        "disk sync", "disk delete", "disk close"};
+    struct sl_sim_world *world = ctx;
+    const char *name = path != NULL ? path : "";
+    sl_sim_trace_event(&world->trace, world->now_ns, -1, name, op, offset, data, size);
+    if (world->trace.out != NULL) {
+        fprintf(world->trace.out, "%21s %s\n", names[op], name);
+    }
+}
+
+static void world_observe_net(void *ctx, int device, const char *what, uint64_t link,
+                              const void *data, size_t size)
+{
+    struct sl_sim_world *world = ctx;
+    sl_sim_trace_event(&world->trace, world->now_ns, device, what, link, size, data, size);
+}
+
+static uint64_t device_wall_ms(void *ctx)
+{
+    const struct sl_sim_device *device = ctx;
+    return world_wall_ms(device->world) + (uint64_t)device->wall_offset_ms;
+}
+
+static uint64_t device_mono_ns(void *ctx)
+{
+    struct sl_sim_device *device = ctx;
+    struct sl_sim_world *world = device->world;
+    sl_sim_advance(world, sl_sim_random_below(&world->clocks, world->clock_cost_ns + 1));
+    return world->now_ns + device->mono_offset_ns;
+}
+
+static enum syncline_status device_random(void *ctx, void *out, size_t size)
+{
+    struct sl_sim_device *device = ctx;
+    sl_sim_random_fill(&device->random, out, size);
+    return SYNCLINE_OK;
+}
+
+/* ---- Making it ---------------------------------------------------------------------------- */
+
+static void device_init(struct sl_sim_world *world, int index, struct sl_sim_random *setup)
+{
+    struct sl_sim_device *device = &world->devices[index];
+    device->world = world;
+    device->index = index;
+    sl_sim_random_init(&device->random, world->seed, STREAM_DEVICE + (uint64_t)index);
+    device->env = (struct sl_env){.wall_ms = device_wall_ms,
+                                  .mono_ns = device_mono_ns,
+                                  .random = device_random,
+                                  .vfs = SL_SIM_VFS_NAME,
+                                  .ctx = device};
+    if (sl_sim_random_percent(setup, 50)) {
+        device->wall_offset_ms = (int64_t)sl_sim_random_below(setup, 10001) - 5000;
+    }
+    device->mono_offset_ns = sl_sim_random_below(setup, (uint64_t)1 << 50);
+    device->batch_len =
+        sl_sim_random_percent(setup, 30) ? 0 : (uint32_t)sl_sim_random_scale(setup, 1, 1000);
+    snprintf(device->directory, sizeof(device->directory), "/d%d/", index);
+    snprintf(device->library_db, sizeof(device->library_db), "/d%d/library.db", index);
+    snprintf(device->sync_db, sizeof(device->sync_db), "/d%d/sync.db", index);
+    snprintf(device->address, sizeof(device->address), "127.0.0.1:%d", 4400 + index);
+    struct sl_error err = {0};
+    if (sl_identity_new(&device->env, &device->identity, &err) != SYNCLINE_OK) {
+        sl_sim_fail(world, SL_SIM_INVARIANT, "identity: %s", err.text);
+    }
+}
+
+/* Every two devices dial one the other, or both. */
+static void draw_peers(struct sl_sim_world *world, struct sl_sim_random *setup)
+{
+    for (unsigned a = 0; a < world->devices_len; a++) {
+        for (unsigned b = a + 1; b < world->devices_len; b++) {
+            struct sl_sim_device *first = &world->devices[a];
+            struct sl_sim_device *second = &world->devices[b];
+            uint64_t who = sl_sim_random_range(setup, 1, 3);
+            if ((who & 1) != 0) {
+                first->peers[first->peers_len++] = second->address;
+            }
+            if ((who & 2) != 0) {
+                second->peers[second->peers_len++] = first->address;
+            }
+        }
+    }
+}
+
+void sl_sim_world_init(struct sl_sim_world *world, uint64_t seed, unsigned devices, FILE *trace_out)
+{
+    memset(world, 0, sizeof(*world));
+    world->seed = seed;
+    sl_sim_trace_init(&world->trace, trace_out);
+    sl_sim_random_init(&world->schedule, seed, STREAM_SCHEDULE);
+    sl_sim_random_init(&world->workload, seed, STREAM_WORKLOAD);
+    sl_sim_random_init(&world->clocks, seed, STREAM_CLOCKS);
+    struct sl_sim_random setup;
+    sl_sim_random_init(&setup, seed, STREAM_SETUP);
+    /* Mostly nothing, at times so much that every slice ends by its time limit. */
+    world->clock_cost_ns = sl_sim_random_scale(&setup, 100, 20u * 1000 * 1000);
+    struct sl_sim_disk_world disk = {.wall_ms = world_wall_ms,
+                                     .sleep_us = world_sleep_us,
+                                     .random = world_random,
+                                     .observe = world_observe_disk,
+                                     .ctx = world};
+    struct sl_sim_net_world net = {.now_ns = world_now_ns,
+                                   .sleep_ns = world_sleep_ns,
+                                   .observe = world_observe_net,
+                                   .ctx = world};
+    world->disk = sl_sim_disk_new(&disk);
+    struct sl_sim_random net_seed;
+    sl_sim_random_init(&net_seed, seed, STREAM_NET);
+    world->net = sl_sim_net_new(&net, sl_sim_random_next(&net_seed));
+    if (world->disk == NULL || world->net == NULL) {
+        fprintf(stderr, "sl-sim: out of memory\n");
+        abort();
+    }
+    sqlite3_randomness(0, NULL); /* forget what an earlier world seeded */
+    sl_sim_schema_init(&world->schema, &setup);
+    sl_sim_random_fill(&setup, &world->library_id, sizeof(world->library_id));
+    world->devices_len = devices;
+    for (unsigned i = 0; i < devices; i++) {
+        device_init(world, (int)i, &setup);
+    }
+    draw_peers(world, &setup);
+}
+
+void sl_sim_world_close(struct sl_sim_world *world)
+{
+    for (unsigned i = 0; i < world->devices_len; i++) {
+        sl_sim_capture_close(&world->devices[i]);
+        sl_sim_engine_close(&world->devices[i]);
+    }
+}
+
+void sl_sim_world_fini(struct sl_sim_world *world)
+{
+    sl_sim_schema_fini(&world->schema);
+    sl_sim_net_free(world->net);
+    if (sl_sim_disk_handle_count(world->disk) == 0) {
+        sl_sim_disk_free(world->disk);
+    }
+}
+
+/* ---- Devices ------------------------------------------------------------------------------ */
+
+static struct sl_library_config device_config(struct sl_sim_device *device, bool engine)
+{
+    struct sl_library_config config = {
+        .env = &device->env,
+        .library_db = device->library_db,
+        .sync_db = device->sync_db,
+        .identity = &device->identity,
+        .models = device->world->schema.list,
+        .models_count = device->world->schema.models_len,
+        .batch_len = device->batch_len,
+        .engine = engine,
+    };
+    if (engine) {
+        config.transport = device->transport;
+        config.listen = device->address;
+        config.peers = device->peers;
+        config.peers_count = device->peers_len;
+    }
+    return config;
+}
+
+static bool api_failed(struct sl_sim_device *device, const char *what, enum syncline_status status,
+                       const struct sl_error *err)
+{
+    sl_sim_trace_event(&device->world->trace, device->world->now_ns, device->index, what, status, 0,
+                       NULL, 0);
+    if (status == SYNCLINE_OK) {
+        return false;
+    }
+    sl_sim_fail(device->world, SL_SIM_INVARIANT, "device %d: %s: %s: %s", device->index, what,
+                syncline_status_name(status), err->text);
+    return true;
+}
+
+bool sl_sim_device_create(struct sl_sim_device *device)
+{
+    struct sl_sim_world *world = device->world;
+    sqlite3 *db = sl_sim_db_open(device);
+    bool ok = sl_sim_exec(device, db, "PRAGMA journal_mode=WAL");
+    for (uint32_t i = 0; i < world->schema.models_len && ok; i++) {
+        ok = sl_sim_exec(device, db, world->schema.models[i].create_sql);
+    }
+    sqlite3_close(db);
+    if (!ok) {
+        return false;
+    }
+    struct sl_library_config config = device_config(device, false);
+    struct sl_error err = {0};
+    char name[16];
+    snprintf(name, sizeof(name), "device %d", device->index);
+    return !api_failed(device, "create",
+                       sl_library_create(&config, &world->library_id, "a library", name, &err),
+                       &err);
+}
+
+bool sl_sim_engine_open(struct sl_sim_device *device)
+{
+    device->transport = sl_sim_transport_new(device->world->net, device->index);
+    if (device->transport == NULL) {
+        fprintf(stderr, "sl-sim: out of memory\n");
+        abort();
+    }
+    struct sl_library_config config = device_config(device, true);
+    struct sl_error err = {0};
+    if (api_failed(device, "open", sl_library_open(&config, &device->engine, &err), &err)) {
+        device->transport->ops->free(device->transport);
+        device->transport = NULL;
+        return false;
+    }
+    return true;
+}
+
+void sl_sim_engine_close(struct sl_sim_device *device)
+{
+    if (device->engine == NULL) {
+        return;
+    }
+    sl_sim_trace_event(&device->world->trace, device->world->now_ns, device->index, "close", 0, 0,
+                       NULL, 0);
+    sl_library_close(device->engine);
+    device->engine = NULL;
+    device->transport->ops->free(device->transport);
+    device->transport = NULL;
+}
+
+bool sl_sim_capture_open(struct sl_sim_device *device)
+{
+    struct sl_library_config config = device_config(device, false);
+    struct sl_error err = {0};
+    return !api_failed(device, "open to capture", sl_library_open(&config, &device->capture, &err),
+                       &err);
+}
+
+void sl_sim_capture_close(struct sl_sim_device *device)
+{
+    if (device->capture != NULL) {
+        sl_library_close(device->capture);
+        device->capture = NULL;
+    }
+}
+
+static void check_health(struct sl_sim_device *device)
+{
+    struct sl_error err = {0};
+    enum syncline_status status = sl_library_health(device->engine, &err);
+    if (status != SYNCLINE_OK) {
+        sl_sim_fail(device->world, SL_SIM_INVARIANT, "device %d: engine stopped: %s: %s",
+                    device->index, syncline_status_name(status), err.text);
+    }
+}
+
+bool sl_sim_step(struct sl_sim_device *device, size_t stage)
+{
+    struct sl_sim_world *world = device->world;
+    bool did = sl_library_step(device->engine, stage);
+    sl_sim_trace_event(&world->trace, world->now_ns, device->index,
+                       sl_library_stage_name(device->engine, stage), did, 0, NULL, 0);
+    check_health(device);
+    return did;
+}
+
+bool sl_sim_poll(struct sl_sim_device *device)
+{
+    struct sl_sim_world *world = device->world;
+    uint64_t before = sl_sim_net_chunks_delivered(world->net);
+    sl_library_poll(device->engine, 0);
+    bool did = sl_sim_net_chunks_delivered(world->net) != before;
+    sl_sim_trace_event(&world->trace, world->now_ns, device->index, "poll", did, 0, NULL, 0);
+    check_health(device);
+    return did;
+}
+
+bool sl_sim_info(struct sl_sim_device *device, struct syncline_info *info)
+{
+    struct sl_error err = {0};
+    *info = (struct syncline_info)SYNCLINE_INFO_INIT;
+    enum syncline_status status = sl_library_info(device->engine, info, &err);
+    if (status != SYNCLINE_OK) {
+        sl_sim_fail(device->world, SL_SIM_INVARIANT, "device %d: info: %s: %s", device->index,
+                    syncline_status_name(status), err.text);
+    }
+    return status == SYNCLINE_OK;
+}
+
+/* ---- Connections -------------------------------------------------------------------------- */
+
+sqlite3 *sl_sim_db_open(struct sl_sim_device *device)
+{
+    sqlite3 *db;
+    int rc = sqlite3_open_v2(device->library_db, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                             SL_SIM_VFS_NAME);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_exec(db, "PRAGMA foreign_keys=ON", NULL, NULL, NULL);
+    }
+    if (rc != SQLITE_OK) {
+        fprintf(stderr, "sl-sim: %s: %s\n", device->library_db, sqlite3_errmsg(db));
+        abort();
+    }
+    return db;
+}
+
+bool sl_sim_exec(struct sl_sim_device *device, sqlite3 *db, const char *sql)
+{
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK) {
+        return true;
+    }
+    sl_sim_fail(device->world, SL_SIM_INVARIANT, "device %d: %s: %s", device->index, sql,
+                sqlite3_errmsg(db));
+    return false;
+}
+
+sqlite3_stmt *sl_sim_prepare(sqlite3 *db, const char *sql)
+{
+    sqlite3_stmt *stmt;
+    if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL) != SQLITE_OK) {
+        fprintf(stderr, "sl-sim: %s: %s\n", sql, sqlite3_errmsg(db));
+        abort();
+    }
+    return stmt;
+}

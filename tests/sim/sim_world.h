@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* One simulated world: devices with their clocks, randomness, disk, network and engine, all from
+ * one seed. Nothing in it asks the real world for anything. One thread, one world at a time
+ * (SQLite's default VFS is the world's disk while it exists). */
+
+#ifndef SL_SIM_WORLD_H
+#define SL_SIM_WORLD_H
+
+#include "net/transport.h"
+#include "pipeline/library.h"
+#include "tests/sim/sim_net.h"
+#include "tests/sim/sim_random.h"
+#include "tests/sim/sim_schema.h"
+#include "tests/sim/sim_trace.h"
+#include "tests/sim/sim_vfs.h"
+
+#define SL_SIM_DEVICES_MAX 8u
+
+/* What a run can find. */
+enum sl_sim_failure {
+    SL_SIM_DIVERGED = 1,  /* devices differ from each other */
+    SL_SIM_LOST = 2,      /* a device differs from what was committed */
+    SL_SIM_STUCK = 4,     /* it does not come to rest, or rests before all is applied */
+    SL_SIM_INVARIANT = 8, /* anything else that must always hold */
+};
+
+struct sl_sim_world;
+
+struct sl_sim_device {
+    struct sl_sim_world *world;
+    int index;
+    struct sl_sim_random random; /* what the engine draws */
+    struct sl_env env;           /* the engine's world; ctx is this device */
+    int64_t wall_offset_ms;      /* of its wall clock from the world's */
+    uint64_t mono_offset_ns;     /* of its monotonic clock */
+    char directory[16];          /* "/d0/" */
+    char library_db[32];
+    char sync_db[32];
+    char address[32];
+    const char *peers[SL_SIM_DEVICES_MAX]; /* those it dials */
+    size_t peers_len;
+    uint32_t batch_len; /* of its engine's config */
+    struct sl_identity identity;
+    struct sl_transport *transport; /* while the engine is open */
+    struct sl_library *engine;      /* NULL: not running */
+    struct sl_library *capture;     /* a second handle, in the capture role; NULL: not open */
+};
+
+struct sl_sim_world {
+    uint64_t seed;
+    uint64_t now_ns;        /* since the world began */
+    uint64_t clock_cost_ns; /* reading a monotonic clock takes up to this */
+    struct sl_sim_trace trace;
+    struct sl_sim_random schedule; /* what is stepped next */
+    struct sl_sim_random workload; /* what the applications do */
+    struct sl_sim_random clocks;   /* how time passes */
+    struct sl_sim_disk *disk;
+    struct sl_sim_net *net;
+    struct sl_sim_schema schema;
+    struct sl_sim_device devices[SL_SIM_DEVICES_MAX];
+    unsigned devices_len;
+    struct syncline_uuid library_id;
+    unsigned failures; /* bits of enum sl_sim_failure */
+    char text[600];    /* the first failure, one line */
+};
+
+/* Makes the world of `seed`; `trace_out` gets a line per event, or is NULL. Nothing is opened yet.
+ */
+void sl_sim_world_init(struct sl_sim_world *world, uint64_t seed, unsigned devices,
+                       FILE *trace_out);
+/* Closes every handle of every device. */
+void sl_sim_world_close(struct sl_sim_world *world);
+/* Frees a closed world; with files still open its disk is left to leak, as they point into it. */
+void sl_sim_world_fini(struct sl_sim_world *world);
+
+/* Notes a failure; the first one's text is kept. */
+void sl_sim_fail(struct sl_sim_world *world, enum sl_sim_failure failure, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+void sl_sim_advance(struct sl_sim_world *world, uint64_t ns);
+
+/* Makes the files of a device, with the tables of the schema. False: a failure was noted. */
+bool sl_sim_device_create(struct sl_sim_device *device);
+/* Starts and stops the engine, and opens and closes the handle in the capture role. */
+bool sl_sim_engine_open(struct sl_sim_device *device);
+void sl_sim_engine_close(struct sl_sim_device *device);
+bool sl_sim_capture_open(struct sl_sim_device *device);
+void sl_sim_capture_close(struct sl_sim_device *device);
+/* One slice of one stage, or a poll, of an open engine; true if it did something. A dead engine is
+ * a failure. */
+bool sl_sim_step(struct sl_sim_device *device, size_t stage);
+bool sl_sim_poll(struct sl_sim_device *device);
+/* The engine's own account. False: a failure was noted. */
+bool sl_sim_info(struct sl_sim_device *device, struct syncline_info *info);
+
+/* An application's connection to the device's library.db; ends the program when it cannot be had.
+ */
+struct sqlite3 *sl_sim_db_open(struct sl_sim_device *device);
+/* Runs statements without results. False: a failure was noted. */
+bool sl_sim_exec(struct sl_sim_device *device, struct sqlite3 *db, const char *sql);
+/* Prepares a statement; ends the program when the SQL is wrong. */
+struct sqlite3_stmt *sl_sim_prepare(struct sqlite3 *db, const char *sql);
+
+/* malloc and realloc that end the program when there is no memory: there is no run to save. */
+void *sl_sim_alloc(size_t size);
+void *sl_sim_realloc(void *memory, size_t size);
+
+#endif

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* sl-sim: runs schedules by their seeds and counts what went wrong.
+ *
+ * With several schedules to run, each job is a forked child that takes every n-th seed and counts
+ * in memory shared with the parent; a child that crashes is a failure of the seed it was at, and
+ * another one goes on behind it. A single schedule runs in the process itself, for a debugger. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/sim/sim_run.h"
+
+#define JOBS_MAX 64u
+#define COVERAGE_FROM                                                                              \
+    500u /* schedules from which on every kind of operation must have occurred                     \
+          */
+
+static const char usage[] =
+    "usage: sl-sim --seeds BASE+COUNT [--devices N] [--faults none] [--jobs N] [--trace]\n"
+    "              [--verify-replay] [--without CASE]...\n"
+    "  --seeds 1+1000    schedules of seeds 1 to 1000; a number alone is one schedule\n"
+    "  --devices N       devices in each world, 2 (default) to 8\n"
+    "  --faults none     which faults are injected; this version knows none\n"
+    "  --jobs N          processes that share the work (default 1)\n"
+    "  --trace           print every event; for one schedule\n"
+    "  --verify-replay   run every schedule twice and compare the traces (default: 1 in 100)\n"
+#define X(name) " " #name
+    "  --without CASE    leave something out:" SL_SIM_SWITCHES_MAP(X) "\n";
+#undef X
+
+struct options {
+    uint64_t base;
+    uint64_t count;
+    unsigned devices;
+    unsigned jobs;
+    bool is_traced;
+    bool verifies_all;
+    struct sl_sim_switches allowed;
+    char without[200]; /* the options that forbid, for replaying */
+};
+
+/* What one job has counted. Written by the child, read by the parent after its death. */
+struct tally {
+    uint64_t next; /* index of the seed it is at */
+    uint64_t schedules;
+    uint64_t diverged;
+    uint64_t lost;
+    uint64_t stuck;
+    uint64_t invariants;
+    uint64_t events;
+    struct sl_sim_counts counts;
+};
+
+/* ---- One schedule ------------------------------------------------------------------------- */
+
+static void report(const struct options *options, uint64_t seed, const char *text)
+{
+    char line[1024];
+    int len = snprintf(line, sizeof(line),
+                       "seed %" PRIu64 ": %s\n  replay: sl-sim --seeds %" PRIu64
+                       "+1 --devices %u --faults none%s --trace\n",
+                       seed, text, seed, options->devices, options->without);
+    size_t size = len < (int)sizeof(line) ? (size_t)len : sizeof(line) - 1;
+    fwrite(line, 1, size, stdout); /* one write: several jobs share the output */
+    fflush(stdout);
+}
+
+static void run_one(const struct options *options, uint64_t index, struct tally *tally)
+{
+    uint64_t seed = options->base + index;
+    struct sl_sim_result result;
+    sl_sim_run(seed, options->devices, &options->allowed, options->is_traced ? stdout : NULL,
+               &result);
+    if (options->verifies_all || index % 100 == 0) {
+        struct sl_sim_result again;
+        sl_sim_run(seed, options->devices, &options->allowed, NULL, &again);
+        if ((again.hash.high != result.hash.high || again.hash.low != result.hash.low) &&
+            result.failures == 0) {
+            result.failures = SL_SIM_INVARIANT;
+            snprintf(result.text, sizeof(result.text),
+                     "two runs differ: trace %016" PRIx64 " after %" PRIu64
+                     " events, then %016" PRIx64 " after %" PRIu64,
+                     result.hash.low, result.events, again.hash.low, again.events);
+        }
+    }
+    tally->schedules++;
+    tally->diverged += (result.failures & SL_SIM_DIVERGED) != 0 ? 1 : 0;
+    tally->lost += (result.failures & SL_SIM_LOST) != 0 ? 1 : 0;
+    tally->stuck += (result.failures & SL_SIM_STUCK) != 0 ? 1 : 0;
+    tally->invariants += (result.failures & SL_SIM_INVARIANT) != 0 ? 1 : 0;
+    tally->events += result.events;
+#define X(name) tally->counts.name += result.counts.name;
+    SL_SIM_COUNTS_MAP(X)
+#undef X
+    if (result.failures != 0) {
+        report(options, seed, result.text);
+    }
+    if (options->is_traced) {
+        printf("trace %016" PRIx64 "%016" PRIx64 " %" PRIu64 " events\n", result.hash.high,
+               result.hash.low, result.events);
+    }
+}
+
+/* ---- Jobs --------------------------------------------------------------------------------- */
+
+static void run_job(const struct options *options, struct tally *tally)
+{
+    while (tally->next < options->count) {
+        run_one(options, tally->next, tally);
+        tally->next += options->jobs;
+    }
+}
+
+static pid_t start_job(const struct options *options, struct tally *tally)
+{
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid < 0) {
+        fprintf(stderr, "sl-sim: cannot start a job: %s\n", strerror(errno));
+        exit(1);
+    }
+    if (pid == 0) {
+        run_job(options, tally);
+        fflush(stdout);
+        exit(0); /* not _exit: a leak checker reports here */
+    }
+    return pid;
+}
+
+/* A job that did not end by itself: the seed it was at has failed, and the rest goes on. */
+static bool job_ended(const struct options *options, struct tally *tally, int status)
+{
+    if (WIFEXITED(status) && tally->next >= options->count) {
+        if (WEXITSTATUS(status) != 0) {
+            printf("a job ended with status %d\n", WEXITSTATUS(status));
+            tally->invariants++;
+        }
+        return true;
+    }
+    char text[64];
+    snprintf(text, sizeof(text), "crashed (%s %d)", WIFSIGNALED(status) ? "signal" : "exit",
+             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    report(options, options->base + tally->next, text);
+    tally->schedules++;
+    tally->invariants++;
+    tally->next += options->jobs;
+    return tally->next >= options->count;
+}
+
+static void run_jobs(const struct options *options, struct tally *tallies)
+{
+    pid_t pids[JOBS_MAX];
+    unsigned running = options->jobs;
+    for (unsigned i = 0; i < options->jobs; i++) {
+        pids[i] = start_job(options, &tallies[i]);
+    }
+    while (running > 0) {
+        int status;
+        pid_t pid = wait(&status);
+        if (pid < 0) {
+            fprintf(stderr, "sl-sim: wait: %s\n", strerror(errno));
+            exit(1);
+        }
+        for (unsigned i = 0; i < options->jobs; i++) {
+            if (pids[i] != pid) {
+                continue;
+            }
+            pids[i] = 0;
+            if (job_ended(options, &tallies[i], status)) {
+                running--;
+            } else {
+                pids[i] = start_job(options, &tallies[i]);
+            }
+        }
+    }
+}
+
+/* A generator that no longer makes something tests nothing of it. */
+static void check_coverage(const struct options *options, const struct tally *sum,
+                           uint64_t *invariants)
+{
+    printf("generated");
+#define X(name) printf(" " #name "=%" PRIu64, sum->counts.name);
+    SL_SIM_COUNTS_MAP(X)
+#undef X
+    printf(" events=%" PRIu64 "\n", sum->events);
+    if (sum->schedules < COVERAGE_FROM || options->without[0] != '\0') {
+        return;
+    }
+#define X(name)                                                                                    \
+    if (sum->counts.name == 0) {                                                                   \
+        printf("the generator made no " #name " in %" PRIu64 " schedules\n", sum->schedules);      \
+        (*invariants)++;                                                                           \
+    }
+    SL_SIM_COUNTS_MAP(X)
+#undef X
+}
+
+/* ---- The command line --------------------------------------------------------------------- */
+
+static void refuse(const char *what, const char *value)
+{
+    fprintf(stderr, "sl-sim: %s%s%s; see sl-sim --help\n", what, value != NULL ? ": " : "",
+            value != NULL ? value : "");
+    exit(2);
+}
+
+static uint64_t parse_number(const char *text, const char **end)
+{
+    errno = 0;
+    char *after;
+    unsigned long long value = strtoull(text, &after, 10);
+    if (after == text || *text == '-' || *text == '+' || *text == ' ' || errno != 0) {
+        *end = NULL;
+        return 0;
+    }
+    *end = after;
+    return value;
+}
+
+static void parse_seeds(const char *text, struct options *options)
+{
+    const char *end;
+    options->base = parse_number(text, &end);
+    options->count = 1;
+    if (end != NULL && *end == '+') {
+        options->count = parse_number(end + 1, &end);
+    }
+    if (end == NULL || *end != '\0' || options->count == 0) {
+        refuse("--seeds takes BASE+COUNT, as 1+1000, not", text);
+    }
+}
+
+static unsigned parse_small(const char *name, const char *text, unsigned low, unsigned high)
+{
+    const char *end;
+    uint64_t value = parse_number(text, &end);
+    if (end == NULL || *end != '\0' || value < low || value > high) {
+        char what[64];
+        snprintf(what, sizeof(what), "%s takes a number from %u to %u, not", name, low, high);
+        refuse(what, text);
+    }
+    return (unsigned)value;
+}
+
+static void forbid(struct options *options, const char *name)
+{
+    bool is_known = false;
+#define X(case_)                                                                                   \
+    if (strcmp(name, #case_) == 0) {                                                               \
+        options->allowed.case_ = false;                                                            \
+        is_known = true;                                                                           \
+    }
+    SL_SIM_SWITCHES_MAP(X)
+#undef X
+    if (!is_known) {
+        refuse("--without does not know the case", name);
+    }
+    size_t len = strlen(options->without);
+    snprintf(options->without + len, sizeof(options->without) - len, " --without %s", name);
+}
+
+static void parse(int argc, char **argv, struct options *options)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i];
+        if (strcmp(name, "--help") == 0) {
+            fputs(usage, stdout);
+            exit(0);
+        }
+        if (strcmp(name, "--trace") == 0) {
+            options->is_traced = true;
+            continue;
+        }
+        if (strcmp(name, "--verify-replay") == 0) {
+            options->verifies_all = true;
+            continue;
+        }
+        bool is_known = strcmp(name, "--seeds") == 0 || strcmp(name, "--devices") == 0 ||
+                        strcmp(name, "--faults") == 0 || strcmp(name, "--jobs") == 0 ||
+                        strcmp(name, "--without") == 0;
+        if (!is_known) {
+            refuse("unknown option", name);
+        }
+        if (++i == argc) {
+            refuse("a value is missing after", name);
+        }
+        if (strcmp(name, "--seeds") == 0) {
+            parse_seeds(argv[i], options);
+        } else if (strcmp(name, "--devices") == 0) {
+            options->devices = parse_small(name, argv[i], 2, SL_SIM_DEVICES_MAX);
+        } else if (strcmp(name, "--jobs") == 0) {
+            options->jobs = parse_small(name, argv[i], 1, JOBS_MAX);
+        } else if (strcmp(name, "--without") == 0) {
+            forbid(options, argv[i]);
+        } else if (strcmp(argv[i], "none") != 0) {
+            refuse("this version injects no faults: --faults takes none, not", argv[i]);
+        }
+    }
+    if (options->count == 0) {
+        refuse("--seeds BASE+COUNT is missing", NULL);
+    }
+    if (options->is_traced && options->count > 1) {
+        refuse("--trace is for one schedule: give --seeds BASE+1", NULL);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.devices = 2, .jobs = 1};
+#define X(name) options.allowed.name = true;
+    SL_SIM_SWITCHES_MAP(X)
+#undef X
+    parse(argc, argv, &options);
+    if (options.jobs > options.count) {
+        options.jobs = (unsigned)options.count;
+    }
+    size_t size = options.jobs * sizeof(struct tally);
+    struct tally *tallies =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (tallies == MAP_FAILED) {
+        fprintf(stderr, "sl-sim: out of memory\n");
+        return 1;
+    }
+    for (unsigned i = 0; i < options.jobs; i++) {
+        tallies[i].next = i;
+    }
+    if (options.count == 1) {
+        run_job(&options, tallies);
+    } else {
+        run_jobs(&options, tallies);
+    }
+    struct tally sum = {0};
+    for (unsigned i = 0; i < options.jobs; i++) {
+        sum.schedules += tallies[i].schedules;
+        sum.diverged += tallies[i].diverged;
+        sum.lost += tallies[i].lost;
+        sum.stuck += tallies[i].stuck;
+        sum.invariants += tallies[i].invariants;
+        sum.events += tallies[i].events;
+#define X(name) sum.counts.name += tallies[i].counts.name;
+        SL_SIM_COUNTS_MAP(X)
+#undef X
+    }
+    munmap(tallies, size);
+    check_coverage(&options, &sum, &sum.invariants);
+    printf("schedules=%" PRIu64 " diverged=%" PRIu64 " lost=%" PRIu64 " stuck=%" PRIu64
+           " invariants=%" PRIu64 "\n",
+           sum.schedules, sum.diverged, sum.lost, sum.stuck, sum.invariants);
+    return sum.diverged + sum.lost + sum.stuck + sum.invariants > 0 ? 1 : 0;
+}

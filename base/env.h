@@ -2,7 +2,8 @@
  * Copyright (c) the Syncline authors */
 
 /* What the core knows of the world: clocks, randomness, files. Production has one of these
- * (env_posix.c); the simulator has one per device. Nothing in the core asks the system by itself. */
+ * (env_posix.c); the simulator has one per device. Nothing in the core asks the system by itself.
+ */
 
 #ifndef SL_ENV_H
 #define SL_ENV_H

@@ -354,9 +354,10 @@ static enum syncline_status read_births(struct sl_msgpack *in, const struct sl_o
     for (uint32_t i = 0; i < runs && !in->failed; i++) {
         uint32_t len = sl_msgpack_array(in);
         if (!in->failed && len >= 7 && len % 3 == 1) {
-            return sl_fail(err, SYNCLINE_EUNSUPPORTED,
-                           "segment: a record with several births, which this version cannot merge; "
-                           "upgrade it");
+            return sl_fail(
+                err, SYNCLINE_EUNSUPPORTED,
+                "segment: a record with several births, which this version cannot merge; "
+                "upgrade it");
         }
         uint64_t count = sl_msgpack_uint(in);
         struct sl_birth birth = {.seq = sl_msgpack_uint(in), .origin = *self};
@@ -410,9 +411,9 @@ static enum syncline_status read_keys(struct sl_msgpack *in, uint32_t n, struct 
     return in->failed || pairs % 2 != 0 || at != n ? malformed(err, "keys") : SYNCLINE_OK;
 }
 
-static enum syncline_status read_values(struct sl_msgpack *in, enum sl_encoding encoding, uint32_t n,
-                                        struct sl_arena *arena, struct sl_column *column,
-                                        struct sl_error *err)
+static enum syncline_status read_values(struct sl_msgpack *in, enum sl_encoding encoding,
+                                        uint32_t n, struct sl_arena *arena,
+                                        struct sl_column *column, struct sl_error *err)
 {
     column->values = sl_arena_alloc(arena, (size_t)n * sizeof(*column->values));
     if (column->values == NULL) {
@@ -449,8 +450,7 @@ static enum syncline_status read_column(struct sl_msgpack *in, uint32_t n, struc
     uint32_t len = sl_msgpack_array(in);
     column->name = sl_msgpack_str(in, &column->name_len);
     uint64_t encoding = sl_msgpack_uint(in);
-    if (in->failed || len < 3 || column->name_len == 0 ||
-        column->name_len > SL_NAME_SIZE_MAX + 5) {
+    if (in->failed || len < 3 || column->name_len == 0 || column->name_len > SL_NAME_SIZE_MAX + 5) {
         return malformed(err, "columns");
     }
     if (len > 3 || encoding > SL_ENC_KEYS) {
@@ -483,7 +483,7 @@ enum syncline_status sl_group_read(struct sl_msgpack *in, const struct sl_origin
         return malformed(err, "head");
     }
     read.change = (enum syncline_change)change;
-    read.class = (enum syncline_ownership)class;
+    read.class = (enum syncline_ownership) class;
     read.n = (uint32_t)n;
     read.uuids = sl_arena_alloc(arena, (size_t)n * sizeof(*read.uuids));
     if (read.uuids == NULL) {

@@ -11,18 +11,15 @@
  *       class    of the record: 0 shared, 1 owned by the device that inserted it
  *       n        changes in the group
  *     births   nil for inserts: the change itself is the record's birth. Else an array of runs:
- *              [count, seq, device, epoch]: count changes whose records were born at seq, seq + 1, ...
- *              of that origin (device nil: of this segment's origin, epoch then 0);
- *              [1, seq, device, epoch, seq, device, epoch, ...]: one change of a record with several
- *              births
- *     uuids    an array of pairs (uuid, count): count records whose UUIDs count up from that one
- *     columns  an array, empty for deletes, of [name, encoding, payload] or
- *              [name, encoding, payload, present]: present is a bitmap of the changes that carry the
- *              column at all, first change in the lowest bit; payload is then of those alone
- *       encoding 0  values: an array of nil, boolean, integer, float, string, binary
- *                1  the same value in all changes: that value
- *                2  integers: an array of the first and of differences, modulo 2^64
- *                3  UUIDs of other records: [dictionary, runs]. dictionary: pairs as in uuids; runs:
+ *              [count, seq, device, epoch]: count changes whose records were born at seq, seq + 1,
+ * ... of that origin (device nil: of this segment's origin, epoch then 0); [1, seq, device, epoch,
+ * seq, device, epoch, ...]: one change of a record with several births uuids    an array of pairs
+ * (uuid, count): count records whose UUIDs count up from that one columns  an array, empty for
+ * deletes, of [name, encoding, payload] or [name, encoding, payload, present]: present is a bitmap
+ * of the changes that carry the column at all, first change in the lowest bit; payload is then of
+ * those alone encoding 0  values: an array of nil, boolean, integer, float, string, binary 1  the
+ * same value in all changes: that value 2  integers: an array of the first and of differences,
+ * modulo 2^64 3  UUIDs of other records: [dictionary, runs]. dictionary: pairs as in uuids; runs:
  *                   pairs (count, i), i = 0 for nil, else the i-th UUID of the dictionary
  *
  * A key column travels under its name with `_id` replaced by `_uuid`. What a reader cannot read
@@ -77,7 +74,7 @@ void sl_group_column_name(const struct sl_field *field, char name[SL_NAME_SIZE_M
 /* ---- Reading ---- */
 
 struct sl_column {
-    const char *name;           /* borrowed, not terminated */
+    const char *name; /* borrowed, not terminated */
     uint32_t name_len;
     bool is_key;                /* dict and index, else values */
     struct sl_value *values;    /* n; data borrowed from the body */

@@ -29,9 +29,9 @@
 #define SL_BUSY_TIMEOUT_MS 5000u                 /* wait for SQLite's write lock */
 #define SL_REDIAL_MS_MIN 50u                     /* first pause before dialling again */
 #define SL_REDIAL_MS_MAX 5000u                   /* longest pause before dialling again */
-#define SL_HANDSHAKE_MS_MAX 5000u                /* a link that has not said hello by then is closed */
-#define SL_JOIN_MS_MAX 10000u                    /* how long a join waits for its answer */
-#define SL_POLL_MS_MAX 50u                       /* longest sleep of an idle engine */
-#define SL_ERROR_SIZE 512u                       /* bytes of an error text */
+#define SL_HANDSHAKE_MS_MAX 5000u /* a link that has not said hello by then is closed */
+#define SL_JOIN_MS_MAX 10000u     /* how long a join waits for its answer */
+#define SL_POLL_MS_MAX 50u        /* longest sleep of an idle engine */
+#define SL_ERROR_SIZE 512u        /* bytes of an error text */
 
 #endif

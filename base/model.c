@@ -78,8 +78,9 @@ static enum syncline_status field_init(struct sl_model *model, const struct sync
 {
     struct syncline_field given = described_field(from, i);
     if (!name_ok(given.name)) {
-        return sl_fail(err, SYNCLINE_EMODEL, "model '%s': field %u has no name, or one over %u bytes",
-                       model->name, i, SL_NAME_SIZE_MAX);
+        return sl_fail(err, SYNCLINE_EMODEL,
+                       "model '%s': field %u has no name, or one over %u bytes", model->name, i,
+                       SL_NAME_SIZE_MAX);
     }
     struct sl_field field = {.name = given.name,
                              .offset = given.offset,
@@ -113,8 +114,9 @@ static enum syncline_status field_init(struct sl_model *model, const struct sync
     if (field.type == SYNCLINE_TYPE_ID || field.type == SYNCLINE_TYPE_UUID) {
         struct sl_field *only = field.type == SYNCLINE_TYPE_ID ? &model->id : &model->uuid;
         if (only->name != NULL) {
-            return sl_fail(err, SYNCLINE_EMODEL, "model '%s', field '%s': a second %s; one is right",
-                           model->name, field.name,
+            return sl_fail(err, SYNCLINE_EMODEL,
+                           "model '%s', field '%s': a second %s; one is right", model->name,
+                           field.name,
                            field.type == SYNCLINE_TYPE_ID ? "SYNCLINE_ID" : "SYNCLINE_UUID");
         }
         *only = field;
@@ -131,7 +133,8 @@ static enum syncline_status model_init(struct sl_model *model, const struct sync
     if (from == NULL || from->struct_size < sizeof(struct syncline_model) ||
         from->field_size < sizeof(struct syncline_field)) {
         return sl_fail(err, SYNCLINE_EMODEL,
-                       "model %u is NULL or not made by SYNCLINE_MODEL: use the macro", model->index);
+                       "model %u is NULL or not made by SYNCLINE_MODEL: use the macro",
+                       model->index);
     }
     if (!name_ok(from->name) || !name_ok(from->table)) {
         return sl_fail(err, SYNCLINE_EMODEL,

@@ -10,9 +10,9 @@
 #include "base/status.h"
 
 struct sl_field {
-    const char *name;             /* of the column */
+    const char *name;              /* of the column */
     const struct sl_model *parent; /* for keys; NULL for other fields */
-    uint32_t offset;              /* in the row struct, bytes */
+    uint32_t offset;               /* in the row struct, bytes */
     enum syncline_type type;
     enum syncline_form form;
 };
@@ -22,14 +22,14 @@ struct sl_model {
     const char *name;                       /* on the wire */
     const char *table;                      /* in library.db */
     enum syncline_ownership ownership;
-    uint32_t row_size;          /* bytes of the row struct */
-    struct sl_field id;         /* the INTEGER PRIMARY KEY */
-    struct sl_field uuid;       /* the record's name */
-    struct sl_field *fields;    /* the others, in the order given */
-    uint32_t field_count;       /* of fields; keys are among them */
-    uint32_t key_count;         /* of them that are KEY or UUID_KEY */
-    uint32_t index;             /* in the set */
-    int64_t id_in_db;           /* in _syncline_model; set by storage/library_db */
+    uint32_t row_size;       /* bytes of the row struct */
+    struct sl_field id;      /* the INTEGER PRIMARY KEY */
+    struct sl_field uuid;    /* the record's name */
+    struct sl_field *fields; /* the others, in the order given */
+    uint32_t field_count;    /* of fields; keys are among them */
+    uint32_t key_count;      /* of them that are KEY or UUID_KEY */
+    uint32_t index;          /* in the set */
+    int64_t id_in_db;        /* in _syncline_model; set by storage/library_db */
 };
 
 struct sl_model_set {

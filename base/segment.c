@@ -44,7 +44,7 @@ static enum syncline_status check_fields(const struct sl_segment *segment, struc
         wrong = "first seq";
     } else if (segment->origin.epoch > INT64_MAX) {
         wrong = "epoch";
-    } else if ((segment->flags & ~SL_SEGMENT_ZSTD) != 0) {
+    } else if ((segment->flags & ~(SL_SEGMENT_ZSTD | SL_SEGMENT_CONTINUED)) != 0) {
         wrong = "flags";
     } else if (segment->raw_size == 0 || segment->raw_size > SL_SEGMENT_RAW_MAX) {
         wrong = "size before compression";
@@ -100,9 +100,8 @@ enum syncline_status sl_segment_parse(struct sl_segment *segment, const void *da
 }
 
 enum syncline_status sl_segment_hash(struct sl_hasher *hasher,
-                                     const uint8_t header[SL_SEGMENT_HEADER_SIZE],
-                                     const void *body, size_t body_size,
-                                     uint8_t hash[SL_HASH_SIZE])
+                                     const uint8_t header[SL_SEGMENT_HEADER_SIZE], const void *body,
+                                     size_t body_size, uint8_t hash[SL_HASH_SIZE])
 {
     static const char domain[] = "syncline segment"; /* with its NUL */
     sl_hasher_update(hasher, domain, sizeof(domain));

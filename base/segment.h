@@ -6,7 +6,8 @@
  *     offset size
  *          0    4  "SLSG"
  *          4    2  version, 1
- *          6    2  flags: bit 0, the body is zstd
+ *          6    2  flags: bit 0, the body is zstd; bit 1, continued: keys of its records may point
+ *                  at records of later segments, up to and with the first that is not continued
  *          8   16  library id
  *         24   16  device id of the origin
  *         40    8  epoch of the origin
@@ -15,15 +16,15 @@
  *         60    4  bytes of the body before compression
  *         64    8  HLC of the first change
  *         72    8  HLC of the last change
- *         80   32  hash of the origin's segment before this one; of the origin itself before the first
- *        112   64  Ed25519 signature of the origin over the hash of this segment
- *        176       body, to the end: groups of changes, see base/group.h
+ *         80   32  hash of the origin's segment before this one; of the origin itself before the
+ * first 112   64  Ed25519 signature of the origin over the hash of this segment 176       body, to
+ * the end: groups of changes, see base/group.h
  *
  * Integers are little-endian. The hash of a segment is SHA-256 over "syncline segment" 0x00, its
  * first 112 bytes and its body as stored; the signature is over that hash. The hash of an origin is
- * SHA-256 over "syncline origin" 0x00, library id, device id and epoch. A segment is valid when every
- * field is within its limit, its predecessor's hash is the one in the log, and the signature is by
- * the key whose SHA-256 begins with the device id. */
+ * SHA-256 over "syncline origin" 0x00, library id, device id and epoch. A segment is valid when
+ * every field is within its limit, its predecessor's hash is the one in the log, and the signature
+ * is by the key whose SHA-256 begins with the device id. */
 
 #ifndef SL_SEGMENT_H
 #define SL_SEGMENT_H
@@ -37,14 +38,15 @@
 #define SL_SEGMENT_HASHED_SIZE 112
 #define SL_SEGMENT_SIGNATURE_SIZE 64
 #define SL_SEGMENT_ZSTD 1u
+#define SL_SEGMENT_CONTINUED 2u
 
 struct sl_segment {
     struct syncline_uuid library_id;
     struct sl_origin origin;
     uint64_t first_seq;
-    uint32_t len;            /* changes */
-    uint32_t flags;          /* SL_SEGMENT_ZSTD */
-    uint32_t raw_size;       /* bytes of the body before compression */
+    uint32_t len;      /* changes */
+    uint32_t flags;    /* SL_SEGMENT_ZSTD, SL_SEGMENT_CONTINUED */
+    uint32_t raw_size; /* bytes of the body before compression */
     uint64_t first_hlc;
     uint64_t last_hlc;
     uint8_t prev_hash[SL_HASH_SIZE];
@@ -67,9 +69,8 @@ enum syncline_status sl_segment_parse(struct sl_segment *segment, const void *da
                                       struct sl_error *err);
 /* The hash of a segment from its bytes. Errors: ENOMEM. */
 enum syncline_status sl_segment_hash(struct sl_hasher *hasher,
-                                     const uint8_t header[SL_SEGMENT_HEADER_SIZE],
-                                     const void *body, size_t body_size,
-                                     uint8_t hash[SL_HASH_SIZE]);
+                                     const uint8_t header[SL_SEGMENT_HEADER_SIZE], const void *body,
+                                     size_t body_size, uint8_t hash[SL_HASH_SIZE]);
 enum syncline_status sl_origin_hash(struct sl_hasher *hasher,
                                     const struct syncline_uuid *library_id,
                                     const struct sl_origin *origin, uint8_t hash[SL_HASH_SIZE]);

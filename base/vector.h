@@ -19,9 +19,9 @@ struct sl_origin {
 /* One line of a vector. seq 0 is "nothing yet"; held_hash is then the origin's initial hash. */
 struct sl_vector_entry {
     struct sl_origin origin;
-    uint64_t held_seq;                /* highest without a gap in the log: always a segment's end */
-    uint8_t held_hash[SL_HASH_SIZE];  /* of the segment that ends there */
-    uint64_t applied_seq;             /* highest without a gap in the tables; <= held_seq */
+    uint64_t held_seq;               /* highest without a gap in the log: always a segment's end */
+    uint8_t held_hash[SL_HASH_SIZE]; /* of the segment that ends there */
+    uint64_t applied_seq;            /* highest without a gap in the tables; <= held_seq */
 };
 
 bool sl_uuid_equal(const struct syncline_uuid *a, const struct syncline_uuid *b);

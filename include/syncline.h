@@ -129,23 +129,24 @@ SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_uuid_new(struct syn
 /* ---- Models ------------------------------------------------------------------------------- */
 
 enum syncline_type {
-    SYNCLINE_TYPE_ID = 1,    /* int64_t: the INTEGER PRIMARY KEY, different on every device */
-    SYNCLINE_TYPE_UUID = 2,  /* struct syncline_uuid: the record's name on all devices */
-    SYNCLINE_TYPE_INT64 = 3, /* int64_t or struct syncline_opt_int64 */
-    SYNCLINE_TYPE_DOUBLE = 4, /* double or struct syncline_opt_double */
-    SYNCLINE_TYPE_BOOL = 5,  /* bool, stored as 0 and 1 */
-    SYNCLINE_TYPE_TIME = 6,  /* like INT64: ms since 1970 UTC */
-    SYNCLINE_TYPE_TEXT = 7,  /* const char * (NUL ends it) or struct syncline_text */
-    SYNCLINE_TYPE_BLOB = 8,  /* struct syncline_bytes */
-    SYNCLINE_TYPE_KEY = 9,   /* like INT64: id of a record of the model `parent` */
+    SYNCLINE_TYPE_ID = 1,       /* int64_t: the INTEGER PRIMARY KEY, different on every device */
+    SYNCLINE_TYPE_UUID = 2,     /* struct syncline_uuid: the record's name on all devices */
+    SYNCLINE_TYPE_INT64 = 3,    /* int64_t or struct syncline_opt_int64 */
+    SYNCLINE_TYPE_DOUBLE = 4,   /* double or struct syncline_opt_double */
+    SYNCLINE_TYPE_BOOL = 5,     /* bool, stored as 0 and 1 */
+    SYNCLINE_TYPE_TIME = 6,     /* like INT64: ms since 1970 UTC */
+    SYNCLINE_TYPE_TEXT = 7,     /* const char * (NUL ends it) or struct syncline_text */
+    SYNCLINE_TYPE_BLOB = 8,     /* struct syncline_bytes */
+    SYNCLINE_TYPE_KEY = 9,      /* like INT64: id of a record of the model `parent` */
     SYNCLINE_TYPE_UUID_KEY = 10 /* struct syncline_uuid: UUID of a record of the model `parent` */
 };
 
-enum syncline_form { /* how the row struct holds the value */
-    SYNCLINE_FORM_PLAIN = 0,  /* the value itself, never NULL */
-    SYNCLINE_FORM_OPT = 1,    /* struct syncline_opt_* */
-    SYNCLINE_FORM_CSTR = 2,   /* const char *, NULL is SQL NULL */
-    SYNCLINE_FORM_COUNTED = 3 /* struct syncline_text or syncline_bytes, NULL data is SQL NULL */
+enum syncline_form {                          /* how the row struct holds the value */
+                     SYNCLINE_FORM_PLAIN = 0, /* the value itself, never NULL */
+                     SYNCLINE_FORM_OPT = 1,   /* struct syncline_opt_* */
+                     SYNCLINE_FORM_CSTR = 2,  /* const char *, NULL is SQL NULL */
+                     SYNCLINE_FORM_COUNTED =
+                         3 /* struct syncline_text or syncline_bytes, NULL data is SQL NULL */
 };
 
 enum syncline_ownership {
@@ -166,10 +167,10 @@ struct syncline_field {
  * of the table that no field names stay local to each device; they must be nullable or have a
  * default. */
 struct syncline_model {
-    uint32_t struct_size; /* sizeof(struct syncline_model) where it was compiled */
-    uint32_t field_size;  /* sizeof(struct syncline_field) there */
-    const char *name;     /* on the wire: the same on all devices and for ever */
-    const char *table;    /* in library.db */
+    uint32_t struct_size;                /* sizeof(struct syncline_model) where it was compiled */
+    uint32_t field_size;                 /* sizeof(struct syncline_field) there */
+    const char *name;                    /* on the wire: the same on all devices and for ever */
+    const char *table;                   /* in library.db */
     const struct syncline_field *fields; /* one ID, one UUID, and the rest */
     uint32_t field_count;                /* fields */
     uint32_t row_size;                   /* bytes of the row struct */
@@ -191,11 +192,12 @@ struct syncline_model {
 
 #define SYNCLINE_ID(row, member)                                                                   \
     SYNCLINE_FIELD_(row, member, NULL, SYNCLINE_TYPE_ID,                                           \
-                    _Generic(SYNCLINE_MEMBER_(row, member), int64_t : SYNCLINE_FORM_PLAIN))
+                    _Generic(SYNCLINE_MEMBER_(row, member), int64_t                                \
+                             : SYNCLINE_FORM_PLAIN))
 #define SYNCLINE_UUID(row, member)                                                                 \
-    SYNCLINE_FIELD_(                                                                               \
-        row, member, NULL, SYNCLINE_TYPE_UUID,                                                     \
-        _Generic(SYNCLINE_MEMBER_(row, member), struct syncline_uuid : SYNCLINE_FORM_PLAIN))
+    SYNCLINE_FIELD_(row, member, NULL, SYNCLINE_TYPE_UUID,                                         \
+                    _Generic(SYNCLINE_MEMBER_(row, member), struct syncline_uuid                   \
+                             : SYNCLINE_FORM_PLAIN))
 #define SYNCLINE_INT64(row, member)                                                                \
     SYNCLINE_FIELD_(row, member, NULL, SYNCLINE_TYPE_INT64, SYNCLINE_INT_FORM_(row, member))
 #define SYNCLINE_TIME(row, member)                                                                 \
@@ -207,24 +209,25 @@ struct syncline_model {
                              : SYNCLINE_FORM_OPT))
 #define SYNCLINE_BOOL(row, member)                                                                 \
     SYNCLINE_FIELD_(row, member, NULL, SYNCLINE_TYPE_BOOL,                                         \
-                    _Generic(SYNCLINE_MEMBER_(row, member), bool : SYNCLINE_FORM_PLAIN))
+                    _Generic(SYNCLINE_MEMBER_(row, member), bool                                   \
+                             : SYNCLINE_FORM_PLAIN))
 #define SYNCLINE_TEXT(row, member)                                                                 \
     SYNCLINE_FIELD_(row, member, NULL, SYNCLINE_TYPE_TEXT,                                         \
                     _Generic(SYNCLINE_MEMBER_(row, member), const char *                           \
                              : SYNCLINE_FORM_CSTR, struct syncline_text                            \
                              : SYNCLINE_FORM_COUNTED))
 #define SYNCLINE_BLOB(row, member)                                                                 \
-    SYNCLINE_FIELD_(                                                                               \
-        row, member, NULL, SYNCLINE_TYPE_BLOB,                                                     \
-        _Generic(SYNCLINE_MEMBER_(row, member), struct syncline_bytes : SYNCLINE_FORM_COUNTED))
+    SYNCLINE_FIELD_(row, member, NULL, SYNCLINE_TYPE_BLOB,                                         \
+                    _Generic(SYNCLINE_MEMBER_(row, member), struct syncline_bytes                  \
+                             : SYNCLINE_FORM_COUNTED))
 /* A foreign key to the id of a record of `model` (a string: the other model's name). */
 #define SYNCLINE_KEY(row, member, model)                                                           \
     SYNCLINE_FIELD_(row, member, model, SYNCLINE_TYPE_KEY, SYNCLINE_INT_FORM_(row, member))
 /* The same where the column holds the other record's UUID itself. */
 #define SYNCLINE_UUID_KEY(row, member, model)                                                      \
-    SYNCLINE_FIELD_(                                                                               \
-        row, member, model, SYNCLINE_TYPE_UUID_KEY,                                                \
-        _Generic(SYNCLINE_MEMBER_(row, member), struct syncline_uuid : SYNCLINE_FORM_PLAIN))
+    SYNCLINE_FIELD_(row, member, model, SYNCLINE_TYPE_UUID_KEY,                                    \
+                    _Generic(SYNCLINE_MEMBER_(row, member), struct syncline_uuid                   \
+                             : SYNCLINE_FORM_PLAIN))
 
 #define SYNCLINE_MODEL(name_, table_, ownership_, row, fields_)                                    \
     {                                                                                              \
@@ -253,8 +256,8 @@ struct syncline_options {
     const struct syncline_model *const *models; /* what syncs; may be NULL: nothing does */
     size_t models_count;
     enum syncline_role role;
-    const char *device_name; /* create and join: for people to read; NULL: the host's name */
-    const char *listen;      /* "127.0.0.1:4400" ("...:0" takes any free port); NULL: nowhere */
+    const char *device_name;  /* create and join: for people to read; NULL: the host's name */
+    const char *listen;       /* "127.0.0.1:4400" ("...:0" takes any free port); NULL: nowhere */
     const char *const *peers; /* addresses that are dialled until they answer, for ever */
     size_t peers_count;
     bool insecure_loopback; /* must be true to use the network: nobody is authenticated yet, so
@@ -302,11 +305,7 @@ SYNCLINE_API void syncline_error(struct syncline *lib, char *text, size_t size);
 
 /* ---- Changes ------------------------------------------------------------------------------ */
 
-enum syncline_change {
-    SYNCLINE_INSERT = 1,
-    SYNCLINE_UPDATE = 2,
-    SYNCLINE_DELETE = 3
-};
+enum syncline_change { SYNCLINE_INSERT = 1, SYNCLINE_UPDATE = 2, SYNCLINE_DELETE = 3 };
 
 /* Per-call options of syncline_sync_models_batch; start from SYNCLINE_BATCH_OPTIONS_INIT. */
 struct syncline_batch_options {
@@ -320,8 +319,8 @@ struct syncline_batch_options {
 
 /* The three calls. Each says: these rows, as the structs hold them, were just inserted, updated or
  * deleted. With `db` inside a transaction the capture belongs to that transaction: it commits with
- * it and is rolled back with it (ROLLBACK TO included). With `db` in autocommit, or without one, the
- * row is committed already and the capture is made on the library's own connection, at once.
+ * it and is rolled back with it (ROLLBACK TO included). With `db` in autocommit, or without one,
+ * the row is committed already and the capture is made on the library's own connection, at once.
  *
  * A delete needs id and UUID; the other members are ignored. For a model with keys use the forms
  * with `db`. `rows` is an array of the model's row struct, `n` records.
@@ -360,24 +359,24 @@ syncline_flush(struct syncline *lib, enum syncline_level level, int64_t timeout_
 
 /* What a library is and how it stands. Start from SYNCLINE_INFO_INIT. */
 struct syncline_info {
-    size_t size;                      /* sizeof(struct syncline_info) */
+    size_t size; /* sizeof(struct syncline_info) */
     struct syncline_uuid library_id;
-    struct syncline_uuid device_id;   /* first 16 bytes of SHA-256 of the public key */
-    char library_name[128];           /* UTF-8, NUL-terminated */
+    struct syncline_uuid device_id; /* first 16 bytes of SHA-256 of the public key */
+    char library_name[128];         /* UTF-8, NUL-terminated */
     char device_name[128];
-    char listen[64];                  /* the address served, with its port; "" if none */
-    bool runs_engine;                 /* this handle does */
-    uint32_t members;                 /* other devices */
-    uint32_t links;                   /* of them connected now; 0 in the capture role */
-    uint64_t outbox;                  /* changes committed here that are not in the log yet */
-    uint64_t own_seq;                 /* changes of this device in its log */
-    uint64_t acked_seq;               /* of those, in the log of every member */
-    uint64_t applied_seq;             /* of those, in the tables of every member */
-    uint64_t received;                /* changes of others in this log */
-    uint64_t received_applied;        /* of those, dealt with here */
-    uint64_t announced;               /* changes of others that they say they have */
-    uint64_t set_aside;               /* records that could not be sent or applied; each has a reason */
-    uint64_t wire_bytes_sent;         /* by this handle, frames included */
+    char listen[64];           /* the address served, with its port; "" if none */
+    bool runs_engine;          /* this handle does */
+    uint32_t members;          /* other devices */
+    uint32_t links;            /* of them connected now; 0 in the capture role */
+    uint64_t outbox;           /* changes committed here that are not in the log yet */
+    uint64_t own_seq;          /* changes of this device in its log */
+    uint64_t acked_seq;        /* of those, in the log of every member */
+    uint64_t applied_seq;      /* of those, in the tables of every member */
+    uint64_t received;         /* changes of others in this log */
+    uint64_t received_applied; /* of those, dealt with here */
+    uint64_t announced;        /* changes of others that they say they have */
+    uint64_t set_aside;        /* records that could not be sent or applied; each has a reason */
+    uint64_t wire_bytes_sent;  /* by this handle, frames included */
     uint64_t wire_bytes_received;
     uint64_t segments_sent;
 };
@@ -395,11 +394,11 @@ struct syncline_member {
     size_t size; /* sizeof(struct syncline_member) */
     struct syncline_uuid device_id;
     char name[128];
-    bool linked;           /* connected to this handle now */
-    uint64_t acked_seq;    /* of this device's changes: in its log */
-    uint64_t applied_seq;  /* of this device's changes: in its tables */
-    uint64_t held_seq;     /* of its changes: in this log */
-    uint64_t own_seq;      /* of its changes: how many it says it made */
+    bool linked;          /* connected to this handle now */
+    uint64_t acked_seq;   /* of this device's changes: in its log */
+    uint64_t applied_seq; /* of this device's changes: in its tables */
+    uint64_t held_seq;    /* of its changes: in this log */
+    uint64_t own_seq;     /* of its changes: how many it says it made */
 };
 #define SYNCLINE_MEMBER_INIT                                                                       \
     {                                                                                              \

@@ -321,6 +321,7 @@ enum syncline_status indexer_compare_with_folder(struct sqlite3 *db, const char 
     int rc = is_ours ? sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) : SQLITE_OK;
     if (rc != SQLITE_OK) {
         status = indexer_fail_db(err, db, rc, "library.db cannot be read");
+        indexer_db_rollback(db);
         goto err_free;
     }
     status = compare(&run, &walk);

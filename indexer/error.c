@@ -30,6 +30,8 @@ static void append(struct indexer_error *err, const char *separator, const char 
 static enum syncline_status status_of_sqlite(int rc, const char **cure)
 {
     *cure = NULL;
+    if (rc == SQLITE_IOERR_NOMEM)
+        return SYNCLINE_ENOMEM;
     switch (rc & 0xff) {
     case SQLITE_FULL:
         *cure = "the disk is full: make room and run it again";

@@ -42,10 +42,15 @@ static const char *const column_checks[] = {
 
 enum syncline_status indexer_db_begin(struct sqlite3 *db, struct indexer_error *err)
 {
+    bool is_outside = sqlite3_get_autocommit(db) != 0;
     int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    if (rc != SQLITE_OK)
-        return indexer_fail_db(err, db, rc, "no transaction could be begun in library.db");
-    return SYNCLINE_OK;
+    if (rc == SQLITE_OK)
+        return SYNCLINE_OK;
+    enum syncline_status status =
+        indexer_fail_db(err, db, rc, "no transaction could be begun in library.db");
+    if (is_outside) /* out of memory, SQLite may fail with the transaction begun */
+        indexer_db_rollback(db);
+    return status;
 }
 
 enum syncline_status indexer_db_commit(struct sqlite3 *db, struct indexer_error *err)
@@ -61,8 +66,9 @@ enum syncline_status indexer_db_commit(struct sqlite3 *db, struct indexer_error 
 
 void indexer_db_rollback(struct sqlite3 *db)
 {
-    /* SQLite has rolled back by itself after some errors; then there is nothing to do. */
-    if (!sqlite3_get_autocommit(db))
+    /* SQLite has rolled back by itself after some errors; then there is nothing to do. Short of
+     * memory it may not understand the word at first. */
+    for (int i = 0; i < 3 && !sqlite3_get_autocommit(db); i++)
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 }
 
@@ -157,9 +163,14 @@ static enum syncline_status check_journal_mode(struct sqlite3 *db, bool is_new, 
     const char *sql = is_new ? "PRAGMA main.journal_mode = WAL" : "PRAGMA main.journal_mode";
     int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
     char mode[16] = "";
-    if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
-        snprintf(mode, sizeof(mode), "%s", (const char *)sqlite3_column_text(stmt, 0));
-    rc = sqlite3_finalize(stmt);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(stmt, 0);
+        rc = text != NULL ? SQLITE_OK : SQLITE_NOMEM;
+        snprintf(mode, sizeof(mode), "%s", text != NULL ? text : "");
+    }
+    sqlite3_finalize(stmt);
     if (rc != SQLITE_OK)
         return indexer_fail_db(err, db, rc, "%s cannot be read", path);
     if (strcmp(mode, "wal") == 0)
@@ -185,7 +196,9 @@ static enum syncline_status set_pragmas(struct sqlite3 *db, const char *path,
         return indexer_fail_db(err, db, rc, "%s cannot be opened", path);
     int64_t is_on = 0;
     rc = query_int(db, "PRAGMA foreign_keys", &is_on);
-    if (rc != SQLITE_OK || is_on != 1)
+    if (rc != SQLITE_OK)
+        return indexer_fail_db(err, db, rc, "%s cannot be opened", path);
+    if (is_on != 1)
         return indexer_fail(err, SYNCLINE_EUNSUPPORTED,
                             "this SQLite (%s) was built without foreign keys: use the system's",
                             sqlite3_libversion());

@@ -4,20 +4,21 @@
 /* Everything between a transport and the engine: links, frames, the handshake, redialling, two
  * links to one device. It carries vectors and segments and does not know what they mean.
  *
- *                 dial or accept
- *                       |
- *                    CONNECTED  -- we send HELLO at once
- *                       |  HELLO came: library, version, device id = hash of its key, `admit` said OK
- *                    READY      -- `ready` upcall; vectors and segments flow both ways
- *                       |  closed by either side, a bad frame, or a refusal
- *                     CLOSED    -- `closed` upcall if it was READY; a dialled peer is dialled again
+ *             dial or accept
+ *                   |
+ *               CONNECTED   we send HELLO at once
+ *                   |       HELLO came: library, device id = hash of its key, `admit` said OK
+ *                 READY     `ready` upcall; vectors and segments flow both ways
+ *                   |       closed by either side, a bad frame, or a refusal
+ *                CLOSED     `closed` upcall if it was READY; a dialled peer is dialled again
  *
  * A joining device sends JOIN instead of HELLO, gets WELCOME and the link is closed. Between two
  * devices there is at most one session: of two links dialled by different sides the one stays that
  * the device with the lower id dialled, of two dialled by the same side the newer.
  *
  * Thread: the engine's alone. Nothing here blocks except sl_network_poll, for at most its timeout.
- * Upcalls come from inside sl_network_poll only; an upcall may send and may close its own session. */
+ * Upcalls come from inside sl_network_poll only; an upcall may send and may close its own session.
+ */
 
 #ifndef SL_NETWORK_H
 #define SL_NETWORK_H
@@ -52,12 +53,12 @@ struct sl_network_events {
 };
 
 struct sl_session {
-    struct sl_hello peer;    /* who is there */
-    void *user;              /* the engine's; NULL at `ready` */
-    struct sl_network *net;  /* its network */
-    struct sl_link *link;    /* below it */
-    bool dialled;            /* by us */
-    uint64_t serial;         /* 1, 2, 3, ... in order of becoming READY */
+    struct sl_hello peer;   /* who is there */
+    void *user;             /* the engine's; NULL at `ready` */
+    struct sl_network *net; /* its network */
+    struct sl_link *link;   /* below it */
+    bool dialled;           /* by us */
+    uint64_t serial;        /* 1, 2, 3, ... in order of becoming READY */
 };
 
 /* Bytes through all links of this network since it was made. */
@@ -91,8 +92,9 @@ enum syncline_status sl_network_add_peer(struct sl_network *net, const char *add
 void sl_network_poll(struct sl_network *net, uint32_t timeout_ms);
 void sl_network_wake(struct sl_network *net); /* any thread */
 
-/* Queue one frame. Errors: ETOOBIG, EINVAL (an empty segment), ENOMEM, ENET (the session is closing,
- * the link is lost, or SL_LINK_BACKLOG_MAX bytes are queued); after an error close the session. */
+/* Queue one frame. Errors: ETOOBIG, EINVAL (an empty segment), ENOMEM, ENET (the session is
+ * closing, the link is lost, or SL_LINK_BACKLOG_MAX bytes are queued); after an error close the
+ * session. */
 enum syncline_status sl_session_send_vector(struct sl_session *session,
                                             const struct sl_vector_entry *entries, size_t len);
 enum syncline_status sl_session_send_segment(struct sl_session *session, const uint8_t *data,

@@ -17,8 +17,8 @@ struct sl_link;      /* one connection, owned by the transport */
 
 /* What happened. `ctx` is the one given to set_events. */
 struct sl_transport_events {
-    /* A connection is up. `dial_tag` is the one given to dial, or 0 for an accepted one. The link is
-     * valid until `closed` has been delivered for it. */
+    /* A connection is up. `dial_tag` is the one given to dial, or 0 for an accepted one. The link
+     * is valid until `closed` has been delivered for it. */
     void (*opened)(void *ctx, struct sl_link *link, uint64_t dial_tag);
     /* Bytes came; they are borrowed until the event returns. Chunks say nothing about frames. */
     void (*received)(void *ctx, struct sl_link *link, const uint8_t *data, size_t len);
@@ -43,7 +43,8 @@ struct sl_transport_ops {
     enum syncline_status (*send)(struct sl_link *link, const void *data, size_t len);
     /* Bytes queued and not yet taken by the system. */
     size_t (*queued)(const struct sl_link *link);
-    /* Closes at once; what is queued may be lost. Do not use the link afterwards; no event follows. */
+    /* Closes at once; what is queued may be lost. Do not use the link afterwards; no event follows.
+     */
     void (*close)(struct sl_link *link);
     /* Delivers what is there; waits up to timeout_ms for something or for a wake. */
     void (*poll)(struct sl_transport *transport, uint32_t timeout_ms);
@@ -65,8 +66,8 @@ struct sl_link {
 /* Takes a transport away from the owner of its events: whatever opens from now on is closed. */
 void sl_transport_detach(struct sl_transport *transport);
 
-/* Checks "host:port" of a loopback address ("127.0.0.0/8", "[::1]", "localhost"): the only ones that
- * may be used while nobody is authenticated. Errors: EINVAL (not an address), EREFUSED (not
+/* Checks "host:port" of a loopback address ("127.0.0.0/8", "[::1]", "localhost"): the only ones
+ * that may be used while nobody is authenticated. Errors: EINVAL (not an address), EREFUSED (not
  * loopback). */
 enum syncline_status sl_address_check_loopback(const char *address, struct sl_error *err);
 

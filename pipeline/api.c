@@ -108,9 +108,10 @@ static enum syncline_status check_address(const struct syncline_options *options
                                           const char *address, struct sl_error *err)
 {
     if (!options->insecure_loopback) {
-        return sl_fail(err, SYNCLINE_EREFUSED,
-                       "the network cannot be used yet but for trying it on this machine: nobody is "
-                       "authenticated. Set insecure_loopback and use a loopback address");
+        return sl_fail(
+            err, SYNCLINE_EREFUSED,
+            "the network cannot be used yet but for trying it on this machine: nobody is "
+            "authenticated. Set insecure_loopback and use a loopback address");
     }
     return sl_address_check_loopback(address, err);
 }

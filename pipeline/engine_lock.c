@@ -35,9 +35,9 @@ enum syncline_status sl_engine_lock_open(struct sl_engine_lock *lock, const char
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         int code = errno;
         enum syncline_status status =
-            code == EWOULDBLOCK ? taken(fd, err)
-                                : sl_fail(err, SYNCLINE_EIO, "%s cannot be locked: %s", path,
-                                          strerror(code));
+            code == EWOULDBLOCK
+                ? taken(fd, err)
+                : sl_fail(err, SYNCLINE_EIO, "%s cannot be locked: %s", path, strerror(code));
         (void)close(fd);
         return status;
     }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* Who runs the engine of a library: the process that holds the lock on engine.lock. The lock is on a
- * file of its own, never on a database, and goes with the process however it ends. The file holds the
- * owner's process id as text, for people. */
+/* Who runs the engine of a library: the process that holds the lock on engine.lock. The lock is on
+ * a file of its own, never on a database, and goes with the process however it ends. The file holds
+ * the owner's process id as text, for people. */
 
 #ifndef SL_ENGINE_LOCK_H
 #define SL_ENGINE_LOCK_H

@@ -77,8 +77,7 @@ enum syncline_status sl_library_create(const struct sl_library_config *config,
     (void)snprintf(who.library_name, sizeof(who.library_name), "%s", library_name);
     (void)snprintf(who.device_name, sizeof(who.device_name), "%s", device_name);
     uint64_t random = 0;
-    enum syncline_status status =
-        config->env->random(config->env->ctx, &random, sizeof(random));
+    enum syncline_status status = config->env->random(config->env->ctx, &random, sizeof(random));
     if (status != SYNCLINE_OK) {
         return sl_fail(err, status, "the system gave no randomness");
     }
@@ -304,11 +303,12 @@ static enum syncline_status check_same_time(struct sl_core *core, struct sl_erro
 {
     for (size_t i = 0; i < core->origin_count; i++) {
         if (core->origins[i].applied_seq > core->origins[i].head.held_seq) {
-            return sl_fail(err, SYNCLINE_ERESTORED,
-                           "sync.db is older than library.db (it ends at %llu, %llu is applied): put "
-                           "back the pair that belongs together; this version cannot mend it",
-                           (unsigned long long)core->origins[i].head.held_seq,
-                           (unsigned long long)core->origins[i].applied_seq);
+            return sl_fail(
+                err, SYNCLINE_ERESTORED,
+                "sync.db is older than library.db (it ends at %llu, %llu is applied): put "
+                "back the pair that belongs together; this version cannot mend it",
+                (unsigned long long)core->origins[i].head.held_seq,
+                (unsigned long long)core->origins[i].applied_seq);
         }
     }
     core->drained = (struct sl_drained){.complete = true};
@@ -322,10 +322,11 @@ static enum syncline_status check_same_time(struct sl_core *core, struct sl_erro
     sl_outbox_done(&core->writer.ldb);
     if (status == SYNCLINE_OK &&
         (!found || row.id != core->drained.id || row.token != core->drained.token)) {
-        return sl_fail(err, SYNCLINE_ERESTORED,
-                       "library.db is older than sync.db (outbox row %lld is not in it): put back the "
-                       "pair that belongs together; this version cannot mend it",
-                       (long long)core->drained.id);
+        return sl_fail(
+            err, SYNCLINE_ERESTORED,
+            "library.db is older than sync.db (outbox row %lld is not in it): put back the "
+            "pair that belongs together; this version cannot mend it",
+            (long long)core->drained.id);
     }
     return status;
 }
@@ -401,13 +402,13 @@ static enum syncline_status open_engine(struct sl_library *library,
     enum syncline_status status =
         sl_peer_log_open(&core->log, core->env, config->sync_db, SL_DB_WRITE, err);
     if (status == SYNCLINE_OK) {
-        status = sl_rows_open(&core->writer, core, config->library_db, SL_DB_WRITE, ENGINE_BUSY_MS,
-                              err);
+        status =
+            sl_rows_open(&core->writer, core, config->library_db, SL_DB_WRITE, ENGINE_BUSY_MS, err);
     }
     if (status == SYNCLINE_OK) {
         (void)sqlite3_wal_hook(core->writer.ldb.db.handle, wal_grew, core);
-        status = sl_rows_open(&core->reader, core, config->library_db, SL_DB_WRITE, ENGINE_BUSY_MS,
-                              err);
+        status =
+            sl_rows_open(&core->reader, core, config->library_db, SL_DB_WRITE, ENGINE_BUSY_MS, err);
     }
     if (status == SYNCLINE_OK) {
         status = load_state(core, err);
@@ -651,6 +652,7 @@ bool sl_library_has_backlog(struct sl_library *library)
     for (size_t i = 1; i < core->origin_count; i++) {
         const struct sl_origin_state *origin = &core->origins[i];
         if (!origin->held && origin->held_until_ms == 0 &&
+            origin->waits_at_seq != origin->head.held_seq &&
             origin->applied_seq < origin->head.held_seq) {
             return true;
         }

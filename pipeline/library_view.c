@@ -27,8 +27,7 @@ static enum syncline_status read_members(struct sl_peer_log *log, struct synclin
     for (;;) {
         struct sl_member member;
         bool found = false;
-        enum syncline_status status =
-            sl_member_get(log, info->members, &found, &member, err);
+        enum syncline_status status = sl_member_get(log, info->members, &found, &member, err);
         if (status != SYNCLINE_OK) {
             return status;
         }

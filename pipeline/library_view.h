@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* Reading a library for people and for callers that wait: figures, members, records set aside, digests.
- * Over connections of their own, so that no stage is disturbed; in both roles. Any thread; blocks on
- * the disk and on other readers. */
+/* Reading a library for people and for callers that wait: figures, members, records set aside,
+ * digests. Over connections of their own, so that no stage is disturbed; in both roles. Any thread;
+ * blocks on the disk and on other readers. */
 
 #ifndef SL_LIBRARY_VIEW_H
 #define SL_LIBRARY_VIEW_H
@@ -24,7 +24,8 @@ const char *sl_library_bound(const struct sl_library *library); /* "": not liste
 /* Makes a waiting poll return. Any thread. */
 void sl_library_wake(struct sl_library *library);
 
-/* Is something waiting for a lock or for its time? Then a sleep should be short. Engine's thread. */
+/* Is something waiting for a lock or for its time? Then a sleep should be short. Engine's thread.
+ */
 bool sl_library_has_backlog(struct sl_library *library);
 
 enum syncline_status sl_library_member(struct sl_library *library, size_t index,

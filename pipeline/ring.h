@@ -6,9 +6,9 @@
  * Push moves ownership: on success the item is the consumer's and must not be touched any more; on
  * failure (the ring is full) it is still the caller's. Neither call blocks.
  *
- * ThreadSanitizer models neither ck's volatile accesses nor its fences, so under it the hand-over is
- * annotated here: released on the item - not on the ring, which would merge the clocks of all items
- * and hide real races - before it is pushed, and acquired after it is popped. */
+ * ThreadSanitizer models neither ck's volatile accesses nor its fences, so under it the hand-over
+ * is annotated here: released on the item - not on the ring, which would merge the clocks of all
+ * items and hide real races - before it is pushed, and acquired after it is popped. */
 
 #ifndef SL_RING_H
 #define SL_RING_H
@@ -62,7 +62,8 @@ static inline void sl_ring_init(struct sl_ring *ring)
 }
 
 /* Called by the one producer. */
-static inline __attribute__((warn_unused_result)) bool sl_ring_push(struct sl_ring *ring, void *item)
+static inline __attribute__((warn_unused_result)) bool sl_ring_push(struct sl_ring *ring,
+                                                                    void *item)
 {
     assert(item != NULL);
     SL_RING_RELEASE(item);

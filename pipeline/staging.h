@@ -18,7 +18,7 @@
 struct sl_staging {
     pthread_mutex_t lock; /* guards the pool, and makes the producers one */
     struct sl_batch_pool pool;
-    struct sl_ring ring;   /* in the order of the captures: each holds SQLite's write lock */
+    struct sl_ring ring; /* in the order of the captures: each holds SQLite's write lock */
 };
 
 enum syncline_status sl_staging_init(struct sl_staging *staging);

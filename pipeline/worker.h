@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* The engine's thread: steps every stage of a library, and sleeps in the network's poll when none has
- * anything to do. It sleeps 1 ms at first and longer each time, up to SL_POLL_MS_MAX: a capture is
- * seen by its wake, a commit by looking at the database. Signals are the host's: all are blocked here. */
+/* The engine's thread: steps every stage of a library, and sleeps in the network's poll when none
+ * has anything to do. It sleeps 1 ms at first and longer each time, up to SL_POLL_MS_MAX: a capture
+ * is seen by its wake, a commit by looking at the database. Signals are the host's: all are blocked
+ * here. */
 
 #ifndef SL_WORKER_H
 #define SL_WORKER_H
@@ -16,8 +17,8 @@
 struct sl_worker {
     struct sl_library *library; /* borrowed */
     pthread_t thread;
-    atomic_bool stop;    /* set by stop; read by the thread each round */
-    atomic_bool nudged;  /* set by nudge before the wake; cleared by the thread */
+    atomic_bool stop;   /* set by stop; read by the thread each round */
+    atomic_bool nudged; /* set by nudge before the wake; cleared by the thread */
 };
 
 /* Errors: EAGAIN's kin (no more threads) as ENOMEM. */

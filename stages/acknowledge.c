@@ -127,9 +127,10 @@ static enum syncline_status check_own(struct sl_core *core, const struct sl_vect
     enum syncline_status status =
         sl_peer_log_hash_at(&core->log, head->number, entry->held_seq, &found, hash, err);
     if (status == SYNCLINE_OK && (!found || memcmp(hash, entry->held_hash, SL_HASH_SIZE) != 0)) {
-        status = sl_fail(err, SYNCLINE_ERESTORED,
-                         "its copy of this device's log is another one: this library or that one was "
-                         "restored or copied, which this version cannot mend");
+        status =
+            sl_fail(err, SYNCLINE_ERESTORED,
+                    "its copy of this device's log is another one: this library or that one was "
+                    "restored or copied, which this version cannot mend");
     }
     return status;
 }

@@ -3,9 +3,9 @@
 
 /* acknowledge: tells members what this device has, and keeps what they say they have.
  *
- * An acknowledgement is state, not an event: the whole vector, again after every commit that moved it,
- * as often as the link takes it. Losing one loses nothing. What members say is written to sync.db a
- * little later than it came: it drives no deletion, and they say it again. */
+ * An acknowledgement is state, not an event: the whole vector, again after every commit that moved
+ * it, as often as the link takes it. Losing one loses nothing. What members say is written to
+ * sync.db a little later than it came: it drives no deletion, and they say it again. */
 
 #ifndef SL_ACKNOWLEDGE_H
 #define SL_ACKNOWLEDGE_H

@@ -15,14 +15,13 @@
 #define WAL_PAGES_MAX 16384 /* 64 MiB of 4 KiB pages */
 #define WAL_IDLE_NS (5000 * NS_PER_MS)
 
-/* What one record met. */
-enum outcome { WRITTEN, CANNOT };
-
 enum syncline_status sl_apply_init(struct sl_apply *apply, struct sl_core *core,
                                    struct sl_error *err)
 {
     memset(apply, 0, sizeof(*apply));
     apply->core = core;
+    apply->writer.core = core;
+    apply->writer.pending = &apply->pending;
     return sl_decoded_init(&apply->decoded, err);
 }
 
@@ -38,197 +37,6 @@ static uint64_t now_ns(const struct sl_core *core)
     return core->env->mono_ns(core->env->ctx);
 }
 
-/* ---- Births of what was inserted ---- */
-
-static enum syncline_status store_run(struct sl_apply *apply, struct sl_error *err)
-{
-    if (apply->run.n == 0) {
-        return SYNCLINE_OK;
-    }
-    enum syncline_status status = sl_birth_put(&apply->core->writer.births,
-                                               apply->run_model->id_in_db, &apply->run, err);
-    apply->run.n = 0;
-    return status;
-}
-
-static enum syncline_status add_birth(struct sl_apply *apply, const struct sl_model *model,
-                                      const struct sl_birth_run *birth, struct sl_error *err)
-{
-    struct sl_birth_run *run = &apply->run;
-    if (run->n > 0 && apply->run_model == model && run->id + run->n == birth->id &&
-        run->seq + run->n == birth->seq && run->hlc + run->n == birth->hlc &&
-        run->origin == birth->origin && run->class == birth->class) {
-        run->n++;
-        return SYNCLINE_OK;
-    }
-    enum syncline_status status = store_run(apply, err);
-    apply->run = *birth;
-    apply->run_model = model;
-    return status;
-}
-
-/* ---- One record ---- */
-
-struct record {
-    struct sl_origin_state *origin;
-    struct sl_localized *localized;
-    uint32_t i;   /* in the group */
-    uint64_t seq; /* of the change */
-};
-
-static void say(char reason[256], const char *text)
-{
-    (void)sqlite3_snprintf(256, reason, "%s", text);
-}
-
-static void say_missing(char reason[256], const struct sl_field *field)
-{
-    (void)sqlite3_snprintf(256, reason,
-                           "not applied: its parent (field '%s') is not in table '%s', and this "
-                           "version does not wait for it",
-                           field->name, field->parent->table);
-}
-
-/* EINVAL is the table's refusal of this record, not a failure of the database. */
-static enum syncline_status as_outcome(enum syncline_status status, const struct sl_error *why,
-                                       enum outcome *outcome, char reason[256],
-                                       struct sl_error *err)
-{
-    *outcome = WRITTEN;
-    if (status == SYNCLINE_EINVAL) {
-        *outcome = CANNOT;
-        (void)sqlite3_snprintf(256, reason, "not applied: %s", why->text);
-        return SYNCLINE_OK;
-    }
-    if (status != SYNCLINE_OK) {
-        *err = *why;
-    }
-    return status;
-}
-
-static enum syncline_status insert_record(struct sl_apply *apply, const struct record *record,
-                                          enum outcome *outcome, char reason[256],
-                                          struct sl_error *err)
-{
-    const struct sl_group *group = record->localized->group;
-    const struct sl_model *model = record->localized->model;
-    struct sl_rows *rows = &apply->core->writer;
-    struct sl_error why;
-    bool inserted = false;
-    int64_t id = 0;
-    enum syncline_status status =
-        sl_record_insert(&rows->tables[model->index], &group->uuids[record->i],
-                         record->localized->values, &inserted, &id, &why);
-    status = as_outcome(status, &why, outcome, reason, err);
-    if (status != SYNCLINE_OK || *outcome == CANNOT) {
-        return status;
-    }
-    if (!inserted) {
-        *outcome = CANNOT;
-        say(reason, "not applied: a record with this UUID was inserted by another change, and this "
-                    "version does not keep births apart");
-        return SYNCLINE_OK;
-    }
-    struct sl_birth_run birth = {.id = id,
-                                 .n = 1,
-                                 .origin = record->origin->number,
-                                 .seq = record->seq,
-                                 .hlc = group->hlc_first + record->i,
-                                 .class = group->class};
-    return add_birth(apply, model, &birth, err);
-}
-
-static enum syncline_status update_record(struct sl_apply *apply, const struct record *record,
-                                          int64_t id, uint64_t hlc, enum outcome *outcome,
-                                          char reason[256], struct sl_error *err)
-{
-    const struct sl_model *model = record->localized->model;
-    struct sl_rows *rows = &apply->core->writer;
-    struct sl_error why;
-    enum syncline_status status = sl_record_update(&rows->tables[model->index], id,
-                                                   record->localized->values, &why);
-    status = as_outcome(status, &why, outcome, reason, err);
-    bool shared = record->localized->group->class == SYNCLINE_SHARED;
-    if (status == SYNCLINE_OK && *outcome == WRITTEN && shared) {
-        status = sl_stamp_put(&rows->births, model->id_in_db, id, hlc, record->origin->number, err);
-    }
-    return status;
-}
-
-static enum syncline_status delete_record(struct sl_apply *apply, const struct record *record,
-                                          int64_t id, enum outcome *outcome, char reason[256],
-                                          struct sl_error *err)
-{
-    const struct sl_model *model = record->localized->model;
-    struct sl_rows *rows = &apply->core->writer;
-    struct sl_error why;
-    enum syncline_status status = sl_record_delete(&rows->tables[model->index], id, &why);
-    status = as_outcome(status, &why, outcome, reason, err);
-    if (status == SYNCLINE_OK && *outcome == WRITTEN) {
-        status = sl_birth_drop(&rows->births, model->id_in_db, id, err);
-    }
-    if (status == SYNCLINE_OK && *outcome == WRITTEN) {
-        status = sl_outbox_note_delete(&rows->ldb, model->id_in_db, err);
-    }
-    return status;
-}
-
-/* An update or a delete: judged first. */
-static enum syncline_status change_record(struct sl_apply *apply, const struct record *record,
-                                          enum outcome *outcome, char reason[256],
-                                          struct sl_error *err)
-{
-    struct sl_core *core = apply->core;
-    const struct sl_group *group = record->localized->group;
-    struct sl_received received = {
-        .model = record->localized->model,
-        .change = group->change,
-        .uuid = group->uuids[record->i],
-        .birth = group->births[record->i],
-        .stamp = {.hlc = group->hlc_first + record->i, .origin = record->origin->head.origin}};
-    enum sl_verdict verdict = SL_VERDICT_LOSES;
-    int64_t id = 0;
-    *outcome = WRITTEN;
-    enum syncline_status status = store_run(apply, err); /* what follows reads births */
-    if (status == SYNCLINE_OK) {
-        status = sl_reconcile(core, &core->writer, &apply->pending, &received, &verdict, &id, reason,
-                              err);
-    }
-    if (status != SYNCLINE_OK || verdict == SL_VERDICT_LOSES) {
-        return status;
-    }
-    if (verdict == SL_VERDICT_SET_ASIDE) {
-        *outcome = CANNOT;
-        return SYNCLINE_OK;
-    }
-    if (group->change == SYNCLINE_DELETE) {
-        return delete_record(apply, record, id, outcome, reason, err);
-    }
-    return update_record(apply, record, id, received.stamp.hlc, outcome, reason, err);
-}
-
-static enum syncline_status write_record(struct sl_apply *apply, const struct record *record,
-                                         enum outcome *outcome, char reason[256],
-                                         struct sl_error *err)
-{
-    const struct sl_group *group = record->localized->group;
-    if (group->change != SYNCLINE_DELETE) {
-        const struct sl_field *missing = NULL;
-        enum syncline_status status = sl_localize_record(record->localized, &apply->core->writer,
-                                                         record->i, &missing, err);
-        if (status != SYNCLINE_OK) {
-            return status;
-        }
-        if (missing != NULL) {
-            *outcome = CANNOT;
-            say_missing(reason, missing);
-            return SYNCLINE_OK;
-        }
-    }
-    return group->change == SYNCLINE_INSERT ? insert_record(apply, record, outcome, reason, err)
-                                            : change_record(apply, record, outcome, reason, err);
-}
-
 static bool keys_open(const struct sl_apply *apply)
 {
     int current = 0;
@@ -238,9 +46,82 @@ static bool keys_open(const struct sl_apply *apply)
     return current != 0;
 }
 
-/* ---- Record by record ---- */
+/* ---- Segments ---- */
 
-static enum syncline_status set_aside(struct sl_apply *apply, const struct record *record,
+static enum syncline_status load(struct sl_apply *apply, const struct sl_origin_state *origin,
+                                 uint64_t seq, struct sl_error *err)
+{
+    return sl_decode_from_log(&apply->decoded, &apply->core->log, origin->head.number, seq, err);
+}
+
+/* Nothing of a clock too far ahead is applied. */
+static enum syncline_status check_clock(struct sl_apply *apply, struct sl_origin_state *origin,
+                                        struct sl_error *err)
+{
+    uint64_t wall_ms = apply->core->env->wall_ms(apply->core->env->ctx);
+    uint64_t ahead_ms = sl_hlc_ms(apply->decoded.segment.last_hlc);
+    if (ahead_ms <= wall_ms + SL_MAX_DRIFT_MS) {
+        return SYNCLINE_OK;
+    }
+    origin->held_until_ms = ahead_ms - SL_MAX_DRIFT_MS;
+    return sl_fail(
+        err, SYNCLINE_EREFUSED,
+        "changes from a clock that is %llu s ahead of this device's are held until their "
+        "time comes: set the clocks right",
+        (unsigned long long)((ahead_ms - wall_ms) / 1000));
+}
+
+/* The changes of the decoded segment that are above the applied entry, as records. */
+static enum syncline_status gather(struct sl_apply *apply, struct sl_origin_state *origin,
+                                   struct sl_apply_record **records, uint32_t *len,
+                                   struct sl_error *err)
+{
+    struct sl_decoded *decoded = &apply->decoded;
+    struct sl_core *core = apply->core;
+    uint64_t seq = decoded->segment.first_seq;
+    *records = sl_arena_alloc(&decoded->arena, decoded->segment.len * sizeof(**records));
+    struct sl_localized *localized =
+        sl_arena_alloc(&decoded->arena, decoded->group_count * sizeof(*localized));
+    if (*records == NULL || localized == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to apply a segment");
+    }
+    *len = 0;
+    for (uint32_t g = 0; g < decoded->group_count; g++) {
+        const struct sl_group *group = &decoded->groups[g];
+        const struct sl_model *model =
+            sl_model_find_name(&core->models, group->model, group->model_len);
+        if (model == NULL) {
+            return sl_fail(
+                err, SYNCLINE_EUNSUPPORTED,
+                "changes of model '%.*s' have come, which was not given when this handle "
+                "was opened",
+                (int)group->model_len, group->model);
+        }
+        enum syncline_status status =
+            sl_localize_group(&localized[g], model, group, &decoded->arena, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        for (uint32_t i = 0; i < group->n; i++, seq++) {
+            if (seq > origin->applied_seq) {
+                (*records)[(*len)++] = (struct sl_apply_record){
+                    .origin = origin, .localized = &localized[g], .i = i, .seq = seq};
+            }
+        }
+    }
+    return SYNCLINE_OK;
+}
+
+static void merge_clock(struct sl_apply *apply)
+{
+    uint64_t last_hlc = apply->decoded.segment.last_hlc;
+    uint64_t *clock = &apply->core->hlc_last;
+    *clock = last_hlc > *clock ? last_hlc : *clock;
+}
+
+/* ---- Carefully, record by record ---- */
+
+static enum syncline_status set_aside(struct sl_apply *apply, const struct sl_apply_record *record,
                                       const char reason[256], struct sl_error *err)
 {
     if (apply->aside_len == apply->aside_capacity) {
@@ -261,151 +142,200 @@ static enum syncline_status set_aside(struct sl_apply *apply, const struct recor
 }
 
 /* One record in a savepoint: a failure leaves nothing of it. */
-static enum syncline_status try_record(struct sl_apply *apply, const struct record *record,
-                                       enum outcome *outcome, char reason[256],
+static enum syncline_status try_record(struct sl_apply *apply, const struct sl_apply_record *record,
+                                       enum sl_outcome *outcome, char reason[256],
                                        struct sl_error *err)
 {
     const struct sl_db *db = &apply->core->writer.ldb.db;
-    enum syncline_status status = store_run(apply, err);
-    if (status == SYNCLINE_OK) {
-        status = sl_db_exec(db, "SAVEPOINT _syncline_record", err);
-    }
+    struct sl_record_writer *writer = &apply->writer;
+    enum syncline_status status = sl_db_exec(db, "SAVEPOINT _syncline_record", err);
     if (status != SYNCLINE_OK) {
         return status;
     }
-    status = write_record(apply, record, outcome, reason, err);
+    status = sl_record_write(writer, record, outcome, reason, err);
     if (status == SYNCLINE_OK) {
-        status = store_run(apply, err);
+        status = sl_record_writer_flush(writer, err);
     }
-    if (status == SYNCLINE_OK && *outcome == WRITTEN && keys_open(apply)) {
-        *outcome = CANNOT;
-        say(reason, "not applied: other records here point at it");
+    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN && keys_open(apply)) {
+        *outcome = SL_OUTCOME_CANNOT;
+        (void)sqlite3_snprintf(256, reason, "not applied: other records here point at it");
     }
-    if (status == SYNCLINE_OK && *outcome == CANNOT) {
-        apply->run.n = 0;
+    if (status == SYNCLINE_OK && *outcome != SL_OUTCOME_WRITTEN) {
+        writer->run.n = 0;
         sl_births_forget(&apply->core->writer.births);
         status = sl_db_exec(db, "ROLLBACK TO _syncline_record", err);
     }
     return status == SYNCLINE_OK ? sl_db_exec(db, "RELEASE _syncline_record", err) : status;
 }
 
-/* The changes of a segment that are above the applied entry, as records. */
-static enum syncline_status gather(struct sl_apply *apply, struct sl_origin_state *origin,
-                                   struct record **records, uint32_t *len, struct sl_error *err)
-{
-    struct sl_decoded *decoded = &apply->decoded;
-    struct sl_core *core = apply->core;
-    uint64_t seq = decoded->segment.first_seq;
-    *records = sl_arena_alloc(&decoded->arena, decoded->segment.len * sizeof(**records));
-    struct sl_localized *localized =
-        sl_arena_alloc(&decoded->arena, decoded->group_count * sizeof(*localized));
-    if (*records == NULL || localized == NULL) {
-        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to apply a segment");
-    }
-    *len = 0;
-    for (uint32_t g = 0; g < decoded->group_count; g++) {
-        const struct sl_group *group = &decoded->groups[g];
-        const struct sl_model *model =
-            sl_model_find_name(&core->models, group->model, group->model_len);
-        if (model == NULL) {
-            return sl_fail(err, SYNCLINE_EUNSUPPORTED,
-                           "changes of model '%.*s' have come, which was not given when this handle "
-                           "was opened",
-                           (int)group->model_len, group->model);
-        }
-        enum syncline_status status =
-            sl_localize_group(&localized[g], model, group, &decoded->arena, err);
-        if (status != SYNCLINE_OK) {
-            return status;
-        }
-        for (uint32_t i = 0; i < group->n; i++, seq++) {
-            if (seq > origin->applied_seq) {
-                (*records)[(*len)++] = (struct record){
-                    .origin = origin, .localized = &localized[g], .i = i, .seq = seq};
-            }
-        }
-    }
-    return SYNCLINE_OK;
-}
+/* What a careful slice is about: the changes from first_seq to last_seq, in whole segments. */
+struct careful {
+    uint64_t first_seq;
+    uint64_t last_seq;
+    bool continued; /* later segments belong to these */
+    uint8_t *todo;  /* by seq - first_seq: not written yet */
+    uint64_t left;  /* of them */
+    bool no_parent; /* one of those left lacks a parent */
+};
 
-/* Every record that can be written, whatever the order; the rest is set aside. */
-static enum syncline_status apply_carefully(struct sl_apply *apply, struct record *records,
-                                            uint32_t len, struct sl_error *err)
+/* Takes the next segment of the log in. */
+static enum syncline_status careful_extend(struct sl_apply *apply, struct sl_origin_state *origin,
+                                           struct careful *careful, struct sl_error *err)
 {
-    char reason[256] = "";
-    uint32_t left = len;
-    for (bool progress = true; progress && left > 0;) {
-        progress = false;
-        uint32_t kept = 0;
-        for (uint32_t r = 0; r < left; r++) {
-            enum outcome outcome = WRITTEN;
-            enum syncline_status status = try_record(apply, &records[r], &outcome, reason, err);
-            if (status != SYNCLINE_OK) {
-                return status;
-            }
-            if (outcome == WRITTEN) {
-                progress = true;
-            } else {
-                records[kept++] = records[r];
-            }
-        }
-        left = kept;
+    enum syncline_status status = load(apply, origin, careful->last_seq + 1, err);
+    if (status == SYNCLINE_OK) {
+        status = check_clock(apply, origin, err);
     }
-    for (uint32_t r = 0; r < left; r++) {
-        enum outcome outcome = WRITTEN;
-        enum syncline_status status = try_record(apply, &records[r], &outcome, reason, err);
-        if (status == SYNCLINE_OK && outcome == CANNOT) {
-            status = set_aside(apply, &records[r], reason, err);
-        }
-        if (status != SYNCLINE_OK) {
-            return status;
-        }
-    }
-    return SYNCLINE_OK;
-}
-
-/* All records in order; *cannot: one could not be written, and the slice is to be done carefully. */
-static enum syncline_status apply_plainly(struct sl_apply *apply, const struct record *records,
-                                          uint32_t len, bool *cannot, struct sl_error *err)
-{
-    char reason[256];
-    for (uint32_t r = 0; r < len; r++) {
-        enum outcome outcome = WRITTEN;
-        enum syncline_status status = write_record(apply, &records[r], &outcome, reason, err);
-        if (status != SYNCLINE_OK) {
-            return status;
-        }
-        if (outcome == CANNOT) {
-            *cannot = true;
-            return SYNCLINE_OK;
-        }
-    }
-    return SYNCLINE_OK;
-}
-
-/* ---- One slice ---- */
-
-/* The segment that comes next, decoded and fit to be applied. */
-static enum syncline_status load(struct sl_apply *apply, struct sl_origin_state *origin,
-                                 uint64_t applied, struct sl_error *err)
-{
-    struct sl_core *core = apply->core;
-    enum syncline_status status = sl_decode_from_log(&apply->decoded, &core->log,
-                                                     origin->head.number, applied + 1, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
-    uint64_t wall_ms = core->env->wall_ms(core->env->ctx);
-    uint64_t ahead_ms = sl_hlc_ms(apply->decoded.segment.last_hlc);
-    if (ahead_ms > wall_ms + SL_MAX_DRIFT_MS) {
-        origin->held_until_ms = ahead_ms - SL_MAX_DRIFT_MS;
-        return sl_fail(err, SYNCLINE_EREFUSED,
-                       "changes from a clock that is %llu s ahead of this device's are held until "
-                       "their time comes: set the clocks right",
-                       (unsigned long long)((ahead_ms - wall_ms) / 1000));
+    uint64_t last_seq = sl_segment_last_seq(&apply->decoded.segment);
+    uint64_t more = last_seq - careful->last_seq;
+    uint64_t before = careful->last_seq + 1 - careful->first_seq;
+    uint8_t *grown = realloc(careful->todo, (size_t)(before + more));
+    if (grown == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to apply segments");
+    }
+    memset(grown + before, 1, (size_t)more);
+    careful->todo = grown;
+    careful->left += more;
+    careful->last_seq = last_seq;
+    careful->continued = (apply->decoded.segment.flags & SL_SEGMENT_CONTINUED) != 0;
+    origin->todo = grown;
+    origin->todo_first = careful->first_seq;
+    origin->todo_len = before + more;
+    return SYNCLINE_OK;
+}
+
+/* Tries every change that is left, in order. With `give_up` what still fails is set aside. */
+static enum syncline_status careful_pass(struct sl_apply *apply, struct sl_origin_state *origin,
+                                         struct careful *careful, bool give_up,
+                                         struct sl_error *err)
+{
+    char reason[256] = "";
+    careful->no_parent = false;
+    for (uint64_t seq = careful->first_seq; seq <= careful->last_seq;) {
+        struct sl_apply_record *records = NULL;
+        uint32_t len = 0;
+        enum syncline_status status = load(apply, origin, seq, err);
+        if (status == SYNCLINE_OK) {
+            status = gather(apply, origin, &records, &len, err);
+        }
+        for (uint32_t r = 0; r < len && status == SYNCLINE_OK; r++) {
+            uint8_t *todo = &careful->todo[records[r].seq - careful->first_seq];
+            if (*todo == 0) {
+                continue;
+            }
+            enum sl_outcome outcome = SL_OUTCOME_WRITTEN;
+            status = try_record(apply, &records[r], &outcome, reason, err);
+            if (status == SYNCLINE_OK && outcome != SL_OUTCOME_WRITTEN && give_up) {
+                status = set_aside(apply, &records[r], reason, err);
+                outcome = SL_OUTCOME_WRITTEN;
+            }
+            if (outcome == SL_OUTCOME_WRITTEN) {
+                *todo = 0;
+                careful->left--;
+            }
+            careful->no_parent = careful->no_parent || outcome == SL_OUTCOME_NO_PARENT;
+        }
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        merge_clock(apply);
+        seq = sl_segment_last_seq(&apply->decoded.segment) + 1;
     }
     return SYNCLINE_OK;
 }
+
+/* Every record that can be written, whatever the order. One segment, or as many as belong together
+ * if a parent is missing; AGAIN when those have not all come. What then still fails is set aside.
+ */
+static enum syncline_status careful_passes(struct sl_apply *apply, struct sl_origin_state *origin,
+                                           struct careful *careful, struct sl_error *err)
+{
+    enum syncline_status status = careful_extend(apply, origin, careful, err);
+    while (status == SYNCLINE_OK && careful->left > 0) {
+        uint64_t before = careful->left;
+        status = careful_pass(apply, origin, careful, false, err);
+        if (status != SYNCLINE_OK || careful->left < before) {
+            continue;
+        }
+        if (!careful->no_parent || !careful->continued) {
+            status = careful_pass(apply, origin, careful, true, err);
+        } else if (careful->last_seq < origin->head.held_seq) {
+            status = careful_extend(apply, origin, careful, err);
+        } else {
+            return sl_fail(err, SYNCLINE_AGAIN,
+                           "the segments that belong together are not all here");
+        }
+    }
+    return status;
+}
+
+static enum syncline_status apply_carefully(struct sl_apply *apply, struct sl_origin_state *origin,
+                                            uint64_t *applied, struct sl_error *err)
+{
+    struct careful careful = {.first_seq = *applied + 1, .last_seq = *applied};
+    enum syncline_status status = careful_passes(apply, origin, &careful, err);
+    origin->todo = NULL;
+    free(careful.todo);
+    if (status == SYNCLINE_OK) {
+        *applied = careful.last_seq;
+    }
+    return status;
+}
+
+/* ---- Plainly, in order ---- */
+
+/* The decoded segment; *cannot: a record could not be written, and the slice is to be done
+ * carefully. */
+static enum syncline_status apply_segment(struct sl_apply *apply, struct sl_origin_state *origin,
+                                          bool *cannot, struct sl_error *err)
+{
+    struct sl_apply_record *records = NULL;
+    uint32_t len = 0;
+    char reason[256];
+    enum syncline_status status = gather(apply, origin, &records, &len, err);
+    for (uint32_t r = 0; r < len && status == SYNCLINE_OK && !*cannot; r++) {
+        enum sl_outcome outcome = SL_OUTCOME_WRITTEN;
+        status = sl_record_write(&apply->writer, &records[r], &outcome, reason, err);
+        *cannot = outcome != SL_OUTCOME_WRITTEN;
+    }
+    return status == SYNCLINE_OK && !*cannot ? sl_record_writer_flush(&apply->writer, err) : status;
+}
+
+/* Segment after segment until the time is over. *applied moves. */
+static enum syncline_status apply_plainly(struct sl_apply *apply, struct sl_origin_state *origin,
+                                          uint64_t *applied, bool *cannot, struct sl_error *err)
+{
+    struct sl_core *core = apply->core;
+    uint64_t end_ns = now_ns(core) + SL_APPLY_HOLD_MS * NS_PER_MS;
+    uint64_t before = origin->applied_seq;
+    enum syncline_status status = SYNCLINE_OK;
+    do {
+        origin->applied_seq = *applied; /* births that this slice has brought are covered */
+        status = load(apply, origin, *applied + 1, err);
+        if (status == SYNCLINE_OK) {
+            status = check_clock(apply, origin, err);
+        }
+        if (status != SYNCLINE_OK && *applied > before) {
+            status = SYNCLINE_OK; /* what is applied stands; the next slice meets it again */
+            break;
+        }
+        if (status == SYNCLINE_OK) {
+            status = apply_segment(apply, origin, cannot, err);
+        }
+        if (status != SYNCLINE_OK || *cannot) {
+            break;
+        }
+        merge_clock(apply);
+        *applied = sl_segment_last_seq(&apply->decoded.segment);
+    } while (*applied < origin->head.held_seq && now_ns(core) < end_ns);
+    origin->applied_seq = before;
+    return status;
+}
+
+/* ---- One slice ---- */
 
 static bool is_about_the_segment(enum syncline_status status)
 {
@@ -444,45 +374,6 @@ static enum syncline_status put_asides(struct sl_apply *apply, const struct sl_o
     return status;
 }
 
-/* Inside the write transaction: segment after segment until the time is over. *applied moves. */
-static enum syncline_status apply_segments(struct sl_apply *apply, struct sl_origin_state *origin,
-                                           uint64_t *applied, bool *cannot, struct sl_error *err)
-{
-    struct sl_core *core = apply->core;
-    uint64_t end_ns = now_ns(core) + SL_APPLY_HOLD_MS * NS_PER_MS;
-    uint64_t before = origin->applied_seq;
-    enum syncline_status status = SYNCLINE_OK;
-    for (;;) {
-        struct record *records = NULL;
-        uint32_t len = 0;
-        origin->applied_seq = *applied; /* births this slice has brought are covered */
-        status = gather(apply, origin, &records, &len, err);
-        if (status == SYNCLINE_OK) {
-            status = apply->careful ? apply_carefully(apply, records, len, err)
-                                    : apply_plainly(apply, records, len, cannot, err);
-        }
-        if (status == SYNCLINE_OK) {
-            status = store_run(apply, err);
-        }
-        if (status != SYNCLINE_OK || *cannot) {
-            break;
-        }
-        uint64_t last_hlc = apply->decoded.segment.last_hlc;
-        core->hlc_last = last_hlc > core->hlc_last ? last_hlc : core->hlc_last;
-        *applied = sl_segment_last_seq(&apply->decoded.segment);
-        if (apply->careful || *applied >= origin->head.held_seq || now_ns(core) >= end_ns) {
-            break;
-        }
-        struct sl_error why;
-        enum syncline_status next = load(apply, origin, *applied, &why);
-        if (next != SYNCLINE_OK) {
-            break; /* what is applied stands; the next slice meets it again */
-        }
-    }
-    origin->applied_seq = before;
-    return status;
-}
-
 /* Everything between BEGIN and COMMIT. */
 static enum syncline_status apply_in_transaction(struct sl_apply *apply,
                                                  struct sl_origin_state *origin, uint64_t *applied,
@@ -491,12 +382,12 @@ static enum syncline_status apply_in_transaction(struct sl_apply *apply,
     struct sl_core *core = apply->core;
     struct sl_rows *rows = &core->writer;
     sl_births_forget(&rows->births);
-    apply->run.n = 0;
+    apply->writer.run.n = 0;
     apply->aside_len = 0;
-    enum syncline_status status =
-        sl_db_exec(&rows->ldb.db, "PRAGMA defer_foreign_keys=ON", err);
+    enum syncline_status status = sl_db_exec(&rows->ldb.db, "PRAGMA defer_foreign_keys=ON", err);
     if (status == SYNCLINE_OK && origin->number == 0) {
-        status = sl_library_db_origin_number(&rows->ldb, &origin->head.origin, &origin->number, err);
+        status =
+            sl_library_db_origin_number(&rows->ldb, &origin->head.origin, &origin->number, err);
     }
     if (status == SYNCLINE_OK) {
         status = sl_settle_into(core, rows, err);
@@ -505,7 +396,8 @@ static enum syncline_status apply_in_transaction(struct sl_apply *apply,
         status = sl_pending_read(&apply->pending, core, rows, err);
     }
     if (status == SYNCLINE_OK) {
-        status = apply_segments(apply, origin, applied, cannot, err);
+        status = apply->careful ? apply_carefully(apply, origin, applied, err)
+                                : apply_plainly(apply, origin, applied, cannot, err);
     }
     if (status == SYNCLINE_OK && !*cannot && keys_open(apply)) {
         *cannot = true;
@@ -547,11 +439,7 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
     uint64_t hlc_before = core->hlc_last;
     int64_t number_before = origin->number;
     bool cannot = false;
-    enum syncline_status status = load(apply, origin, applied, err);
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    status = sl_library_db_begin_write(ldb, err);
+    enum syncline_status status = sl_library_db_begin_write(ldb, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
@@ -564,9 +452,10 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
         core->hlc_last = hlc_before;
         origin->number = number_before;
         if (cannot && apply->careful) {
-            return sl_fail(err, SYNCLINE_ECORRUPT, "library.db has foreign keys that point nowhere");
+            return sl_fail(err, SYNCLINE_ECORRUPT,
+                           "library.db has foreign keys that point nowhere");
         }
-        apply->careful = cannot;
+        apply->careful = cannot || status == SYNCLINE_AGAIN;
         return status;
     }
     apply->careful = false;
@@ -584,7 +473,7 @@ static struct sl_origin_state *next_origin(struct sl_apply *apply)
         if (at == 0 || origin->held || origin->applied_seq >= origin->head.held_seq) {
             continue;
         }
-        if (origin->held_until_ms > wall_ms) {
+        if (origin->held_until_ms > wall_ms || origin->waits_at_seq == origin->head.held_seq) {
             continue;
         }
         origin->held_until_ms = 0;
@@ -629,6 +518,11 @@ bool sl_apply_run(void *stage)
     enum syncline_status status = slice(apply, origin, &err);
     if (status == SYNCLINE_EBUSY) {
         apply->not_before_ns = now_ns(core) + BUSY_RETRY_NS;
+        return false;
+    }
+    if (status == SYNCLINE_AGAIN) {
+        origin->waits_at_seq = origin->head.held_seq;
+        apply->careful = false;
         return false;
     }
     if (is_about_the_segment(status)) {

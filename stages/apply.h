@@ -3,29 +3,29 @@
 
 /* apply: brings what the log holds of other devices into the tables.
  *
- * Happy path, one slice: the segment after the applied entry of an origin is decoded; clocks are checked
- * and merged; the write lock is taken; own changes are settled and pending ones read; then each change is
- * written - inserts as plain INSERTs, their births as runs - until the slice's time is over, segment
- * after segment; the applied vector moves with them, and they commit. After a slice the lock is left
- * alone for a moment if anybody else writes.
+ * Happy path, one slice: the segment after the applied entry of an origin is decoded; clocks are
+ * checked and merged; the write lock is taken; own changes are settled and pending ones read; then
+ * each change is written - inserts as plain INSERTs, their births as runs - until the slice's time
+ * is over, segment after segment; the applied vector moves with them, and they commit. After a
+ * slice the lock is left alone for a moment if anybody else writes.
  *
  * Failure modes:
  * - The write lock is taken: later. Nothing was done.
- * - A record cannot be written (its parent is not here, a constraint of the table): the slice is rolled
- *   back and done again carefully: one segment, each record in a savepoint, those that fail once more
- *   after the others; what still fails is set aside with its reason, in sync.db, before the commit that
- *   counts it as applied.
+ * - A record cannot be written (its parent is not here, a constraint of the table): the slice is
+ * rolled back and done again carefully: one segment, each record in a savepoint, those that fail
+ * once more after the others. Is a parent missing, and do later segments belong to this one, they
+ * are taken in too; have they not come yet, the origin waits for them. What still fails then is set
+ * aside with its reason, in sync.db, before the commit that counts it as applied.
  * - Keys are checked at the end of a slice, not within it; SQLite tells whether any is open.
- * - A clock too far ahead, a model or column that this application does not have, bytes that contradict
- *   themselves: that origin stops there, with a notice, and its log is held. Others go on.
+ * - A clock too far ahead, a model or column that this application does not have, bytes that
+ * contradict themselves: that origin stops there, with a notice, and its log is held. Others go on.
  * - The database fails: rolled back, tried again. */
 
 #ifndef SL_APPLY_H
 #define SL_APPLY_H
 
+#include "stages/apply_record.h"
 #include "stages/decode.h"
-#include "stages/fk_localize.h"
-#include "stages/reconcile.h"
 #include "stages/shared.h"
 
 #define SL_MAX_DRIFT_MS (10u * 60u * 1000u)
@@ -39,14 +39,13 @@ struct sl_apply_aside {
 
 struct sl_apply {
     struct sl_core *core;
-    size_t next;           /* origin to look at first */
+    size_t next; /* origin to look at first */
     struct sl_decoded decoded;
     struct sl_pending pending;
     uint64_t not_before_ns; /* lock left alone, or a failure */
-    bool careful;          /* the next slice is done record by record */
+    bool careful;           /* the next slice is done record by record */
 
-    struct sl_birth_run run;       /* births of the inserts just written, not yet stored; n = 0: none */
-    const struct sl_model *run_model;
+    struct sl_record_writer writer;
     struct sl_apply_aside *asides; /* ours */
     size_t aside_len;
     size_t aside_capacity;

@@ -34,8 +34,8 @@ enum syncline_status sl_capture_init(struct sl_capture *capture, struct sl_core 
     if (status != SYNCLINE_OK) {
         return status;
     }
-    status = sl_db_exec(&capture->own.db, "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL",
-                        err);
+    status =
+        sl_db_exec(&capture->own.db, "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL", err);
     if (status == SYNCLINE_OK && pthread_mutex_init(&capture->lock, NULL) != 0) {
         status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for a lock");
     }
@@ -207,7 +207,8 @@ static void copy_strings(const struct sl_model *model, uint8_t *row, uint8_t **s
         }
         memcpy(*strings, value.as.data, value.size);
         (*strings)[value.size] = '\0';
-        memcpy(row + field->offset, strings, sizeof(*strings)); /* the pointer comes first in both */
+        memcpy(row + field->offset, strings,
+               sizeof(*strings)); /* the pointer comes first in both */
         *strings += value.size + 1;
     }
 }
@@ -249,7 +250,8 @@ static bool fill_batch(const struct call *call, struct sl_batch *batch, uint32_t
     return true;
 }
 
-/* Copies the rows into batches, if there are enough of them. Deletes are all in their outbox row. */
+/* Copies the rows into batches, if there are enough of them. Deletes are all in their outbox row.
+ */
 static void stage(struct call *call)
 {
     if (!call->core->engine || call->change == SYNCLINE_DELETE) {
@@ -440,10 +442,9 @@ static enum syncline_status check_call(const struct call *call, const void *rows
     return SYNCLINE_OK;
 }
 
-enum syncline_status sl_capture_rows(struct sl_capture *capture,
-                                     const struct syncline_model *model, const void *rows, size_t n,
-                                     enum syncline_change change, struct sqlite3 *db,
-                                     uint32_t batch_len, struct sl_error *err)
+enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct syncline_model *model,
+                                     const void *rows, size_t n, enum syncline_change change,
+                                     struct sqlite3 *db, uint32_t batch_len, struct sl_error *err)
 {
     struct sl_core *core = capture->core;
     struct call call = {.core = core,

@@ -108,8 +108,7 @@ enum syncline_status sl_decode_from_log(struct sl_decoded *decoded, struct sl_pe
     bool found = false;
     const uint8_t *data = NULL;
     size_t size = 0;
-    enum syncline_status status =
-        sl_peer_log_segment(log, origin, seq, &found, &data, &size, err);
+    enum syncline_status status = sl_peer_log_segment(log, origin, seq, &found, &data, &size, err);
     if (status == SYNCLINE_OK && !found) {
         status = sl_fail(err, SYNCLINE_ECORRUPT, "sync.db: the segment with seq %llu is not there",
                          (unsigned long long)seq);

@@ -17,8 +17,8 @@ static struct sl_column *find_column(const struct sl_group *group, const char *n
     return NULL;
 }
 
-/* May a value of this type stand in that field? NULL may: whether the column takes it is the table's
- * to say. */
+/* May a value of this type stand in that field? NULL may: whether the column takes it is the
+ * table's to say. */
 static bool type_fits(enum syncline_type field, const struct sl_value *value)
 {
     switch (value->type) {
@@ -64,7 +64,9 @@ enum syncline_status sl_localize_group(struct sl_localized *localized, const str
     localized->columns = sl_arena_alloc(arena, fields * sizeof(struct sl_column *));
     localized->ids = sl_arena_alloc(arena, fields * sizeof(int64_t *));
     localized->values = sl_arena_alloc(arena, fields * sizeof(*localized->values));
-    if (localized->columns == NULL || localized->ids == NULL || localized->values == NULL) {
+    localized->points_at_itself = sl_arena_alloc(arena, fields * sizeof(bool));
+    if (localized->columns == NULL || localized->ids == NULL || localized->values == NULL ||
+        localized->points_at_itself == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a group");
     }
     if (group->change == SYNCLINE_DELETE) {
@@ -121,10 +123,12 @@ enum syncline_status sl_localize_record(struct sl_localized *localized, struct s
 {
     const struct sl_model *model = localized->model;
     *missing = NULL;
+    localized->any_itself = false;
     for (uint32_t f = 0; f < model->field_count; f++) {
         const struct sl_field *field = &model->fields[f];
         const struct sl_column *column = localized->columns[f];
         struct sl_value *value = &localized->values[f];
+        localized->points_at_itself[f] = false;
         if (!column->is_key) {
             *value = column->values[i];
             continue;
@@ -146,7 +150,11 @@ enum syncline_status sl_localize_record(struct sl_localized *localized, struct s
         if (status != SYNCLINE_OK) {
             return status;
         }
-        if (!found) {
+        bool itself = !found && field->parent == model &&
+                      sl_uuid_equal(&column->dict[at], &localized->group->uuids[i]);
+        localized->points_at_itself[f] = itself;
+        localized->any_itself = localized->any_itself || itself;
+        if (!found && !itself) {
             *missing = field;
             return SYNCLINE_OK;
         }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* fk_localize: UUIDs of parents become local ids, one look-up for each distinct parent of a group. It
- * is made when the first record that needs it is written, so a parent that came just before in the same
- * slice is found like any other. A key is never set to NULL because its parent is not here: that record
- * cannot be written yet, and its caller is told which parent is missing. */
+/* fk_localize: UUIDs of parents become local ids, one look-up for each distinct parent of a group.
+ * It is made when the first record that needs it is written, so a parent that came just before in
+ * the same slice is found like any other. A key is never set to NULL because its parent is not
+ * here: that record cannot be written yet, and its caller is told which parent is missing. */
 
 #ifndef SL_FK_LOCALIZE_H
 #define SL_FK_LOCALIZE_H
@@ -18,15 +18,18 @@ struct sl_localized {
     struct sl_column **columns; /* by field; in the arena */
     int64_t **ids;              /* by field: of each dictionary entry; 0 is not looked up yet */
     struct sl_value *values;    /* field_count, of the record bound last */
+    bool *points_at_itself;     /* by field, of that record: its own id is the value */
+    bool any_itself;            /* one of them */
 };
 
-/* Matches columns to fields and checks their types. Errors: EUNSUPPORTED (names the column: a model,
- * a column or a type that this application does not have), ENOMEM. */
+/* Matches columns to fields and checks their types. Errors: EUNSUPPORTED (names the column: a
+ * model, a column or a type that this application does not have), ENOMEM. */
 enum syncline_status sl_localize_group(struct sl_localized *localized, const struct sl_model *model,
                                        const struct sl_group *group, struct sl_arena *arena,
                                        struct sl_error *err);
-/* The i-th record's values, keys as local ids, in localized->values. *missing is the field whose parent
- * is not here, else NULL. */
+/* The i-th record's values, keys as local ids, in localized->values. *missing is the field whose
+ * parent is not here, else NULL. A record that is not here yet and points at itself has a
+ * placeholder there. */
 enum syncline_status sl_localize_record(struct sl_localized *localized, struct sl_rows *rows,
                                         uint32_t i, const struct sl_field **missing,
                                         struct sl_error *err);

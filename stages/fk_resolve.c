@@ -72,7 +72,8 @@ static bool leave_out(struct sl_batch *batch, uint32_t i, const struct sl_field 
     return true;
 }
 
-/* Resolves one KEY field of staged rows; records without their parent lose their place in `alive`. */
+/* Resolves one KEY field of staged rows; records without their parent lose their place in `alive`.
+ */
 static enum syncline_status resolve_field(struct sl_core *core, struct sl_batch *batch,
                                           uint32_t field_index, struct sl_value *keys,
                                           struct syncline_uuid *uuids, bool *alive,
@@ -125,8 +126,8 @@ static enum syncline_status is_suspect(struct sl_core *core, const struct sl_bat
             continue;
         }
         int64_t last_delete = 0;
-        enum syncline_status status = sl_outbox_last_delete(
-            &core->reader.ldb, field->parent->id_in_db, &last_delete, err);
+        enum syncline_status status =
+            sl_outbox_last_delete(&core->reader.ldb, field->parent->id_in_db, &last_delete, err);
         if (status != SYNCLINE_OK) {
             return status;
         }
@@ -150,8 +151,7 @@ static enum syncline_status resolve_keys(struct sl_core *core, struct sl_batch *
         struct sl_value *keys = batch->keys + (size_t)key * batch->n;
         struct syncline_uuid *uuids = batch->key_uuids + (size_t)key * batch->n;
         if (field->type == SYNCLINE_TYPE_KEY && batch->values == NULL) {
-            enum syncline_status status =
-                resolve_field(core, batch, f, keys, uuids, alive, err);
+            enum syncline_status status = resolve_field(core, batch, f, keys, uuids, alive, err);
             if (status != SYNCLINE_OK) {
                 return status;
             }
@@ -308,8 +308,8 @@ static enum syncline_status resolve_in_transaction(struct sl_core *core, struct 
     }
     if (status == SYNCLINE_OK) {
         memset(alive, 1, batch->n * sizeof(*alive));
-        status = batch->change == SYNCLINE_DELETE ? SYNCLINE_OK
-                                                  : resolve_keys(core, batch, alive, err);
+        status =
+            batch->change == SYNCLINE_DELETE ? SYNCLINE_OK : resolve_keys(core, batch, alive, err);
     }
     if (status == SYNCLINE_OK) {
         status = resolve_births(core, batch, alive, err);

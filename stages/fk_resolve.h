@@ -4,12 +4,12 @@
 /* fk_resolve: local ids become UUIDs, and changes become what they really are.
  *
  * Happy path, in one read transaction: each distinct parent id of the batch is looked up once; each
- * updated record gets the birth it was born with; the changes get their (provisional) seqs and an entry
- * in the list of the unsettled. Inserts need no look-up at all.
+ * updated record gets the birth it was born with; the changes get their (provisional) seqs and an
+ * entry in the list of the unsettled. Inserts need no look-up at all.
  *
  * Failure modes:
- * - A parent was deleted after the capture, so that its id may be another record's by now: seen by the
- *   model's last delete. The records are then read again as they are now.
+ * - A parent was deleted after the capture, so that its id may be another record's by now: seen by
+ * the model's last delete. The records are then read again as they are now.
  * - A parent is not in its table at all: the record is left out, with a reason that log_append sets
  *   aside; the batch goes on.
  * - An update or a repeated insert of a record that is gone: superseded by its delete, left out. An

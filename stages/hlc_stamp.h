@@ -3,10 +3,10 @@
 
 /* hlc_stamp: clock values for the changes of a batch, at the moment the log takes them.
  *
- * n values at once, from max(last + 1, captured ms << 16): a clock that was set back, and counters that
- * overflow, need no code of their own. The clock moves for good only when the log has committed; it
- * is merged with what others stamped by reconcile, and never in between: both run on the one thread
- * that owns core->hlc_last. */
+ * n values at once, from max(last + 1, captured ms << 16): a clock that was set back, and counters
+ * that overflow, need no code of their own. The clock moves for good only when the log has
+ * committed; it is merged with what others stamped by reconcile, and never in between: both run on
+ * the one thread that owns core->hlc_last. */
 
 #ifndef SL_HLC_STAMP_H
 #define SL_HLC_STAMP_H

@@ -143,13 +143,17 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_batch 
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
     }
     batch->must_look_up = true;
+    enum syncline_status status = sl_outbox_max(&core->reader.ldb, &core->read_again_to, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
     for (uint32_t i = 0; i < batch->n; i++) {
         bool found = false;
         struct syncline_uuid uuid;
         const struct sl_field *orphan = NULL;
-        enum syncline_status status = sl_record_read(
-            &core->reader.tables[model->index], batch->ids[i], &batch->arena, &found, &uuid,
-            batch->values + (size_t)i * model->field_count, &orphan, err);
+        status =
+            sl_record_read(&core->reader.tables[model->index], batch->ids[i], &batch->arena, &found,
+                           &uuid, batch->values + (size_t)i * model->field_count, &orphan, err);
         if (status != SYNCLINE_OK) {
             return status;
         }
@@ -240,8 +244,7 @@ static enum syncline_status read_row(struct sl_intake *intake, const struct sl_o
     if (row->change == SYNCLINE_DELETE) {
         return read_deletes(core, row, batch->offset, batch, err);
     }
-    enum syncline_status status = sl_outbox_max(&core->reader.ldb, &intake->look_up_to, err);
-    return status == SYNCLINE_OK ? sl_intake_read_again(core, batch, err) : status;
+    return sl_intake_read_again(core, batch, err);
 }
 
 /* ---- One slice ---- */
@@ -272,15 +275,16 @@ static enum syncline_status take_one(struct sl_intake *intake, struct sl_batch *
     const struct sl_model *model = model_of(core, row.model);
     if (model == NULL) {
         intake->stopped = true;
-        return sl_fail(err, SYNCLINE_EMODEL,
-                       "the outbox holds changes of a model that was not given when this handle was "
-                       "opened: open the library with all its models");
+        return sl_fail(
+            err, SYNCLINE_EMODEL,
+            "the outbox holds changes of a model that was not given when this handle was "
+            "opened: open the library with all its models");
     }
     /* The row is visible, so the batches staged for it and before it are in the ring. */
     pop_staged(intake);
     struct sl_batch *batch = take_staged(intake, row.token, intake->offset);
     if (batch != NULL) {
-        batch->must_look_up = row.id <= intake->look_up_to;
+        batch->must_look_up = row.id <= core->read_again_to;
     } else {
         batch = sl_batch_take(&core->reread_pool);
         if (batch == NULL) {

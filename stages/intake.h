@@ -3,16 +3,18 @@
 
 /* intake: finds committed outbox rows and turns them into batches, in the order of the outbox.
  *
- * Happy path: data_version says that somebody committed; the next outbox row is read; the staged batch
- * with its token is the one the application's thread copied, and goes on as it is. Batches staged
- * before it whose own rows are not there were rolled back: a later capture is committed, and captures
- * commit in the order in which they took the write lock.
+ * Happy path: data_version says that somebody committed; the next outbox row is read; the staged
+ * batch with its token is the one the application's thread copied, and goes on as it is. Batches
+ * staged before it whose own rows are not there were rolled back: a later capture is committed, and
+ * captures commit in the order in which they took the write lock.
  *
- * Without a staged batch - another process captured, a crash lost the memory, the pool was empty - the
- * records are read again, in the transaction that reads the outbox row. What is not there any more is
- * superseded by its delete, which follows. A record read again may be newer than its outbox row, and
- * may even be another record with the same id; so everything captured up to that moment looks its
- * births up before it is sent as an insert (must_look_up).
+ * Without a staged batch - another process captured, a crash lost the memory, the pool was empty -
+ * the records are read again, in the transaction that reads the outbox row. What is not there any
+ * more is superseded by its delete, which follows. A record read again may be newer than its outbox
+ * row, and may even be another record with the same id, or point at one whose insert comes later.
+ * So everything captured up to that moment looks its births up before it is sent as an insert
+ * (must_look_up), and its segments say that others follow which belong to them
+ * (SL_SEGMENT_CONTINUED).
  *
  * A row of a model that was not given at open stops intake, with a notice: order is kept. */
 
@@ -23,12 +25,11 @@
 
 struct sl_intake {
     struct sl_core *core;
-    int64_t last_id;      /* outbox rows up to this one were taken whole */
-    uint32_t offset;      /* changes of the next row already taken */
-    int64_t version;      /* data_version when the outbox was last read to its end */
-    bool more;            /* it may hold more rows than were taken */
-    bool stopped;         /* by a row that this handle cannot read */
-    int64_t look_up_to;   /* rows up to this one may hold records that are born already */
+    int64_t last_id; /* outbox rows up to this one were taken whole */
+    uint32_t offset; /* changes of the next row already taken */
+    int64_t version; /* data_version when the outbox was last read to its end */
+    bool more;       /* it may hold more rows than were taken */
+    bool stopped;    /* by a row that this handle cannot read */
     struct sl_batch *staged[SL_STAGED_LEN_MAX]; /* popped and not matched yet, oldest first */
     size_t staged_len;
 };
@@ -39,9 +40,9 @@ void sl_intake_fini(struct sl_intake *intake);
 bool sl_intake_run(void *stage);
 
 /* Reads the batch's records again, as they are now, inside the caller's read transaction, into
- * batch->values. Records that are gone, or whose id is another record's now, leave the batch. A staged
- * batch keeps its rows, and only the keys of what was read are used. A batch that was not staged may be
- * cut short (taken_n), so that it does not grow without limit. */
+ * batch->values. Records that are gone, or whose id is another record's now, leave the batch. A
+ * staged batch keeps its rows, and only the keys of what was read are used. A batch that was not
+ * staged may be cut short (taken_n), so that it does not grow without limit. */
 enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_batch *batch,
                                           struct sl_error *err);
 

@@ -55,14 +55,14 @@ static enum syncline_status seal(struct sl_log_append *append, struct sl_segment
         return no_memory(err);
     }
     uint8_t *body = sealed->data + SL_SEGMENT_HEADER_SIZE;
-    size_t size = ZSTD_compressCCtx(append->zstd, body, bound, append->raw.data, append->raw.len,
-                                    ZSTD_LEVEL);
+    size_t size =
+        ZSTD_compressCCtx(append->zstd, body, bound, append->raw.data, append->raw.len, ZSTD_LEVEL);
     segment->raw_size = (uint32_t)append->raw.len;
-    segment->flags = SL_SEGMENT_ZSTD;
+    segment->flags |= SL_SEGMENT_ZSTD;
     if (ZSTD_isError(size) || size >= append->raw.len) {
         memcpy(body, append->raw.data, append->raw.len);
         size = append->raw.len;
-        segment->flags = 0;
+        segment->flags &= ~SL_SEGMENT_ZSTD;
     }
     memcpy(segment->prev_hash, head->held_hash, SL_HASH_SIZE);
     sl_segment_encode_header(segment, sealed->data);
@@ -91,6 +91,13 @@ static void add_groups(struct sl_buf *raw, const struct sl_batch *batch, uint64_
     }
 }
 
+/* May records of this batch point at records that only later batches bring? */
+static bool is_continued(const struct sl_core *core, const struct sl_batch *batch)
+{
+    bool row_goes_on = batch->offset + batch->taken_n < batch->row_n;
+    return row_goes_on || batch->outbox_id < core->read_again_to;
+}
+
 /* One segment of as many batches as fit, from *at on; *at moves past them. */
 static enum syncline_status append_segment(struct sl_log_append *append, size_t *at,
                                            uint64_t hlcs[SL_APPEND_BATCHES_MAX],
@@ -98,9 +105,8 @@ static enum syncline_status append_segment(struct sl_log_append *append, size_t 
                                            struct sl_error *err)
 {
     struct sl_core *core = append->core;
-    struct sl_segment segment = {.library_id = core->who.library_id,
-                                 .origin = core->self,
-                                 .first_seq = head->held_seq + 1};
+    struct sl_segment segment = {
+        .library_id = core->who.library_id, .origin = core->self, .first_seq = head->held_seq + 1};
     sl_buf_clear(&append->raw);
     for (; *at < append->len; (*at)++) {
         const struct sl_batch *batch = append->batches[*at];
@@ -120,6 +126,7 @@ static enum syncline_status append_segment(struct sl_log_append *append, size_t 
         hlcs[*at] = sl_hlc_stamp(batch, hlc_last);
         segment.first_hlc = segment.len == 0 ? hlcs[*at] : segment.first_hlc;
         segment.len += batch->live_n;
+        segment.flags = is_continued(core, batch) ? SL_SEGMENT_CONTINUED : 0;
         add_groups(&append->raw, batch, hlcs[*at]);
     }
     segment.last_hlc = *hlc_last;
@@ -139,8 +146,8 @@ static enum syncline_status put_asides(struct sl_core *core, const struct sl_bat
                                        struct sl_error *err)
 {
     enum syncline_status status = SYNCLINE_OK;
-    for (const struct sl_batch_aside *aside = batch->asides;
-         aside != NULL && status == SYNCLINE_OK; aside = aside->next) {
+    for (const struct sl_batch_aside *aside = batch->asides; aside != NULL && status == SYNCLINE_OK;
+         aside = aside->next) {
         struct sl_set_aside record = {.origin = core->self, .seq = 0, .uuid = aside->uuid};
         (void)sqlite3_snprintf((int)sizeof(record.model), record.model, "%s", batch->model->name);
         memcpy(record.reason, aside->reason, sizeof(record.reason));

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* log_append: the one appender. Stamps, seals and commits everything that waits, in one transaction of
- * sync.db: the durability point. Nothing leaves this device before.
+/* log_append: the one appender. Stamps, seals and commits everything that waits, in one transaction
+ * of sync.db: the durability point. Nothing leaves this device before.
  *
- * Happy path: batches in their order, as many to a segment as fit into batch_len; each gets its clock
- * values; the segment gets the hash of its predecessor and our signature; segments, drained outbox rows
- * and records set aside are committed together. Only then do the head of the log, the clock and the
- * drained row move in memory, and the batches go back to their pools.
+ * Happy path: batches in their order, as many to a segment as fit into batch_len; each gets its
+ * clock values; the segment gets the hash of its predecessor and our signature; segments, drained
+ * outbox rows and records set aside are committed together. Only then do the head of the log, the
+ * clock and the drained row move in memory, and the batches go back to their pools.
  *
- * On any failure the transaction is rolled back, nothing has moved, and the batches keep their place at
- * the head for the next try: seqs are given once. */
+ * On any failure the transaction is rolled back, nothing has moved, and the batches keep their
+ * place at the head for the next try: seqs are given once. */
 
 #ifndef SL_LOG_APPEND_H
 #define SL_LOG_APPEND_H

@@ -4,8 +4,8 @@
 /* log_hold: verified segments go into the log as they came, before anything is applied: so what is
  * acknowledged survives library.db losing a commit, and the bytes can be passed on unchanged.
  *
- * Everything that waits is one transaction. On a failure it is rolled back and tried again later; the
- * held vector moves only when the commit is done. */
+ * Everything that waits is one transaction. On a failure it is rolled back and tried again later;
+ * the held vector moves only when the commit is done. */
 
 #ifndef SL_LOG_HOLD_H
 #define SL_LOG_HOLD_H

@@ -22,9 +22,8 @@ static bool flush_member(struct sl_core *core, struct sl_member_state *member)
     bool found = false;
     const uint8_t *data = NULL;
     size_t size = 0;
-    enum syncline_status status = sl_peer_log_segment(&core->log, self->head.number,
-                                                      member->sent_seq + 1, &found, &data, &size,
-                                                      &err);
+    enum syncline_status status = sl_peer_log_segment(
+        &core->log, self->head.number, member->sent_seq + 1, &found, &data, &size, &err);
     struct sl_segment segment;
     if (status == SYNCLINE_OK && !found) {
         status = sl_fail(&err, SYNCLINE_ECORRUPT, "the log lacks seq %llu",

@@ -3,13 +3,14 @@
 
 /* net_flush: sends each connected member what it lacks of this device's log.
  *
- * Happy path: the member's vector says what it holds; from there on segments are read from the log and
- * queued to its link until the link's queue is full; the rest follows when that has drained. Every
- * member has its own place in the log, so a slow one delays nobody. A link that breaks loses nothing:
- * the next vector says again what is missing.
+ * Happy path: the member's vector says what it holds; from there on segments are read from the log
+ * and queued to its link until the link's queue is full; the rest follows when that has drained.
+ * Every member has its own place in the log, so a slow one delays nobody. A link that breaks loses
+ * nothing: the next vector says again what is missing.
  *
- * A vector that claims more of this log than there is, or another hash at the same place, comes from
- * a time that this device has lost: refused, since it cannot be told yet which of the two is right. */
+ * A vector that claims more of this log than there is, or another hash at the same place, comes
+ * from a time that this device has lost: refused, since it cannot be told yet which of the two is
+ * right. */
 
 #ifndef SL_NET_FLUSH_H
 #define SL_NET_FLUSH_H

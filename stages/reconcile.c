@@ -23,8 +23,7 @@ static bool add_run(struct sl_pending *pending, int64_t model, int64_t first, ui
         pending->runs = grown;
         pending->capacity = capacity;
     }
-    pending->runs[pending->len++] =
-        (struct sl_pending_run){.model = model, .first = first, .n = n};
+    pending->runs[pending->len++] = (struct sl_pending_run){.model = model, .first = first, .n = n};
     return true;
 }
 
@@ -86,7 +85,13 @@ static bool is_covered(struct sl_core *core, const struct sl_birth *birth)
         return birth->seq <= core->origins[0].head.held_seq;
     }
     const struct sl_origin_state *origin = sl_core_origin(core, &birth->origin);
-    return origin != NULL && birth->seq <= origin->applied_seq;
+    if (origin == NULL || birth->seq <= origin->applied_seq) {
+        return origin != NULL;
+    }
+    /* Within a careful slice: written already, though the applied entry stands before it. */
+    uint64_t at = birth->seq - origin->todo_first;
+    return origin->todo != NULL && birth->seq >= origin->todo_first && at < origin->todo_len &&
+           origin->todo[at] == 0;
 }
 
 static void say(char reason[256], const char *text)
@@ -113,9 +118,9 @@ static enum syncline_status local_stamp(struct sl_rows *rows, int64_t model, int
 
 static enum syncline_status judge(struct sl_rows *rows, const struct sl_pending *pending,
                                   const struct sl_received *received,
-                                  const struct sl_birth_run *birth,
-                                  const struct sl_origin *born_by, int64_t id,
-                                  enum sl_verdict *verdict, char reason[256], struct sl_error *err)
+                                  const struct sl_birth_run *birth, const struct sl_origin *born_by,
+                                  int64_t id, enum sl_verdict *verdict, char reason[256],
+                                  struct sl_error *err)
 {
     *verdict = SL_VERDICT_APPLY;
     if (birth->class == SYNCLINE_DEVICE_OWNED) {

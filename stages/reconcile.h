@@ -3,10 +3,10 @@
 
 /* reconcile: does a received change win against what is here?
  *
- * It is asked inside the apply transaction, after settling, so that every local change is either written
- * back with its stamp or still in the outbox. What is still in the outbox - pending - will get a later
- * clock value than anything received so far, because the clock was merged before: a pending update
- * wins; a pending delete has removed the row.
+ * It is asked inside the apply transaction, after settling, so that every local change is either
+ * written back with its stamp or still in the outbox. What is still in the outbox - pending - will
+ * get a later clock value than anything received so far, because the clock was merged before: a
+ * pending update wins; a pending delete has removed the row.
  *
  * The rule, for one record and one change with its birth and stamp:
  *
@@ -38,7 +38,7 @@ struct sl_pending {
         int64_t model; /* number */
         int64_t first; /* local ids [first, first + n) */
         uint32_t n;
-    } *runs; /* ours */
+    } * runs; /* ours */
     size_t len;
     size_t capacity;
 };

@@ -2,8 +2,8 @@
  * Copyright (c) the Syncline authors */
 
 /* serialize: the live changes of a batch as groups of columns (base/group.h), all but their clock
- * values, which hlc_stamp gives when the log takes them. A new group begins where the kind of change
- * does. No input makes it fail but a lack of memory, and then it tries again. */
+ * values, which hlc_stamp gives when the log takes them. A new group begins where the kind of
+ * change does. No input makes it fail but a lack of memory, and then it tries again. */
 
 #ifndef SL_SERIALIZE_H
 #define SL_SERIALIZE_H

@@ -16,8 +16,8 @@ static enum syncline_status still_there(struct sl_rows *rows,
 {
     int64_t id = 0;
     bool found = false;
-    enum syncline_status status = sl_record_id(&rows->tables[entry->model->index],
-                                               &entry->uuids[i], &found, &id, err);
+    enum syncline_status status =
+        sl_record_id(&rows->tables[entry->model->index], &entry->uuids[i], &found, &id, err);
     *there = found && id == entry->ids[i];
     return status;
 }
@@ -118,8 +118,7 @@ static enum syncline_status notice_settled(struct sl_settle *settle, bool *moved
 {
     struct sl_core *core = settle->core;
     int64_t version = 0;
-    enum syncline_status status =
-        sl_library_db_data_version(&core->reader.ldb, &version, err);
+    enum syncline_status status = sl_library_db_data_version(&core->reader.ldb, &version, err);
     if (status != SYNCLINE_OK || version == settle->reader_version) {
         return status;
     }

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* settle: writes what the log has made certain back to library.db - births, stamps, the own entry of
- * the applied vector - and removes drained outbox rows.
+/* settle: writes what the log has made certain back to library.db - births, stamps, the own entry
+ * of the applied vector - and removes drained outbox rows.
  *
  * Happy path: in the transaction of the next capture, for nothing; at the start of every apply; by
- * the engine's own connection when neither comes. It is idempotent: it begins where the own entry of
- * the applied vector, read in the same transaction, says the last one ended. If that transaction is
- * rolled back nothing has happened; entries leave memory only when their seqs are seen committed.
+ * the engine's own connection when neither comes. It is idempotent: it begins where the own entry
+ * of the applied vector, read in the same transaction, says the last one ended. If that transaction
+ * is rolled back nothing has happened; entries leave memory only when their seqs are seen
+ * committed.
  *
  * A record may be deleted, and its id used again, between its capture and its settling. Whether any
- * record of the model was is known from the model's last delete (_syncline_model); only then is each
- * id checked against its UUID. */
+ * record of the model was is known from the model's last delete (_syncline_model); only then is
+ * each id checked against its UUID. */
 
 #ifndef SL_SETTLE_H
 #define SL_SETTLE_H

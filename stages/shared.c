@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum syncline_status sl_rows_open(struct sl_rows *rows, const struct sl_core *core, const char *path,
-                                  enum sl_db_mode mode, uint32_t busy_timeout_ms,
+enum syncline_status sl_rows_open(struct sl_rows *rows, const struct sl_core *core,
+                                  const char *path, enum sl_db_mode mode, uint32_t busy_timeout_ms,
                                   struct sl_error *err)
 {
     enum syncline_status status =
@@ -17,7 +17,8 @@ enum syncline_status sl_rows_open(struct sl_rows *rows, const struct sl_core *co
         return status;
     }
     /* Checkpoints are the apply connection's, at moments of its choosing. */
-    status = sl_db_exec(&rows->ldb.db, "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL", err);
+    status =
+        sl_db_exec(&rows->ldb.db, "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL", err);
     size_t count = core->models.count > 0 ? core->models.count : 1;
     rows->tables = status == SYNCLINE_OK ? calloc(count, sizeof(*rows->tables)) : NULL;
     if (rows->tables == NULL) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* What the stages of one library share. Built by the composition root (pipeline/library); each field
- * says whose it is. There is one of these per open library and nothing global. */
+/* What the stages of one library share. Built by the composition root (pipeline/library); each
+ * field says whose it is. There is one of these per open library and nothing global. */
 
 #ifndef SL_SHARED_H
 #define SL_SHARED_H
@@ -34,32 +34,36 @@ struct sl_origin_state {
     int64_t number;          /* in library.db; 0: not written there yet */
     uint64_t applied_seq;    /* as committed in library.db */
     bool held;               /* applying stopped; the notice says why */
-    uint64_t held_until_ms;  /* by the wall clock, when it is only a matter of time; else 0 */
+    uint64_t waits_at_seq;   /* segments after this one are needed first; 0: none */
+    const uint8_t *todo;     /* during a careful slice: by seq - todo_first, not written yet */
+    uint64_t todo_first;
+    uint64_t todo_len;
+    uint64_t held_until_ms; /* by the wall clock, when it is only a matter of time; else 0 */
 };
 
 /* A member and the link to it. */
 struct sl_member_state {
-    struct sl_member known;      /* as in sync.db, or newer */
-    bool dirty;                  /* `known` is newer */
-    struct sl_session *session;  /* NULL: not connected */
+    struct sl_member known;       /* as in sync.db, or newer */
+    bool dirty;                   /* `known` is newer */
+    struct sl_session *session;   /* NULL: not connected */
     struct sl_verifier *verifier; /* of its key; made when first needed */
-    bool vector_known;           /* it has said what it has, on this session */
-    uint64_t sent_seq;           /* of own changes, on this session */
-    bool vector_due;             /* ours changed since it was told */
+    bool vector_known;            /* it has said what it has, on this session */
+    uint64_t sent_seq;            /* of own changes, on this session */
+    bool vector_due;              /* ours changed since it was told */
 };
 
 /* How far things are, for callers that wait. */
 struct sl_progress {
     pthread_mutex_t lock;
     pthread_cond_t moved;
-    int64_t drained_id;     /* outbox rows up to this one are in the log */
-    uint64_t own_seq;       /* end of the own log */
-    uint32_t members;       /* other devices */
-    uint32_t links;         /* of them connected */
+    int64_t drained_id; /* outbox rows up to this one are in the log */
+    uint64_t own_seq;   /* end of the own log */
+    uint32_t members;   /* other devices */
+    uint32_t links;     /* of them connected */
     struct syncline_uuid linked[SL_MEMBER_COUNT_MAX]; /* which */
     size_t linked_count;
-    uint64_t acked_seq;     /* least of the members' */
-    uint64_t applied_seq;   /* least of the members' */
+    uint64_t acked_seq;   /* least of the members' */
+    uint64_t applied_seq; /* least of the members' */
     struct sl_network_counts counts;
     uint64_t segments_sent;
     enum syncline_status health; /* not OK: nothing moves any more */
@@ -94,6 +98,8 @@ struct sl_core {
 
     uint64_t hlc_last;         /* highest clock value given or seen */
     uint64_t next_seq;         /* provisional: for the next change resolved */
+    int64_t read_again_to;     /* records were read again when this was the newest outbox row: what
+                                  comes from it or an earlier one may hold later content */
     struct sl_drained drained; /* the newest, as committed in sync.db */
     uint64_t settled_seq;      /* own applied entry, as last seen committed */
 
@@ -102,14 +108,14 @@ struct sl_core {
     struct sl_ring to_serialize;
     struct sl_ring to_append;
 
-    int64_t writer_version;        /* data_version of the writer, to see others commit */
-    uint64_t others_wrote_ns;      /* when they last did; 0: never seen */
-    int wal_pages;                 /* of library.db, at the writer's last commit */
+    int64_t writer_version;   /* data_version of the writer, to see others commit */
+    uint64_t others_wrote_ns; /* when they last did; 0: never seen */
+    int wal_pages;            /* of library.db, at the writer's last commit */
 };
 
 /* Opens a connection with births and tables. On failure nothing is left. */
-enum syncline_status sl_rows_open(struct sl_rows *rows, const struct sl_core *core, const char *path,
-                                  enum sl_db_mode mode, uint32_t busy_timeout_ms,
+enum syncline_status sl_rows_open(struct sl_rows *rows, const struct sl_core *core,
+                                  const char *path, enum sl_db_mode mode, uint32_t busy_timeout_ms,
                                   struct sl_error *err);
 void sl_rows_fini(struct sl_rows *rows, size_t model_count);
 
@@ -128,8 +134,8 @@ void sl_core_vector_moved(struct sl_core *core);
 void sl_core_progress(struct sl_core *core);
 /* Remembers one line for whoever asks. */
 void sl_core_notice(struct sl_core *core, enum syncline_status status, const char *text);
-/* A stage failed. What time or space may mend is a notice, and the stage tries again; a contradiction
- * or damage stops the library. */
+/* A stage failed. What time or space may mend is a notice, and the stage tries again; a
+ * contradiction or damage stops the library. */
 void sl_core_failed(struct sl_core *core, const char *stage, enum syncline_status status,
                     const struct sl_error *err);
 bool sl_core_is_dead(struct sl_core *core);

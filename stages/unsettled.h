@@ -22,12 +22,12 @@ struct sl_unsettled_entry {
     const struct sl_model *model;
     uint32_t n;
     uint64_t first_seq;
-    uint64_t first_hlc;    /* known when durable */
-    bool durable;          /* in the log */
-    int64_t outbox_id;     /* of the row it came from; 0: read back from the log */
-    bool row_complete;     /* the last of that row */
-    bool sorted;           /* uuids rise: they can be searched by halves */
-    int64_t *ids;          /* n local ids; 0: not in the table any more */
+    uint64_t first_hlc; /* known when durable */
+    bool durable;       /* in the log */
+    int64_t outbox_id;  /* of the row it came from; 0: read back from the log */
+    bool row_complete;  /* the last of that row */
+    bool sorted;        /* uuids rise: they can be searched by halves */
+    int64_t *ids;       /* n local ids; 0: not in the table any more */
     struct syncline_uuid *uuids;
     uint8_t *changes; /* n: enum syncline_change */
 };

@@ -3,14 +3,14 @@
 
 /* verify: is a segment that came from a member what it says, and the next of its origin?
  *
- * Happy path: the header is sound, library and origin are right, it begins where the log of the origin
- * ends, names the hash that stands there, and the origin's signature over its own hash holds. Then it
- * waits for log_hold, as it came.
+ * Happy path: the header is sound, library and origin are right, it begins where the log of the
+ * origin ends, names the hash that stands there, and the origin's signature over its own hash
+ * holds. Then it waits for log_hold, as it came.
  *
  * Something held already is no fault - it may come again for many reasons - and is answered by our
- * vector. A gap, another predecessor or a bad signature ends the session: nothing is taken from it, and
- * what is missing is asked for anew. Segments of a third device are refused: this version does not
- * relay. */
+ * vector. A gap, another predecessor or a bad signature ends the session: nothing is taken from it,
+ * and what is missing is asked for anew. Segments of a third device are refused: this version does
+ * not relay. */
 
 #ifndef SL_VERIFY_H
 #define SL_VERIFY_H

@@ -4,11 +4,11 @@
 /* Births and stamps, in library.db.
  *
  * A birth is the change that inserted a record: its identity on all devices. One row of
- * _syncline_birth is a run: n records with local ids id, id + 1, ... born at seq, seq + 1, ... of one
- * origin, with clock values hlc, hlc + 1, ... Runs never overlap; putting one over others cuts them,
- * and one that continues its neighbour is joined to it. The invariant that everything rests on: a
- * birth in here belongs to the record that has this id now, because whoever deletes the record drops
- * its birth in the same transaction.
+ * _syncline_birth is a run: n records with local ids id, id + 1, ... born at seq, seq + 1, ... of
+ * one origin, with clock values hlc, hlc + 1, ... Runs never overlap; putting one over others cuts
+ * them, and one that continues its neighbour is joined to it. The invariant that everything rests
+ * on: a birth in here belongs to the record that has this id now, because whoever deletes the
+ * record drops its birth in the same transaction.
  *
  * A shared record that was changed after its birth has a stamp of its own; until then its birth's
  * clock value is its stamp. All calls work inside the caller's transaction. */

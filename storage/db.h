@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* One SQLite connection: opening, statements, and SQLite's errors in our words. A connection belongs
- * to one thread at a time. Statements are made once and kept (sl_db_stmt) or used once. */
+/* One SQLite connection: opening, statements, and SQLite's errors in our words. A connection
+ * belongs to one thread at a time. Statements are made once and kept (sl_db_stmt) or used once. */
 
 #ifndef SL_DB_H
 #define SL_DB_H

@@ -64,7 +64,8 @@ static const char schema[] =
     "CREATE TABLE _syncline_birth(model INTEGER NOT NULL, id INTEGER NOT NULL, n INTEGER NOT NULL,"
     " origin INTEGER NOT NULL, seq INTEGER NOT NULL, hlc INTEGER NOT NULL, class INTEGER NOT NULL,"
     " PRIMARY KEY(model,id)) WITHOUT ROWID;"
-    "CREATE TABLE _syncline_stamp(model INTEGER NOT NULL, id INTEGER NOT NULL, hlc INTEGER NOT NULL,"
+    "CREATE TABLE _syncline_stamp(model INTEGER NOT NULL, id INTEGER NOT NULL, hlc INTEGER NOT "
+    "NULL,"
     " origin INTEGER NOT NULL, PRIMARY KEY(model,id)) WITHOUT ROWID;"
     "INSERT INTO _syncline_meta VALUES('format',1);";
 
@@ -133,8 +134,7 @@ static enum syncline_status one_int64(struct sl_library_db *ldb, sqlite3_stmt *s
 static enum syncline_status check_wal(struct sl_library_db *ldb, struct sl_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    enum syncline_status status =
-        sl_db_prepare(&ldb->db, "PRAGMA journal_mode", false, &stmt, err);
+    enum syncline_status status = sl_db_prepare(&ldb->db, "PRAGMA journal_mode", false, &stmt, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
@@ -156,9 +156,8 @@ static enum syncline_status check_wal(struct sl_library_db *ldb, struct sl_error
 static enum syncline_status is_made(struct sl_library_db *ldb, bool *made, struct sl_error *err)
 {
     int64_t count = 0;
-    enum syncline_status status =
-        sl_db_int64(&ldb->db, "SELECT count(*) FROM sqlite_schema WHERE name='_syncline_meta'", 0,
-                    &count, err);
+    enum syncline_status status = sl_db_int64(
+        &ldb->db, "SELECT count(*) FROM sqlite_schema WHERE name='_syncline_meta'", 0, &count, err);
     *made = count > 0;
     return status;
 }
@@ -256,9 +255,10 @@ enum syncline_status sl_library_db_check(struct sl_library_db *ldb,
     status = sl_db_row(&ldb->db, stmt, &row, err);
     if (status == SYNCLINE_OK &&
         (!row || !sl_column_uuid(stmt, 0, &found) || !sl_uuid_equal(&found, library_id))) {
-        status = sl_fail(err, SYNCLINE_ECORRUPT,
-                         "library.db and sync.db are of different libraries: put back the pair that "
-                         "belongs together");
+        status =
+            sl_fail(err, SYNCLINE_ECORRUPT,
+                    "library.db and sync.db are of different libraries: put back the pair that "
+                    "belongs together");
     }
     (void)sqlite3_finalize(stmt);
     return status;

@@ -110,11 +110,12 @@ enum syncline_status sl_peer_log_create(const struct sl_env *env, const char *pa
     int64_t objects = 0;
     status = sl_db_int64(&db, "SELECT count(*) FROM sqlite_schema", 0, &objects, err);
     if (status == SYNCLINE_OK && objects > 0) {
-        status = sl_fail(err, SYNCLINE_EEXIST, "there is a sync.db already; take another directory");
+        status =
+            sl_fail(err, SYNCLINE_EEXIST, "there is a sync.db already; take another directory");
     }
     if (status == SYNCLINE_OK) {
-        status = sl_db_exec(&db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN IMMEDIATE",
-                            err);
+        status = sl_db_exec(
+            &db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN IMMEDIATE", err);
     }
     if (status == SYNCLINE_OK) {
         status = sl_db_exec(&db, schema, err);
@@ -160,8 +161,7 @@ enum syncline_status sl_peer_log_open(struct sl_peer_log *log, const struct sl_e
     }
     status = check_format(&opened.db, err);
     if (status == SYNCLINE_OK && mode != SL_DB_READ) {
-        status =
-            sl_db_exec(&opened.db, "PRAGMA synchronous=FULL; PRAGMA secure_delete=OFF", err);
+        status = sl_db_exec(&opened.db, "PRAGMA synchronous=FULL; PRAGMA secure_delete=OFF", err);
     }
     if (status != SYNCLINE_OK) {
         sl_db_close(&opened.db);

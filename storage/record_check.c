@@ -12,7 +12,7 @@
 struct column {
     char name[SL_NAME_SIZE_MAX + 1];
     char type[64];
-    char parent_table[SL_NAME_SIZE_MAX + 1]; /* of a declared foreign key; "" for none */
+    char parent_table[SL_NAME_SIZE_MAX + 1];  /* of a declared foreign key; "" for none */
     char parent_column[SL_NAME_SIZE_MAX + 1]; /* "" : the parent's primary key */
     bool not_null;
     bool has_default;
@@ -186,8 +186,9 @@ static enum syncline_status check_field(const struct sl_model *model, const stru
 {
     struct column *column = find_column(columns, field->name);
     if (column == NULL) {
-        return sl_fail(err, SYNCLINE_EMODEL, "model '%s', field '%s': table '%s' has no such column",
-                       model->name, field->name, model->table);
+        return sl_fail(err, SYNCLINE_EMODEL,
+                       "model '%s', field '%s': table '%s' has no such column", model->name,
+                       field->name, model->table);
     }
     column->described = true;
     if (!type_fits(field->type, affinity_of(column->type))) {
@@ -197,9 +198,10 @@ static enum syncline_status check_field(const struct sl_model *model, const stru
                        model->name, field->name, column->type);
     }
     if (field->type == SYNCLINE_TYPE_UUID && !column->is_unique) {
-        return sl_fail(err, SYNCLINE_EMODEL,
-                       "model '%s', field '%s': the column needs a unique index of its own (UNIQUE)",
-                       model->name, field->name);
+        return sl_fail(
+            err, SYNCLINE_EMODEL,
+            "model '%s', field '%s': the column needs a unique index of its own (UNIQUE)",
+            model->name, field->name);
     }
     if (field->type == SYNCLINE_TYPE_ID &&
         (!column->primary_key || sqlite3_stricmp(column->type, "INTEGER") != 0)) {
@@ -211,21 +213,23 @@ static enum syncline_status check_field(const struct sl_model *model, const stru
         return SYNCLINE_OK;
     }
     if (field->parent == NULL) {
-        return sl_fail(err, SYNCLINE_EMODEL,
-                       "model '%s', field '%s': the column is a foreign key to '%s'; describe it by "
-                       "SYNCLINE_KEY",
-                       model->name, field->name, column->parent_table);
+        return sl_fail(
+            err, SYNCLINE_EMODEL,
+            "model '%s', field '%s': the column is a foreign key to '%s'; describe it by "
+            "SYNCLINE_KEY",
+            model->name, field->name, column->parent_table);
     }
-    const char *wanted = field->type == SYNCLINE_TYPE_KEY ? field->parent->id.name
-                                                          : field->parent->uuid.name;
-    bool right_column = column->parent_column[0] == '\0' ? field->type == SYNCLINE_TYPE_KEY
-                                                         : sqlite3_stricmp(column->parent_column,
-                                                                           wanted) == 0;
+    const char *wanted =
+        field->type == SYNCLINE_TYPE_KEY ? field->parent->id.name : field->parent->uuid.name;
+    bool right_column = column->parent_column[0] == '\0'
+                            ? field->type == SYNCLINE_TYPE_KEY
+                            : sqlite3_stricmp(column->parent_column, wanted) == 0;
     if (sqlite3_stricmp(column->parent_table, field->parent->table) != 0 || !right_column) {
-        return sl_fail(err, SYNCLINE_EMODEL,
-                       "model '%s', field '%s': the column is a foreign key to '%s', and is described "
-                       "as one to '%s'.'%s'",
-                       model->name, field->name, column->parent_table, field->parent->table, wanted);
+        return sl_fail(
+            err, SYNCLINE_EMODEL,
+            "model '%s', field '%s': the column is a foreign key to '%s', and is described "
+            "as one to '%s'.'%s'",
+            model->name, field->name, column->parent_table, field->parent->table, wanted);
     }
     return SYNCLINE_OK;
 }

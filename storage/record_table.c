@@ -87,7 +87,8 @@ static void write_sql(sqlite3_str *sql, const struct sl_model *model, unsigned n
     case UPDATE:
         sqlite3_str_appendf(sql, "UPDATE \"%w\" SET ", model->table);
         for (uint32_t i = 0; i < model->field_count; i++) {
-            sqlite3_str_appendf(sql, "%s\"%w\"=?%u", i > 0 ? "," : "", model->fields[i].name, i + 2);
+            sqlite3_str_appendf(sql, "%s\"%w\"=?%u", i > 0 ? "," : "", model->fields[i].name,
+                                i + 2);
         }
         sqlite3_str_appendf(sql, " WHERE \"%w\"=?1", model->id.name);
         return;
@@ -233,8 +234,7 @@ enum syncline_status sl_record_read(struct sl_record_table *table, int64_t id,
             }
         }
         if (model->fields[i].type == SYNCLINE_TYPE_KEY) {
-            if (values[i].type == SL_NULL &&
-                sqlite3_column_type(stmt, key_column) != SQLITE_NULL) {
+            if (values[i].type == SL_NULL && sqlite3_column_type(stmt, key_column) != SQLITE_NULL) {
                 *orphan = &model->fields[i];
             }
             key_column++;

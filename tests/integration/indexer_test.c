@@ -67,7 +67,9 @@ Test(indexer, captures_what_it_writes)
     cr_expect_eq(own_changes(lib), before);
     struct syncline_uuid tag;
     cr_assert_eq(indexer_tag_create(lib, db, "red", NULL, &tag, &err), SYNCLINE_OK, "%s", err.text);
+    cr_expect_eq(own_changes(lib), before + 1);
     cr_assert_eq(indexer_tag_rename(lib, db, &tag, "blue", &err), SYNCLINE_OK, "%s", err.text);
+    cr_expect_eq(own_changes(lib), before + 2); /* before the delete, which may supersede it */
     cr_assert_eq(indexer_tag_delete(lib, db, &tag, &err), SYNCLINE_OK, "%s", err.text);
     cr_expect_eq(own_changes(lib), before + 3);
     struct indexer_comparison result;

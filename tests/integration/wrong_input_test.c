@@ -222,17 +222,26 @@ Test(wrong_input, create_over_not_wal)
 /* Files made by a newer version are not touched. */
 Test(wrong_input, newer_format)
 {
-    const char *library = cmd_path("a");
-    make_library(library);
-    run_sql(cmd_path("a/sync.db"), "PRAGMA user_version = 999");
-    CMD_REFUSED(1, "newer", "-L", library, "library", "info");
-    CMD_REFUSED(1, "newer", "-L", library, "serve", "--listen", "127.0.0.1:0",
-                "--insecure-loopback");
-    const char *second = cmd_path("b");
-    make_library(second);
-    run_sql(cmd_path("b/library.db"), "PRAGMA user_version = 999");
-    CMD_REFUSED(1, "newer", "-L", second, "location", "list");
-    CMD_REFUSED(1, "newer", "-L", second, "location", "add", "/");
+    static const struct {
+        const char *file;
+        const char *sql;
+    } table[] = {
+        {"sync.db", "UPDATE meta SET value = 999 WHERE key = 'format'"},
+        {"library.db", "UPDATE _syncline_meta SET value = 999 WHERE key = 'format'"},
+        {"library.db", "PRAGMA user_version = 999"},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        char library[300];
+        char path[400];
+        snprintf(library, sizeof(library), "%s/%zu", cmd_folder, i);
+        snprintf(path, sizeof(path), "%s/%s", library, table[i].file);
+        make_library(library);
+        run_sql(path, table[i].sql);
+        CMD_REFUSED(1, table[i].file, "-L", library, "library", "info");
+        CMD_REFUSED(1, "999", "-L", library, "location", "add", "/usr");
+        CMD_REFUSED(1, "999", "-L", library, "serve", "--listen", "127.0.0.1:0",
+                    "--insecure-loopback");
+    }
 }
 
 /* Files that are something else. */

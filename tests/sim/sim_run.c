@@ -12,8 +12,10 @@
 
 #include "tests/sim/sim_run.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tests/sim/sim_oracle.h"
 
@@ -245,22 +247,38 @@ static void run_workload(struct sl_sim_world *world, const struct sl_sim_switche
     sl_sim_workload_fini(&work);
 }
 
-void sl_sim_run(uint64_t seed, unsigned devices, const struct sl_sim_switches *allowed,
-                FILE *trace_out, struct sl_sim_result *result)
+/* The files of the devices, for a person to look at. */
+static void keep_files(const struct sl_sim_world *world, const char *directory)
+{
+    bool ok = mkdir(directory, 0755) == 0 || errno == EEXIST;
+    for (unsigned i = 0; i < world->devices_len && ok; i++) {
+        char path[1024];
+        snprintf(path, sizeof(path), "%s%s", directory, world->devices[i].directory);
+        ok = mkdir(path, 0755) == 0 || errno == EEXIST;
+    }
+    if (!ok || !sl_sim_disk_export(world->disk, directory)) {
+        fprintf(stderr, "sl-sim: %s: cannot keep the files: %s\n", directory, strerror(errno));
+    }
+}
+
+void sl_sim_run(uint64_t seed, const struct sl_sim_options *options, struct sl_sim_result *result)
 {
     struct sl_sim_world world;
     memset(result, 0, sizeof(*result));
     int64_t memory = sqlite3_memory_used();
-    sl_sim_world_init(&world, seed, devices, trace_out);
+    sl_sim_world_init(&world, seed, options->devices, options->trace_out);
     bool ok = true;
-    for (unsigned i = 0; i < devices && ok; i++) {
+    for (unsigned i = 0; i < options->devices && ok; i++) {
         ok = sl_sim_device_create(&world.devices[i]) && sl_sim_engine_open(&world.devices[i]) &&
              sl_sim_capture_open(&world.devices[i]);
     }
     if (ok) {
-        run_workload(&world, allowed, result);
+        run_workload(&world, &options->allowed, result);
     }
     sl_sim_world_close(&world);
+    if (options->keep != NULL) {
+        keep_files(&world, options->keep);
+    }
     if (sl_sim_disk_handle_count(world.disk) > 0) {
         sl_sim_fail(&world, SL_SIM_INVARIANT, "%zu files are open after everything was closed",
                     sl_sim_disk_handle_count(world.disk));

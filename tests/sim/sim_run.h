@@ -16,8 +16,14 @@ struct sl_sim_result {
     struct sl_sim_counts counts;
 };
 
+struct sl_sim_options {
+    unsigned devices;
+    struct sl_sim_switches allowed; /* cases that may occur */
+    FILE *trace_out;                /* a line for each event; NULL: none */
+    const char *keep; /* directory that gets the devices' files at the end; NULL: none */
+};
+
 /* The same arguments give the same result, trace and all. */
-void sl_sim_run(uint64_t seed, unsigned devices, const struct sl_sim_switches *allowed,
-                FILE *trace_out, struct sl_sim_result *result);
+void sl_sim_run(uint64_t seed, const struct sl_sim_options *options, struct sl_sim_result *result);
 
 #endif

@@ -10,6 +10,7 @@
 #include "tests/sim/sim_vfs.h"
 
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -829,6 +830,34 @@ int64_t sl_sim_disk_size(const struct sl_sim_disk *disk, const char *path, bool 
         }
     }
     return -1;
+}
+
+static bool inode_export(const struct inode *inode, const char *directory)
+{
+    char path[1024];
+    snprintf(path, sizeof(path), "%s%s", directory, inode->path);
+    FILE *out = fopen(path, "wb");
+    if (out == NULL) {
+        return false;
+    }
+    bool ok = true;
+    uint8_t sector[SL_SIM_SECTOR_SIZE];
+    for (uint64_t at = 0; at < inode->size && ok; at += sizeof(sector)) {
+        uint64_t left = inode->size - at;
+        size_t size = left < sizeof(sector) ? (size_t)left : sizeof(sector);
+        inode_read(inode, sector, size, at);
+        ok = fwrite(sector, 1, size, out) == size;
+    }
+    return fclose(out) == 0 && ok;
+}
+
+bool sl_sim_disk_export(const struct sl_sim_disk *disk, const char *directory)
+{
+    bool ok = true;
+    for (const struct inode *inode = disk->inodes; inode != NULL && ok; inode = inode->next) {
+        ok = !inode->linked || inode_export(inode, directory);
+    }
+    return ok;
 }
 
 size_t sl_sim_disk_file_count(const struct sl_sim_disk *disk)

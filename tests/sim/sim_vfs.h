@@ -61,6 +61,9 @@ void sl_sim_disk_power_cut(struct sl_sim_disk *disk, const char *prefix);
 
 /* Bytes of a file, now or durably; -1: there is no such file. */
 int64_t sl_sim_disk_size(const struct sl_sim_disk *disk, const char *path, bool durable);
+/* Writes every file as it is seen now below a directory of the real world, which must hold a
+ * directory for each of the disk's own. False: errno says why. */
+bool sl_sim_disk_export(const struct sl_sim_disk *disk, const char *directory);
 /* Files that exist now, and handles that are open. */
 size_t sl_sim_disk_file_count(const struct sl_sim_disk *disk);
 size_t sl_sim_disk_handle_count(const struct sl_sim_disk *disk);

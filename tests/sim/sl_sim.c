@@ -25,12 +25,13 @@
 
 static const char usage[] =
     "usage: sl-sim --seeds BASE+COUNT [--devices N] [--faults none] [--jobs N] [--trace]\n"
-    "              [--verify-replay] [--without CASE]...\n"
+    "              [--keep DIR] [--verify-replay] [--without CASE]...\n"
     "  --seeds 1+1000    schedules of seeds 1 to 1000; a number alone is one schedule\n"
     "  --devices N       devices in each world, 2 (default) to 8\n"
     "  --faults none     which faults are injected; this version knows none\n"
     "  --jobs N          processes that share the work (default 1)\n"
     "  --trace           print every event; for one schedule\n"
+    "  --keep DIR        write the devices' files there at the end; for one schedule\n"
     "  --verify-replay   run every schedule twice and compare the traces (default: 1 in 100)\n"
 #define X(name) " " #name
     "  --without CASE    leave something out:" SL_SIM_SWITCHES_MAP(X) "\n";
@@ -39,11 +40,9 @@ static const char usage[] =
 struct options {
     uint64_t base;
     uint64_t count;
-    unsigned devices;
     unsigned jobs;
-    bool is_traced;
     bool verifies_all;
-    struct sl_sim_switches allowed;
+    struct sl_sim_options run;
     char without[200]; /* the options that forbid, for replaying */
 };
 
@@ -67,7 +66,7 @@ static void report(const struct options *options, uint64_t seed, const char *tex
     int len = snprintf(line, sizeof(line),
                        "seed %" PRIu64 ": %s\n  replay: sl-sim --seeds %" PRIu64
                        "+1 --devices %u --faults none%s --trace\n",
-                       seed, text, seed, options->devices, options->without);
+                       seed, text, seed, options->run.devices, options->without);
     size_t size = len < (int)sizeof(line) ? (size_t)len : sizeof(line) - 1;
     fwrite(line, 1, size, stdout); /* one write: several jobs share the output */
     fflush(stdout);
@@ -77,11 +76,13 @@ static void run_one(const struct options *options, uint64_t index, struct tally 
 {
     uint64_t seed = options->base + index;
     struct sl_sim_result result;
-    sl_sim_run(seed, options->devices, &options->allowed, options->is_traced ? stdout : NULL,
-               &result);
+    sl_sim_run(seed, &options->run, &result);
     if (options->verifies_all || index % 100 == 0) {
+        struct sl_sim_options quiet = options->run;
         struct sl_sim_result again;
-        sl_sim_run(seed, options->devices, &options->allowed, NULL, &again);
+        quiet.trace_out = NULL;
+        quiet.keep = NULL;
+        sl_sim_run(seed, &quiet, &again);
         if ((again.hash.high != result.hash.high || again.hash.low != result.hash.low) &&
             result.failures == 0) {
             result.failures = SL_SIM_INVARIANT;
@@ -103,7 +104,7 @@ static void run_one(const struct options *options, uint64_t index, struct tally 
     if (result.failures != 0) {
         report(options, seed, result.text);
     }
-    if (options->is_traced) {
+    if (options->run.trace_out != NULL) {
         printf("trace %016" PRIx64 "%016" PRIx64 " %" PRIu64 " events\n", result.hash.high,
                result.hash.low, result.events);
     }
@@ -256,7 +257,7 @@ static void forbid(struct options *options, const char *name)
     bool is_known = false;
 #define X(case_)                                                                                   \
     if (strcmp(name, #case_) == 0) {                                                               \
-        options->allowed.case_ = false;                                                            \
+        options->run.allowed.case_ = false;                                                        \
         is_known = true;                                                                           \
     }
     SL_SIM_SWITCHES_MAP(X)
@@ -277,7 +278,7 @@ static void parse(int argc, char **argv, struct options *options)
             exit(0);
         }
         if (strcmp(name, "--trace") == 0) {
-            options->is_traced = true;
+            options->run.trace_out = stdout;
             continue;
         }
         if (strcmp(name, "--verify-replay") == 0) {
@@ -286,7 +287,7 @@ static void parse(int argc, char **argv, struct options *options)
         }
         bool is_known = strcmp(name, "--seeds") == 0 || strcmp(name, "--devices") == 0 ||
                         strcmp(name, "--faults") == 0 || strcmp(name, "--jobs") == 0 ||
-                        strcmp(name, "--without") == 0;
+                        strcmp(name, "--without") == 0 || strcmp(name, "--keep") == 0;
         if (!is_known) {
             refuse("unknown option", name);
         }
@@ -296,9 +297,11 @@ static void parse(int argc, char **argv, struct options *options)
         if (strcmp(name, "--seeds") == 0) {
             parse_seeds(argv[i], options);
         } else if (strcmp(name, "--devices") == 0) {
-            options->devices = parse_small(name, argv[i], 2, SL_SIM_DEVICES_MAX);
+            options->run.devices = parse_small(name, argv[i], 2, SL_SIM_DEVICES_MAX);
         } else if (strcmp(name, "--jobs") == 0) {
             options->jobs = parse_small(name, argv[i], 1, JOBS_MAX);
+        } else if (strcmp(name, "--keep") == 0) {
+            options->run.keep = argv[i];
         } else if (strcmp(name, "--without") == 0) {
             forbid(options, argv[i]);
         } else if (strcmp(argv[i], "none") != 0) {
@@ -308,15 +311,15 @@ static void parse(int argc, char **argv, struct options *options)
     if (options->count == 0) {
         refuse("--seeds BASE+COUNT is missing", NULL);
     }
-    if (options->is_traced && options->count > 1) {
-        refuse("--trace is for one schedule: give --seeds BASE+1", NULL);
+    if ((options->run.trace_out != NULL || options->run.keep != NULL) && options->count > 1) {
+        refuse("--trace and --keep are for one schedule: give --seeds BASE+1", NULL);
     }
 }
 
 int main(int argc, char **argv)
 {
-    struct options options = {.devices = 2, .jobs = 1};
-#define X(name) options.allowed.name = true;
+    struct options options = {.jobs = 1, .run = {.devices = 2}};
+#define X(name) options.run.allowed.name = true;
     SL_SIM_SWITCHES_MAP(X)
 #undef X
     parse(argc, argv, &options);

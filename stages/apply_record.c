@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "stages/apply_record.h"
+
+#include <string.h>
+
+/* ---- Births of what was inserted ---- */
+
+enum syncline_status sl_record_writer_flush(struct sl_record_writer *writer, struct sl_error *err)
+{
+    if (writer->run.n == 0) {
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status =
+        sl_birth_put(&writer->core->writer.births, writer->run_model->id_in_db, &writer->run, err);
+    writer->run.n = 0;
+    return status;
+}
+
+static enum syncline_status add_birth(struct sl_record_writer *writer, const struct sl_model *model,
+                                      const struct sl_birth_run *birth, struct sl_error *err)
+{
+    struct sl_birth_run *run = &writer->run;
+    if (run->n > 0 && writer->run_model == model && run->id + run->n == birth->id &&
+        run->seq + run->n == birth->seq && run->hlc + run->n == birth->hlc &&
+        run->origin == birth->origin && run->class == birth->class) {
+        run->n++;
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status = sl_record_writer_flush(writer, err);
+    writer->run = *birth;
+    writer->run_model = model;
+    return status;
+}
+
+/* ---- One record ---- */
+
+static void say(char reason[256], const char *text)
+{
+    (void)sqlite3_snprintf(256, reason, "%s", text);
+}
+
+static void say_missing(char reason[256], const struct sl_field *field)
+{
+    (void)sqlite3_snprintf(256, reason,
+                           "not applied: its parent (field '%s') is not in table '%s', and this "
+                           "version does not wait for it",
+                           field->name, field->parent->table);
+}
+
+/* EINVAL is the table's refusal of this record, not a failure of the database. */
+static enum syncline_status as_outcome(enum syncline_status status, const struct sl_error *why,
+                                       enum sl_outcome *outcome, char reason[256],
+                                       struct sl_error *err)
+{
+    *outcome = SL_OUTCOME_WRITTEN;
+    if (status == SYNCLINE_EINVAL) {
+        *outcome = SL_OUTCOME_CANNOT;
+        (void)sqlite3_snprintf(256, reason, "not applied: %s", why->text);
+        return SYNCLINE_OK;
+    }
+    if (status != SYNCLINE_OK) {
+        *err = *why;
+    }
+    return status;
+}
+
+/* The record has its id now: keys that point at it can be what they are. */
+static enum syncline_status point_at_itself(struct sl_record_writer *writer,
+                                            const struct sl_apply_record *record, int64_t id,
+                                            struct sl_error *err)
+{
+    struct sl_localized *localized = record->localized;
+    for (uint32_t f = 0; f < localized->model->field_count; f++) {
+        if (localized->points_at_itself[f]) {
+            localized->values[f].as.int64 = id;
+        }
+    }
+    return sl_record_update(&writer->core->writer.tables[localized->model->index], id,
+                            localized->values, err);
+}
+
+static enum syncline_status insert_record(struct sl_record_writer *writer,
+                                          const struct sl_apply_record *record,
+                                          enum sl_outcome *outcome, char reason[256],
+                                          struct sl_error *err)
+{
+    const struct sl_group *group = record->localized->group;
+    const struct sl_model *model = record->localized->model;
+    struct sl_rows *rows = &writer->core->writer;
+    struct sl_error why;
+    bool inserted = false;
+    int64_t id = 0;
+    enum syncline_status status =
+        sl_record_insert(&rows->tables[model->index], &group->uuids[record->i],
+                         record->localized->values, &inserted, &id, &why);
+    if (status == SYNCLINE_OK && inserted && record->localized->any_itself) {
+        status = point_at_itself(writer, record, id, &why);
+    }
+    status = as_outcome(status, &why, outcome, reason, err);
+    if (status != SYNCLINE_OK || *outcome == SL_OUTCOME_CANNOT) {
+        return status;
+    }
+    if (!inserted) {
+        *outcome = SL_OUTCOME_CANNOT;
+        say(reason, "not applied: a record with this UUID was inserted by another change, and this "
+                    "version does not keep births apart");
+        return SYNCLINE_OK;
+    }
+    struct sl_birth_run birth = {.id = id,
+                                 .n = 1,
+                                 .origin = record->origin->number,
+                                 .seq = record->seq,
+                                 .hlc = group->hlc_first + record->i,
+                                 .class = group->class};
+    return add_birth(writer, model, &birth, err);
+}
+
+static enum syncline_status update_record(struct sl_record_writer *writer,
+                                          const struct sl_apply_record *record, int64_t id,
+                                          uint64_t hlc, enum sl_outcome *outcome, char reason[256],
+                                          struct sl_error *err)
+{
+    const struct sl_model *model = record->localized->model;
+    struct sl_rows *rows = &writer->core->writer;
+    struct sl_error why;
+    enum syncline_status status =
+        sl_record_update(&rows->tables[model->index], id, record->localized->values, &why);
+    status = as_outcome(status, &why, outcome, reason, err);
+    bool shared = record->localized->group->class == SYNCLINE_SHARED;
+    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN && shared) {
+        status = sl_stamp_put(&rows->births, model->id_in_db, id, hlc, record->origin->number, err);
+    }
+    return status;
+}
+
+static enum syncline_status delete_record(struct sl_record_writer *writer,
+                                          const struct sl_apply_record *record, int64_t id,
+                                          enum sl_outcome *outcome, char reason[256],
+                                          struct sl_error *err)
+{
+    const struct sl_model *model = record->localized->model;
+    struct sl_rows *rows = &writer->core->writer;
+    struct sl_error why;
+    enum syncline_status status = sl_record_delete(&rows->tables[model->index], id, &why);
+    status = as_outcome(status, &why, outcome, reason, err);
+    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN) {
+        status = sl_birth_drop(&rows->births, model->id_in_db, id, err);
+    }
+    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN) {
+        status = sl_outbox_note_delete(&rows->ldb, model->id_in_db, err);
+    }
+    return status;
+}
+
+/* An update or a delete: judged first. */
+static enum syncline_status change_record(struct sl_record_writer *writer,
+                                          const struct sl_apply_record *record,
+                                          enum sl_outcome *outcome, char reason[256],
+                                          struct sl_error *err)
+{
+    struct sl_core *core = writer->core;
+    const struct sl_group *group = record->localized->group;
+    struct sl_received received = {
+        .model = record->localized->model,
+        .change = group->change,
+        .uuid = group->uuids[record->i],
+        .birth = group->births[record->i],
+        .stamp = {.hlc = group->hlc_first + record->i, .origin = record->origin->head.origin}};
+    enum sl_verdict verdict = SL_VERDICT_LOSES;
+    int64_t id = 0;
+    *outcome = SL_OUTCOME_WRITTEN;
+    enum syncline_status status =
+        sl_record_writer_flush(writer, err); /* what follows reads births */
+    if (status == SYNCLINE_OK) {
+        status = sl_reconcile(core, &core->writer, writer->pending, &received, &verdict, &id,
+                              reason, err);
+    }
+    if (status != SYNCLINE_OK || verdict == SL_VERDICT_LOSES) {
+        return status;
+    }
+    if (verdict == SL_VERDICT_SET_ASIDE) {
+        *outcome = SL_OUTCOME_CANNOT;
+        return SYNCLINE_OK;
+    }
+    if (group->change == SYNCLINE_DELETE) {
+        return delete_record(writer, record, id, outcome, reason, err);
+    }
+    return update_record(writer, record, id, received.stamp.hlc, outcome, reason, err);
+}
+
+enum syncline_status sl_record_write(struct sl_record_writer *writer,
+                                     const struct sl_apply_record *record, enum sl_outcome *outcome,
+                                     char reason[256], struct sl_error *err)
+{
+    const struct sl_group *group = record->localized->group;
+    if (group->change != SYNCLINE_DELETE) {
+        const struct sl_field *missing = NULL;
+        enum syncline_status status =
+            sl_localize_record(record->localized, &writer->core->writer, record->i, &missing, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        if (missing != NULL) {
+            *outcome = SL_OUTCOME_NO_PARENT;
+            say_missing(reason, missing);
+            return SYNCLINE_OK;
+        }
+    }
+    return group->change == SYNCLINE_INSERT ? insert_record(writer, record, outcome, reason, err)
+                                            : change_record(writer, record, outcome, reason, err);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* One received change, written into the tables - or the reason why it cannot be.
+ *
+ * An insert is a plain INSERT; births of consecutive inserts are gathered and stored as one run.
+ * Updates and deletes are judged first (stages/reconcile). What a table refuses is an outcome, not
+ * a failure: the caller decides whether to try again or to set the record aside. Works inside the
+ * caller's transaction on core->writer. */
+
+#ifndef SL_APPLY_RECORD_H
+#define SL_APPLY_RECORD_H
+
+#include "stages/fk_localize.h"
+#include "stages/reconcile.h"
+#include "stages/shared.h"
+
+enum sl_outcome {
+    SL_OUTCOME_WRITTEN,   /* or superseded: it is dealt with */
+    SL_OUTCOME_NO_PARENT, /* a record that it points at is not here */
+    SL_OUTCOME_CANNOT,    /* its table, or the rules, refuse it */
+};
+
+/* Where changes are written. */
+struct sl_record_writer {
+    struct sl_core *core;
+    const struct sl_pending *pending; /* borrowed; as read in this transaction */
+    struct sl_birth_run run;          /* of the inserts just written, not stored yet; n = 0: none */
+    const struct sl_model *run_model;
+};
+
+/* One change of a decoded segment. */
+struct sl_apply_record {
+    struct sl_origin_state *origin;
+    struct sl_localized *localized; /* its group */
+    uint32_t i;                     /* in the group */
+    uint64_t seq;
+};
+
+/* On CANNOT and NO_PARENT `reason` says why, and something may have been written: roll it back.
+ * Errors: of the database. */
+enum syncline_status sl_record_write(struct sl_record_writer *writer,
+                                     const struct sl_apply_record *record, enum sl_outcome *outcome,
+                                     char reason[256], struct sl_error *err);
+/* Stores the births gathered. Before anything else reads births, and before the commit. */
+enum syncline_status sl_record_writer_flush(struct sl_record_writer *writer, struct sl_error *err);
+
+#endif

@@ -45,3 +45,21 @@ struct syncline_uuid sl_uuid_add(const struct syncline_uuid *uuid, uint64_t n)
     }
     return sum;
 }
+
+/* Big-endian halves of a UUID. */
+static uint64_t half(const struct syncline_uuid *uuid, size_t at)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < 8; i++) {
+        value = value << 8 | uuid->bytes[at + i];
+    }
+    return value;
+}
+
+bool sl_uuid_in_run(const struct syncline_uuid *uuid, const struct syncline_uuid *first, uint64_t n)
+{
+    uint64_t low = half(uuid, 8) - half(first, 8);
+    uint64_t borrow = half(uuid, 8) < half(first, 8) ? 1 : 0;
+    uint64_t high = half(uuid, 0) - half(first, 0) - borrow;
+    return high == 0 && low < n;
+}

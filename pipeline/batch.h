@@ -47,7 +47,6 @@ struct sl_batch {
     struct syncline_uuid *uuids; /* n */
     uint8_t *rows;               /* n row structs as captured, or NULL */
     struct sl_value *values;     /* n * field_count, read again from the table, or NULL */
-    bool must_look_up;           /* inserts may be born already */
 
     /* By fk_resolve: what is really sent. */
     uint32_t live_n;                 /* changes that go on */

@@ -154,6 +154,21 @@ static enum syncline_status delete_record(struct sl_record_writer *writer,
     return status;
 }
 
+/* The record's keys as local ids. */
+static enum syncline_status localize(struct sl_record_writer *writer,
+                                     const struct sl_apply_record *record, enum sl_outcome *outcome,
+                                     char reason[256], struct sl_error *err)
+{
+    const struct sl_field *missing = NULL;
+    enum syncline_status status =
+        sl_localize_record(record->localized, &writer->core->writer, record->i, &missing, err);
+    if (status == SYNCLINE_OK && missing != NULL) {
+        *outcome = SL_OUTCOME_NO_PARENT;
+        say_missing(reason, missing);
+    }
+    return status;
+}
+
 /* An update or a delete: judged first. */
 static enum syncline_status change_record(struct sl_record_writer *writer,
                                           const struct sl_apply_record *record,
@@ -187,6 +202,11 @@ static enum syncline_status change_record(struct sl_record_writer *writer,
     if (group->change == SYNCLINE_DELETE) {
         return delete_record(writer, record, id, outcome, reason, err);
     }
+    /* Only now: a change that is superseded or dead needs no parents. */
+    status = localize(writer, record, outcome, reason, err);
+    if (status != SYNCLINE_OK || *outcome != SL_OUTCOME_WRITTEN) {
+        return status;
+    }
     return update_record(writer, record, id, received.stamp.hlc, outcome, reason, err);
 }
 
@@ -194,20 +214,13 @@ enum syncline_status sl_record_write(struct sl_record_writer *writer,
                                      const struct sl_apply_record *record, enum sl_outcome *outcome,
                                      char reason[256], struct sl_error *err)
 {
-    const struct sl_group *group = record->localized->group;
-    if (group->change != SYNCLINE_DELETE) {
-        const struct sl_field *missing = NULL;
-        enum syncline_status status =
-            sl_localize_record(record->localized, &writer->core->writer, record->i, &missing, err);
-        if (status != SYNCLINE_OK) {
-            return status;
-        }
-        if (missing != NULL) {
-            *outcome = SL_OUTCOME_NO_PARENT;
-            say_missing(reason, missing);
-            return SYNCLINE_OK;
-        }
+    if (record->localized->group->change != SYNCLINE_INSERT) {
+        return change_record(writer, record, outcome, reason, err);
     }
-    return group->change == SYNCLINE_INSERT ? insert_record(writer, record, outcome, reason, err)
-                                            : change_record(writer, record, outcome, reason, err);
+    *outcome = SL_OUTCOME_WRITTEN;
+    enum syncline_status status = localize(writer, record, outcome, reason, err);
+    if (status != SYNCLINE_OK || *outcome != SL_OUTCOME_WRITTEN) {
+        return status;
+    }
+    return insert_record(writer, record, outcome, reason, err);
 }

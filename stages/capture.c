@@ -115,7 +115,7 @@ static enum syncline_status check_owner(const struct call *call, struct sl_birth
 
 /* ---- The outbox row ---- */
 
-static enum syncline_status gather_ids(struct call *call, struct sl_error *err)
+static enum syncline_status gather_names(struct call *call, struct sl_error *err)
 {
     for (uint32_t i = 0; i < call->n;) {
         int64_t first = sl_row_id(call->model, row_at(call, i));
@@ -128,19 +128,33 @@ static enum syncline_status gather_ids(struct call *call, struct sl_error *err)
         sl_buf_u32(&call->ids, run);
         i += run;
     }
-    if (call->ids.failed) {
+    for (uint32_t i = 0; i < call->n;) {
+        struct syncline_uuid first = sl_row_uuid(call->model, row_at(call, i));
+        uint32_t run = 1;
+        while (i + run < call->n) {
+            struct syncline_uuid uuid = sl_row_uuid(call->model, row_at(call, i + run));
+            struct syncline_uuid next = sl_uuid_add(&first, run);
+            if (!sl_uuid_equal(&uuid, &next)) {
+                break;
+            }
+            run++;
+        }
+        sl_buf_bytes(&call->uuids, first.bytes, sizeof(first.bytes));
+        sl_buf_u32(&call->uuids, run);
+        i += run;
+    }
+    if (call->ids.failed || call->uuids.failed) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to capture %u records", call->n);
     }
     return SYNCLINE_OK;
 }
 
-/* Deletes: UUIDs from the rows, births from the table, which forgets them. */
+/* Deletes: births from the table, which forgets them. */
 static enum syncline_status gather_births(struct call *call, struct sl_births *births,
                                           struct sl_error *err)
 {
     for (uint32_t i = 0; i < call->n; i++) {
         int64_t id = sl_row_id(call->model, row_at(call, i));
-        struct syncline_uuid uuid = sl_row_uuid(call->model, row_at(call, i));
         bool found = false;
         struct sl_birth_run birth = {0};
         enum syncline_status status =
@@ -154,11 +168,10 @@ static enum syncline_status gather_births(struct call *call, struct sl_births *b
         if (status != SYNCLINE_OK) {
             return status;
         }
-        sl_buf_bytes(&call->uuids, uuid.bytes, sizeof(uuid.bytes));
         sl_buf_u64(&call->births, found ? (uint64_t)birth.origin : 0);
         sl_buf_u64(&call->births, found ? birth.seq : 0);
     }
-    if (call->uuids.failed || call->births.failed) {
+    if (call->births.failed) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to capture %u records", call->n);
     }
     return SYNCLINE_OK;
@@ -293,10 +306,10 @@ static enum syncline_status write_outbox(struct call *call, struct sl_births *bi
                                 .n = call->n,
                                 .batch_len = call->batch_len,
                                 .ids = call->ids.data,
-                                .ids_size = call->ids.len};
+                                .ids_size = call->ids.len,
+                                .uuids = call->uuids.data,
+                                .uuids_size = call->uuids.len};
     if (call->change == SYNCLINE_DELETE) {
-        row.uuids = call->uuids.data;
-        row.uuids_size = call->uuids.len;
         row.births = call->births.data;
         row.births_size = call->births.len;
     }
@@ -470,7 +483,7 @@ enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct sy
     sl_buf_init(&call.ids);
     sl_buf_init(&call.uuids);
     sl_buf_init(&call.births);
-    status = gather_ids(&call, err);
+    status = gather_names(&call, err);
     if (status == SYNCLINE_OK) {
         stage(&call);
         bool in_transaction = db != NULL && sqlite3_get_autocommit(db) == 0;

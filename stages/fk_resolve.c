@@ -217,10 +217,17 @@ static enum syncline_status classify(struct sl_core *core, const struct sl_batch
             birth->origin = core->self;
             birth->seq = sl_unsettled_birth(&core->unsettled, batch->model, &batch->uuids[i]);
         }
+        if (birth->seq == 0) {
+            enum syncline_status status = sl_late_birth_get(
+                &core->reader.births, batch->model->id_in_db, &batch->uuids[i], &birth->seq, err);
+            if (status != SYNCLINE_OK) {
+                return status;
+            }
+        }
         *alive = birth->seq != 0;
         return SYNCLINE_OK;
     }
-    if (batch->change == SYNCLINE_INSERT && !batch->must_look_up) {
+    if (batch->change == SYNCLINE_INSERT) {
         return SYNCLINE_OK;
     }
     return look_up(core, batch, i, change, birth, alive, err);

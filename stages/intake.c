@@ -73,19 +73,38 @@ static bool expand_ids(const struct sl_outbox_row *row, uint32_t first, uint32_t
     struct sl_reader in;
     sl_reader_init(&in, row->ids, row->ids_size);
     uint64_t at = 0;
-    while (in.offset < in.len && !in.failed) {
+    uint64_t end = (uint64_t)first + n;
+    while (at < end && in.offset < in.len && !in.failed) {
         int64_t id = (int64_t)sl_read_u64(&in);
         uint32_t run = sl_read_u32(&in);
-        for (uint32_t k = 0; k < run; k++, at++) {
-            if (at >= first && at < (uint64_t)first + n) {
+        for (uint32_t k = 0; k < run && at < end; k++, at++) {
+            if (at >= first) {
                 ids[at - first] = id + k;
-            }
-            if (at >= (uint64_t)first + n) {
-                return true;
             }
         }
     }
-    return !in.failed && at >= (uint64_t)first + n;
+    return !in.failed && at == end;
+}
+
+/* Their UUIDs. */
+static bool expand_uuids(const struct sl_outbox_row *row, uint32_t first, uint32_t n,
+                         struct syncline_uuid *uuids)
+{
+    struct sl_reader in;
+    sl_reader_init(&in, row->uuids, row->uuids_size);
+    uint64_t at = 0;
+    uint64_t end = (uint64_t)first + n;
+    while (at < end && in.offset < in.len && !in.failed) {
+        struct syncline_uuid uuid;
+        sl_read_copy(&in, uuid.bytes, sizeof(uuid.bytes));
+        uint32_t run = sl_read_u32(&in);
+        for (uint32_t k = 0; k < run && at < end; k++, at++) {
+            if (at >= first) {
+                uuids[at - first] = sl_uuid_add(&uuid, k);
+            }
+        }
+    }
+    return !in.failed && at == end;
 }
 
 /* Keeps only the records for which keep[i]. */
@@ -132,17 +151,13 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_batch 
                                           struct sl_error *err)
 {
     const struct sl_model *model = batch->model;
-    bool known = batch->uuids != NULL; /* staged: the record must be the same one still */
+    bool staged = batch->rows != NULL;
     size_t cells = (size_t)batch->n * model->field_count;
     batch->values = sl_arena_alloc(&batch->arena, cells * sizeof(*batch->values));
     bool *keep = sl_arena_alloc(&batch->arena, batch->n * sizeof(*keep));
-    if (!known) {
-        batch->uuids = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->uuids));
-    }
-    if (batch->values == NULL || keep == NULL || batch->uuids == NULL) {
+    if (batch->values == NULL || keep == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
     }
-    batch->must_look_up = true;
     enum syncline_status status = sl_outbox_max(&core->reader.ldb, &core->read_again_to, err);
     if (status != SYNCLINE_OK) {
         return status;
@@ -157,17 +172,14 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_batch 
         if (status != SYNCLINE_OK) {
             return status;
         }
-        keep[i] = found && (!known || sl_uuid_equal(&uuid, &batch->uuids[i]));
+        keep[i] = found && sl_uuid_equal(&uuid, &batch->uuids[i]);
         if (keep[i] && orphan != NULL) {
             keep[i] = false;
             if (!add_aside(batch, &uuid, orphan)) {
                 return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
             }
         }
-        if (found && !known) {
-            batch->uuids[i] = uuid;
-        }
-        if (!known && batch->arena.used > SL_BATCH_SIZE_SOFT && i + 1 < batch->n) {
+        if (!staged && batch->arena.used > SL_BATCH_SIZE_SOFT && i + 1 < batch->n) {
             batch->n = i + 1; /* the rest of the row is for the next batch */
             batch->taken_n = i + 1;
         }
@@ -181,18 +193,14 @@ static enum syncline_status read_deletes(struct sl_core *core, const struct sl_o
                                          uint32_t first, struct sl_batch *batch,
                                          struct sl_error *err)
 {
-    batch->uuids = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->uuids));
     batch->births = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->births));
-    if (batch->uuids == NULL || batch->births == NULL) {
+    if (batch->births == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read deletes");
     }
-    if (row->uuids_size != (size_t)row->n * sizeof(*batch->uuids) ||
-        row->births_size != (size_t)row->n * SL_OUTBOX_BIRTH_SIZE) {
+    if (row->births_size != (size_t)row->n * SL_OUTBOX_BIRTH_SIZE) {
         return sl_fail(err, SYNCLINE_ECORRUPT, "library.db: outbox row %lld is damaged",
                        (long long)row->id);
     }
-    memcpy(batch->uuids, row->uuids + (size_t)first * sizeof(*batch->uuids),
-           batch->n * sizeof(*batch->uuids));
     int64_t cached = 0;
     struct sl_origin origin = core->self;
     for (uint32_t i = 0; i < batch->n; i++) {
@@ -234,10 +242,12 @@ static enum syncline_status read_row(struct sl_intake *intake, const struct sl_o
     batch->n = left < piece ? left : piece;
     batch->taken_n = batch->n;
     batch->ids = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->ids));
-    if (batch->ids == NULL) {
+    batch->uuids = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->uuids));
+    if (batch->ids == NULL || batch->uuids == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read an outbox row");
     }
-    if (!expand_ids(row, batch->offset, batch->n, batch->ids)) {
+    if (!expand_ids(row, batch->offset, batch->n, batch->ids) ||
+        !expand_uuids(row, batch->offset, batch->n, batch->uuids)) {
         return sl_fail(err, SYNCLINE_ECORRUPT, "library.db: outbox row %lld is damaged",
                        (long long)row->id);
     }
@@ -283,9 +293,7 @@ static enum syncline_status take_one(struct sl_intake *intake, struct sl_batch *
     /* The row is visible, so the batches staged for it and before it are in the ring. */
     pop_staged(intake);
     struct sl_batch *batch = take_staged(intake, row.token, intake->offset);
-    if (batch != NULL) {
-        batch->must_look_up = row.id <= core->read_again_to;
-    } else {
+    if (batch == NULL) {
         batch = sl_batch_take(&core->reread_pool);
         if (batch == NULL) {
             return SYNCLINE_OK; /* all are under way; the row waits */

@@ -10,10 +10,9 @@
  *
  * Without a staged batch - another process captured, a crash lost the memory, the pool was empty -
  * the records are read again, in the transaction that reads the outbox row. What is not there any
- * more is superseded by its delete, which follows. A record read again may be newer than its outbox
- * row, and may even be another record with the same id, or point at one whose insert comes later.
- * So everything captured up to that moment looks its births up before it is sent as an insert
- * (must_look_up), and its segments say that others follow which belong to them
+ * more, or has another UUID, is superseded by its delete, which follows. A record read again may be
+ * newer than its outbox row, and may point at one whose insert comes later; so the segments of
+ * everything captured up to that moment say that others follow which belong to them
  * (SL_SEGMENT_CONTINUED).
  *
  * A row of a model that was not given at open stops intake, with a notice: order is kept. */

@@ -12,7 +12,8 @@ void sl_pending_fini(struct sl_pending *pending)
     memset(pending, 0, sizeof(*pending));
 }
 
-static bool add_run(struct sl_pending *pending, int64_t model, int64_t first, uint32_t n)
+static bool add_run(struct sl_pending *pending, int64_t model, const struct syncline_uuid *first,
+                    uint32_t n)
 {
     if (pending->len == pending->capacity) {
         size_t capacity = pending->capacity == 0 ? 64 : 2 * pending->capacity;
@@ -23,7 +24,8 @@ static bool add_run(struct sl_pending *pending, int64_t model, int64_t first, ui
         pending->runs = grown;
         pending->capacity = capacity;
     }
-    pending->runs[pending->len++] = (struct sl_pending_run){.model = model, .first = first, .n = n};
+    pending->runs[pending->len++] =
+        (struct sl_pending_run){.model = model, .first = *first, .n = n};
     return true;
 }
 
@@ -35,6 +37,25 @@ static bool is_shared(const struct sl_core *core, int64_t model)
         }
     }
     return false;
+}
+
+/* The UUIDs of an outbox row but for the first `skip`. false: no memory. */
+static bool add_row(struct sl_pending *pending, const struct sl_outbox_row *row, uint32_t skip)
+{
+    struct sl_reader in;
+    sl_reader_init(&in, row->uuids, row->uuids_size);
+    while (in.offset < in.len && !in.failed) {
+        struct syncline_uuid uuid;
+        sl_read_copy(&in, uuid.bytes, sizeof(uuid.bytes));
+        uint32_t n = sl_read_u32(&in);
+        uint32_t skipped = skip < n ? skip : n;
+        skip -= skipped;
+        struct syncline_uuid first = sl_uuid_add(&uuid, skipped);
+        if (n > skipped && !add_run(pending, row->model, &first, n - skipped)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 enum syncline_status sl_pending_read(struct sl_pending *pending, struct sl_core *core,
@@ -54,25 +75,22 @@ enum syncline_status sl_pending_read(struct sl_pending *pending, struct sl_core 
         if (row.change == SYNCLINE_DELETE || !is_shared(core, row.model)) {
             continue;
         }
-        struct sl_reader in;
-        sl_reader_init(&in, row.ids, row.ids_size);
-        while (in.offset < in.len && status == SYNCLINE_OK) {
-            int64_t first = (int64_t)sl_read_u64(&in);
-            uint32_t n = sl_read_u32(&in);
-            if (!in.failed && !add_run(pending, row.model, first, n)) {
-                status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for pending changes");
-            }
+        /* Of a row that is partly in the log, the changes that are have their stamps. */
+        uint32_t skip = row.id == core->drained.id ? core->drained.changes : 0;
+        if (!add_row(pending, &row, skip)) {
+            status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for pending changes");
         }
     }
     sl_outbox_done(&rows->ldb);
     return status;
 }
 
-static bool is_pending(const struct sl_pending *pending, int64_t model, int64_t id)
+static bool is_pending(const struct sl_pending *pending, int64_t model,
+                       const struct syncline_uuid *uuid)
 {
     for (size_t i = 0; i < pending->len; i++) {
         const struct sl_pending_run *run = &pending->runs[i];
-        if (run->model == model && id >= run->first && id < run->first + (int64_t)run->n) {
+        if (run->model == model && sl_uuid_in_run(uuid, &run->first, run->n)) {
             return true;
         }
     }
@@ -133,7 +151,7 @@ static enum syncline_status judge(struct sl_rows *rows, const struct sl_pending 
     if (received->change == SYNCLINE_DELETE) {
         return SYNCLINE_OK;
     }
-    if (is_pending(pending, received->model->id_in_db, id)) {
+    if (is_pending(pending, received->model->id_in_db, &received->uuid)) {
         *verdict = SL_VERDICT_LOSES;
         return SYNCLINE_OK;
     }

@@ -35,8 +35,8 @@ enum sl_verdict {
 /* Local updates of shared records that are in the outbox and not in the log. */
 struct sl_pending {
     struct sl_pending_run {
-        int64_t model; /* number */
-        int64_t first; /* local ids [first, first + n) */
+        int64_t model;              /* number */
+        struct syncline_uuid first; /* and the n - 1 that count up from it */
         uint32_t n;
     } * runs; /* ours */
     size_t len;

@@ -51,6 +51,10 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
         if (check && there && entry->changes[i] != SYNCLINE_DELETE) {
             status = still_there(rows, entry, i, &there, err);
         }
+        if (check && status == SYNCLINE_OK && entry->changes[i] == SYNCLINE_INSERT) {
+            status = sl_late_birth_put(&rows->births, model->id_in_db, &entry->uuids[i],
+                                       entry->first_seq + i, last_delete, err);
+        }
         bool insert = there && entry->changes[i] == SYNCLINE_INSERT;
         if (run_n > 0 && (!insert || entry->ids[i] != entry->ids[i - 1] + 1)) {
             if (status == SYNCLINE_OK) {
@@ -101,6 +105,9 @@ enum syncline_status sl_settle_into(struct sl_core *core, struct sl_rows *rows,
     }
     if (status == SYNCLINE_OK && outbox_id > 0) {
         status = sl_outbox_remove_below(&rows->ldb, outbox_id, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_late_birth_remove(&rows->births, outbox_id, err);
+        }
     }
     return status;
 }

@@ -12,7 +12,8 @@
  *
  * A record may be deleted, and its id used again, between its capture and its settling. Whether any
  * record of the model was is known from the model's last delete (_syncline_model); only then is
- * each id checked against its UUID. */
+ * each id checked against its UUID. That delete may have been captured without a birth, so the
+ * birth is kept for it apart (_syncline_late_birth) until it is in the log. */
 
 #ifndef SL_SETTLE_H
 #define SL_SETTLE_H

@@ -3,7 +3,7 @@
 
 #include "storage/births.h"
 
-enum { BELOW, INSERT, REMOVE, STAMP_GET, STAMP_PUT, STAMP_REMOVE };
+enum { BELOW, INSERT, REMOVE, STAMP_GET, STAMP_PUT, STAMP_REMOVE, LATE_PUT, LATE_GET, LATE_REMOVE };
 
 static const char *const sql_texts[] = {
     [BELOW] = "SELECT id,n,origin,seq,hlc,class FROM _syncline_birth WHERE model=?1 AND id<?2"
@@ -13,6 +13,10 @@ static const char *const sql_texts[] = {
     [REMOVE] = "DELETE FROM _syncline_birth WHERE model=?1 AND id=?2",
     [STAMP_GET] = "SELECT hlc,origin FROM _syncline_stamp WHERE model=?1 AND id=?2",
     [STAMP_PUT] = "INSERT OR REPLACE INTO _syncline_stamp(model,id,hlc,origin) VALUES(?1,?2,?3,?4)",
+    [LATE_PUT] = "INSERT OR REPLACE INTO _syncline_late_birth(model,uuid,seq,until)"
+                 " VALUES(?1,?2,?3,?4)",
+    [LATE_GET] = "SELECT seq FROM _syncline_late_birth WHERE model=?1 AND uuid=?2",
+    [LATE_REMOVE] = "DELETE FROM _syncline_late_birth WHERE until<=?1",
     [STAMP_REMOVE] = "DELETE FROM _syncline_stamp WHERE model=?1 AND id=?2",
 };
 
@@ -230,5 +234,53 @@ enum syncline_status sl_stamp_put(struct sl_births *births, int64_t model, int64
     (void)sqlite3_bind_int64(stmt, 2, id);
     (void)sqlite3_bind_int64(stmt, 3, (int64_t)hlc);
     (void)sqlite3_bind_int64(stmt, 4, origin);
+    return sl_db_run(&births->ldb->db, stmt, err);
+}
+
+enum syncline_status sl_late_birth_put(struct sl_births *births, int64_t model,
+                                       const struct syncline_uuid *uuid, uint64_t seq,
+                                       int64_t until, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(births, LATE_PUT, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, model);
+    sl_bind_uuid(stmt, 2, uuid);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)seq);
+    (void)sqlite3_bind_int64(stmt, 4, until);
+    return sl_db_run(&births->ldb->db, stmt, err);
+}
+
+enum syncline_status sl_late_birth_get(struct sl_births *births, int64_t model,
+                                       const struct syncline_uuid *uuid, uint64_t *seq,
+                                       struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(births, LATE_GET, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, model);
+    sl_bind_uuid(stmt, 2, uuid);
+    bool row = false;
+    status = sl_db_row(&births->ldb->db, stmt, &row, err);
+    if (status == SYNCLINE_OK) {
+        *seq = row ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+        sl_db_reset(stmt);
+    }
+    return status;
+}
+
+enum syncline_status sl_late_birth_remove(struct sl_births *births, int64_t outbox_id,
+                                          struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(births, LATE_REMOVE, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, outbox_id);
     return sl_db_run(&births->ldb->db, stmt, err);
 }

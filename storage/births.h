@@ -49,6 +49,21 @@ enum syncline_status sl_birth_put(struct sl_births *births, int64_t model,
 enum syncline_status sl_birth_drop(struct sl_births *births, int64_t model, int64_t id,
                                    struct sl_error *err);
 
+/* Births of this device that came back from the log while the outbox row `until` held a delete of
+ * the model: it may have been captured before its record's birth was known. The last birth of a
+ * UUID stands.
+ */
+enum syncline_status sl_late_birth_put(struct sl_births *births, int64_t model,
+                                       const struct syncline_uuid *uuid, uint64_t seq,
+                                       int64_t until, struct sl_error *err);
+/* *seq = 0: there is none. */
+enum syncline_status sl_late_birth_get(struct sl_births *births, int64_t model,
+                                       const struct syncline_uuid *uuid, uint64_t *seq,
+                                       struct sl_error *err);
+/* Outbox rows up to `outbox_id` are in the log: forgets what was kept for them. */
+enum syncline_status sl_late_birth_remove(struct sl_births *births, int64_t outbox_id,
+                                          struct sl_error *err);
+
 /* The stamp of a record's last change; *found = false: unchanged since its birth. */
 enum syncline_status sl_stamp_get(struct sl_births *births, int64_t model, int64_t id, bool *found,
                                   uint64_t *hlc, int64_t *origin, struct sl_error *err);

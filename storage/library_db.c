@@ -67,6 +67,8 @@ static const char schema[] =
     "CREATE TABLE _syncline_stamp(model INTEGER NOT NULL, id INTEGER NOT NULL, hlc INTEGER NOT "
     "NULL,"
     " origin INTEGER NOT NULL, PRIMARY KEY(model,id)) WITHOUT ROWID;"
+    "CREATE TABLE _syncline_late_birth(model INTEGER NOT NULL, uuid BLOB NOT NULL,"
+    " seq INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY(model,uuid)) WITHOUT ROWID;"
     "INSERT INTO _syncline_meta VALUES('format',1);";
 
 enum syncline_status sl_library_db_open(struct sl_library_db *ldb, const struct sl_env *env,

@@ -8,12 +8,14 @@
  *     _syncline_outbox   committed changes on their way into the log
  *     _syncline_origin   the applied vector: highest seq of each origin that is in these tables
  *     _syncline_birth    which change inserted a record: runs of ids and seqs (storage/births)
+ *     _syncline_late_birth  own births that were settled when a delete of the model was under way:
+ *                        that delete may not have known them; until it is in the log
  *     _syncline_stamp    of shared records changed since their birth (storage/births)
  *
  *     outbox.ids     runs of 12 bytes: first id (i64), count (u32), little-endian
- *     outbox.uuids   deletes only: 16 bytes for each id, in order
- *     outbox.births  deletes only: 16 bytes for each id: origin number (u64), seq (u64); seq 0 is a
- *                    record whose birth had not come back from the log yet
+ *     outbox.uuids   runs of 20 bytes, in the same order: first UUID, count (u32) of UUIDs that
+ * count up outbox.births  deletes only: 16 bytes for each id: origin number (u64), seq (u64); seq 0
+ * is a record whose birth had not come back from the log yet
  *
  * An outbox row is removed when the changes it names are in the log and settled, but never the
  * newest such row: so ids of outbox rows are never used twice. A handle is one connection - the
@@ -27,7 +29,6 @@
 #include "storage/db.h"
 
 #define SL_LIBRARY_DB_FORMAT 1
-#define SL_ID_RUN_SIZE 12
 #define SL_OUTBOX_BIRTH_SIZE 16
 
 struct sl_library_db {

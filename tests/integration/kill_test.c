@@ -10,11 +10,13 @@
  * do. A run that ends before its moment counts as no kill; it shortens the time moments are drawn
  * from. */
 
+#include <sqlite3.h>
+
 #include "tests/integration/equal.h"
 
 #define KILLS_DEFAULT 20u
 #define FILES 20000u             /* in the whole tree, at the end */
-#define MOMENT_NS_MAX 400000000u /* moments are drawn from below this at first */
+#define MOMENT_NS_MAX 200000000u /* moments are drawn from below this at first */
 #define STARTS_PER_KILL_MAX                                                                        \
     50u /* so that a run that is never met ends the test, not the patience */
 
@@ -61,6 +63,23 @@ static bool wait_for_moment(const struct cmd_child *child, uint64_t moment_ns)
     return true;
 }
 
+/* Entries in a library's table. */
+static int64_t count_entries(const char *library)
+{
+    struct sqlite3 *db = NULL;
+    struct indexer_error err = {{0}};
+    sqlite3_stmt *stmt = NULL;
+    cr_assert_eq(indexer_db_open(library, INDEXER_DB_READ_ONLY, &db, &err), SYNCLINE_OK, "%s",
+                 err.text);
+    cr_assert_eq(sqlite3_prepare_v2(db, "SELECT count(*) FROM entries", -1, &stmt, NULL),
+                 SQLITE_OK);
+    cr_assert_eq(sqlite3_step(stmt), SQLITE_ROW);
+    int64_t count = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    indexer_db_close(db);
+    return count;
+}
+
 Test(kill, equal_after_kills)
 {
     static struct cmd_result result;
@@ -73,6 +92,9 @@ Test(kill, equal_after_kills)
     uint64_t state = seed;
     uint64_t moment_max_ns = MOMENT_NS_MAX;
     uint64_t starts = 0;
+    uint64_t behind = 0;   /* kills after which B had less than A */
+    uint64_t indexing = 0; /* kills after which A had more rows than before */
+    int64_t entries = 0;   /* of A, after the last run */
     uint32_t files = 0;
     fprintf(stderr, "kill_test: SL_KILLS=%" PRIu64 " SL_SEED=%" PRIu64 "\n", kills, seed);
     snprintf(tree, sizeof(tree), "%s", cmd_path("tree"));
@@ -107,14 +129,18 @@ Test(kill, equal_after_kills)
             kill(child.pid, SIGKILL);
         }
         cmd_finish(&child, &result);
+        int64_t entries_before = entries;
+        entries = count_entries(a);
         if (result.code == 128 + SIGKILL) {
             killed++;
+            indexing += entries > entries_before;
+            behind += entries > count_entries(b);
+            moment_max_ns += moment_max_ns / 8;
             continue;
         }
         cr_assert_eq(result.code, 0, "start %" PRIu64 ", seed %" PRIu64 ": %s", starts, seed,
                      result.err);
-        uint64_t took_ns = cmd_now_ns() - start_ns;
-        moment_max_ns = took_ns < moment_max_ns ? took_ns : moment_max_ns;
+        moment_max_ns = cmd_now_ns() - start_ns;
     }
     cmd_grow_tree(tree, files, FILES);
     cmd_run(&result, add);
@@ -122,7 +148,9 @@ Test(kill, equal_after_kills)
     cr_assert_geq(cmd_json_int(result.out, "files"), FILES);
     cr_assert_eq(cmd_json_int(result.out, "unreadable"), 0);
     uint64_t rows = cmd_check_equal(a, b, tree);
-    fprintf(stderr, "kill_test: %" PRIu64 " kills in %" PRIu64 " starts, %" PRIu64 " rows equal\n",
-            kills, starts + 1, rows);
+    fprintf(stderr,
+            "kill_test: %" PRIu64 " kills in %" PRIu64 " starts, %" PRIu64
+            " after new rows on A, %" PRIu64 " with B behind; %" PRIu64 " rows equal\n",
+            kills, starts + 1, indexing, behind, rows);
     cmd_stop(&serve_b);
 }

@@ -359,8 +359,12 @@ bool sl_sim_check_info(struct sl_sim_world *world, bool quiet)
                 tell_set_aside(&world->devices[i]);
             }
             if (!quiet) {
-                sl_sim_fail(world, SL_SIM_STUCK, "device %u: %s: %" PRIu64 " instead of %" PRIu64,
-                            i, facts[k].what, facts[k].is, facts[k].wanted);
+                struct sl_error notice = {0};
+                (void)sl_library_health(world->devices[i].engine, &notice);
+                sl_sim_fail(world, SL_SIM_STUCK,
+                            "device %u: %s: %" PRIu64 " instead of %" PRIu64 "; last notice: %s", i,
+                            facts[k].what, facts[k].is, facts[k].wanted,
+                            notice.text[0] != '\0' ? notice.text : "none");
             }
         }
     }

@@ -44,6 +44,15 @@ static struct sl_sim_random *random_of(const struct sl_sim_session *session)
     return &session->device->world->workload;
 }
 
+/* Prepared when first needed: most runs use few of them. */
+static sqlite3_stmt *statement(struct sl_sim_session *session, sqlite3_stmt **slot, const char *sql)
+{
+    if (*slot == NULL) {
+        *slot = sl_sim_prepare(session->db, sql);
+    }
+    return *slot;
+}
+
 static void sql_failed(struct sl_sim_session *session, const char *what)
 {
     sl_sim_fail(session->device->world, SL_SIM_INVARIANT, "device %d: application: %s: %s",
@@ -189,7 +198,8 @@ static void bind_value(sqlite3_stmt *stmt, int at, const struct sl_sim_column *c
 static int64_t count_rows(struct sl_sim_session *session, const struct sl_sim_model *model,
                           int64_t *id_max)
 {
-    sqlite3_stmt *stmt = session->statements[model->index].count;
+    sqlite3_stmt *stmt =
+        statement(session, &session->statements[model->index].count, model->count_sql);
     int64_t count = 0;
     *id_max = 0;
     if (sqlite3_step(stmt) == SQLITE_ROW) {
@@ -210,7 +220,8 @@ static uint32_t find_rows(struct sl_sim_workload *work, struct sl_sim_session *s
     if (count == 0) {
         return 0;
     }
-    sqlite3_stmt *stmt = session->statements[model->index].page;
+    sqlite3_stmt *stmt =
+        statement(session, &session->statements[model->index].page, model->page_sql);
     /* Some rows are worked on more than others: else devices would hardly ever meet. */
     uint64_t slack = (uint64_t)count > max && sl_sim_random_percent(random_of(session), 60)
                          ? (uint64_t)count - max
@@ -246,7 +257,8 @@ static int64_t find_id(struct sl_sim_workload *work, struct sl_sim_session *sess
                        uint32_t record)
 {
     const struct sl_sim_record *r = &work->ledger.records[record];
-    sqlite3_stmt *stmt = session->statements[r->model].find;
+    sqlite3_stmt *stmt = statement(session, &session->statements[r->model].find,
+                                   work->world->schema.models[r->model].find_sql);
     sqlite3_bind_blob(stmt, 1, &r->uuid, sizeof(r->uuid), SQLITE_STATIC);
     int64_t id = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
     sqlite3_reset(stmt);
@@ -480,7 +492,8 @@ static bool insert_one(struct sl_sim_workload *work, struct sl_sim_session *sess
         }
     }
     uint32_t rev = sl_sim_version_born(ledger, record, device, values);
-    sqlite3_stmt *stmt = session->statements[model->index].insert;
+    sqlite3_stmt *stmt =
+        statement(session, &session->statements[model->index].insert, model->insert_sql);
     if (wanted_id != 0) {
         sqlite3_bind_int64(stmt, 1, wanted_id);
     } else {
@@ -584,7 +597,8 @@ static bool update_one(struct sl_sim_workload *work, struct sl_sim_session *sess
         }
     }
     uint32_t rev = sl_sim_version_next(ledger, row->rev, device, values);
-    sqlite3_stmt *stmt = session->statements[model->index].update;
+    sqlite3_stmt *stmt =
+        statement(session, &session->statements[model->index].update, model->update_sql);
     sqlite3_bind_int64(stmt, 1, row->id);
     if (!step_values(work, session, batch, stmt, row->id, row->record, values)) {
         return false;
@@ -617,7 +631,8 @@ static bool delete_rows(struct sl_sim_workload *work, struct sl_sim_session *ses
 {
     const struct sl_sim_model *model = batch->model;
     struct sl_sim_ledger *ledger = &work->ledger;
-    sqlite3_stmt *stmt = session->statements[model->index].delete;
+    sqlite3_stmt *stmt =
+        statement(session, &session->statements[model->index].delete, model->delete_sql);
     for (uint32_t i = len; i-- > 0;) {
         const struct found *row = &rows[i];
         if (!may_change(work, session, model, row) ||
@@ -883,18 +898,6 @@ static void session_open(struct sl_sim_session *session, struct sl_sim_device *d
     session->device = device;
     session->is_engine = is_engine;
     session->db = sl_sim_db_open(device);
-    const struct sl_sim_schema *schema = &device->world->schema;
-    for (uint32_t i = 0; i < schema->models_len; i++) {
-        const struct sl_sim_model *model = &schema->models[i];
-        session->statements[i] = (struct sl_sim_statements){
-            .insert = sl_sim_prepare(session->db, model->insert_sql),
-            .update = sl_sim_prepare(session->db, model->update_sql),
-            .delete = sl_sim_prepare(session->db, model->delete_sql),
-            .count = sl_sim_prepare(session->db, model->count_sql),
-            .page = sl_sim_prepare(session->db, model->page_sql),
-            .find = sl_sim_prepare(session->db, model->find_sql),
-        };
-    }
 }
 
 static void session_close(struct sl_sim_session *session)

@@ -358,7 +358,9 @@ bool sl_sim_step(struct sl_sim_device *device, size_t stage)
     bool did = sl_library_step(device->engine, stage);
     sl_sim_trace_event(&world->trace, world->now_ns, device->index,
                        sl_library_stage_name(device->engine, stage), did, 0, NULL, 0);
-    check_health(device);
+    if (did) {
+        check_health(device);
+    }
     return did;
 }
 
@@ -369,12 +371,15 @@ bool sl_sim_poll(struct sl_sim_device *device)
     sl_library_poll(device->engine, 0);
     bool did = sl_sim_net_chunks_delivered(world->net) != before;
     sl_sim_trace_event(&world->trace, world->now_ns, device->index, "poll", did, 0, NULL, 0);
-    check_health(device);
+    if (did) {
+        check_health(device);
+    }
     return did;
 }
 
 bool sl_sim_info(struct sl_sim_device *device, struct syncline_info *info)
 {
+    check_health(device);
     struct sl_error err = {0};
     *info = (struct syncline_info)SYNCLINE_INFO_INIT;
     enum syncline_status status = sl_library_info(device->engine, info, &err);

@@ -9,6 +9,7 @@ void sl_intake_init(struct sl_intake *intake, struct sl_core *core)
 {
     memset(intake, 0, sizeof(*intake));
     intake->core = core;
+    sl_mentions_init(&intake->mentions);
     intake->version = -1;
     intake->more = true;
     intake->last_id = core->drained.complete ? core->drained.id : core->drained.id - 1;
@@ -21,6 +22,7 @@ void sl_intake_fini(struct sl_intake *intake)
         sl_core_give_batch(intake->core, intake->staged[i]);
     }
     intake->staged_len = 0;
+    sl_mentions_fini(&intake->mentions);
 }
 
 /* ---- Staged batches ---- */
@@ -225,6 +227,26 @@ static enum syncline_status read_deletes(struct sl_core *core, const struct sl_o
     return SYNCLINE_OK;
 }
 
+/* Records that a later row mentions again are that row's. */
+static enum syncline_status leave_to_last_mention(struct sl_intake *intake, int64_t row_id,
+                                                  struct sl_batch *batch, struct sl_error *err)
+{
+    enum syncline_status status = sl_mentions_scan(&intake->mentions, intake->core, row_id, err);
+    bool *keep = sl_arena_alloc(&batch->arena, batch->n * sizeof(*keep));
+    if (status == SYNCLINE_OK && keep == NULL) {
+        status = sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
+    }
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    for (uint32_t i = 0; i < batch->n; i++) {
+        keep[i] =
+            sl_mentions_last(&intake->mentions, batch->model->id_in_db, &batch->uuids[i]) <= row_id;
+    }
+    compact(batch, keep);
+    return SYNCLINE_OK;
+}
+
 /* A batch from the row itself, beginning at intake->offset. */
 static enum syncline_status read_row(struct sl_intake *intake, const struct sl_outbox_row *row,
                                      const struct sl_model *model, struct sl_batch *batch,
@@ -254,7 +276,9 @@ static enum syncline_status read_row(struct sl_intake *intake, const struct sl_o
     if (row->change == SYNCLINE_DELETE) {
         return read_deletes(core, row, batch->offset, batch, err);
     }
-    return sl_intake_read_again(core, batch, err);
+    int64_t row_id = row->id; /* the row itself dies when others are looked at */
+    enum syncline_status status = sl_intake_read_again(core, batch, err);
+    return status == SYNCLINE_OK ? leave_to_last_mention(intake, row_id, batch, err) : status;
 }
 
 /* ---- One slice ---- */
@@ -280,6 +304,7 @@ static enum syncline_status take_one(struct sl_intake *intake, struct sl_batch *
         sl_outbox_next(&core->reader.ldb, intake->last_id, &found, &row, err);
     if (status != SYNCLINE_OK || !found) {
         intake->more = false;
+        sl_mentions_clear(&intake->mentions);
         return status;
     }
     const struct sl_model *model = model_of(core, row.model);
@@ -298,7 +323,8 @@ static enum syncline_status take_one(struct sl_intake *intake, struct sl_batch *
         if (batch == NULL) {
             return SYNCLINE_OK; /* all are under way; the row waits */
         }
-        status = read_row(intake, &row, model, batch, err);
+        struct sl_outbox_row whole = row; /* its bytes die in there */
+        status = read_row(intake, &whole, model, batch, err);
         if (status != SYNCLINE_OK) {
             sl_core_give_batch(core, batch);
             return status;

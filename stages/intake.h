@@ -13,22 +13,25 @@
  * more, or has another UUID, is superseded by its delete, which follows. A record read again may be
  * newer than its outbox row, and may point at one whose insert comes later; so the segments of
  * everything captured up to that moment say that others follow which belong to them
- * (SL_SEGMENT_CONTINUED).
+ * (SL_SEGMENT_CONTINUED). And it is sent with the last row that mentions it, not before
+ * (mentions.h).
  *
  * A row of a model that was not given at open stops intake, with a notice: order is kept. */
 
 #ifndef SL_INTAKE_H
 #define SL_INTAKE_H
 
+#include "stages/mentions.h"
 #include "stages/shared.h"
 
 struct sl_intake {
     struct sl_core *core;
-    int64_t last_id; /* outbox rows up to this one were taken whole */
-    uint32_t offset; /* changes of the next row already taken */
-    int64_t version; /* data_version when the outbox was last read to its end */
-    bool more;       /* it may hold more rows than were taken */
-    bool stopped;    /* by a row that this handle cannot read */
+    int64_t last_id;             /* outbox rows up to this one were taken whole */
+    uint32_t offset;             /* changes of the next row already taken */
+    int64_t version;             /* data_version when the outbox was last read to its end */
+    bool more;                   /* it may hold more rows than were taken */
+    bool stopped;                /* by a row that this handle cannot read */
+    struct sl_mentions mentions; /* later rows that name records of those read again */
     struct sl_batch *staged[SL_STAGED_LEN_MAX]; /* popped and not matched yet, oldest first */
     size_t staged_len;
 };

@@ -29,7 +29,7 @@ check_command() {
         ./dev help | grep -qE "^  ${words[1]:-help}( |\$)" || { echo "dev has no such verb"; return 1; }
         return 0
     fi
-    program=${program/#build\/release/$build}
+    program=$build/${program#build/*/} # every preset builds the same programs
     [[ -x $program ]] || { echo "$program is not there"; return 1; }
     [[ $program == "$build"/bin/syncline ]] || return 0
     help=$("$program" --help)

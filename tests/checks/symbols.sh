@@ -130,6 +130,11 @@ if [[ ${1:-} == --self-test ]]; then
 fi
 build=${1:?symbols.sh BUILD_DIR}
 status=0
+for file in "${!excepted[@]}"; do
+    [[ -f $build/CMakeFiles/sl_${file%%/*}.dir/$file.o ]] && continue
+    echo "$file is excepted (it ${excepted[$file]}) but is not built; strike it out"
+    status=1
+done
 check_objects "$build" || status=1
 check_exports "$build/lib/libsyncline.so" || status=1
 exit $status

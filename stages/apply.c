@@ -157,7 +157,7 @@ static enum syncline_status try_record(struct sl_apply *apply, const struct sl_a
         status = sl_record_writer_flush(writer, err);
     }
     if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN && keys_open(apply)) {
-        *outcome = SL_OUTCOME_CANNOT;
+        *outcome = SL_OUTCOME_NOT_YET;
         (void)sqlite3_snprintf(256, reason, "not applied: other records here point at it");
     }
     if (status == SYNCLINE_OK && *outcome != SL_OUTCOME_WRITTEN) {
@@ -175,7 +175,7 @@ struct careful {
     bool continued; /* later segments belong to these */
     uint8_t *todo;  /* by seq - first_seq: not written yet */
     uint64_t left;  /* of them */
-    bool no_parent; /* one of those left lacks a parent */
+    bool not_yet;   /* one of those left has an open key */
 };
 
 /* Takes the next segment of the log in. */
@@ -213,7 +213,7 @@ static enum syncline_status careful_pass(struct sl_apply *apply, struct sl_origi
                                          struct sl_error *err)
 {
     char reason[256] = "";
-    careful->no_parent = false;
+    careful->not_yet = false;
     for (uint64_t seq = careful->first_seq; seq <= careful->last_seq;) {
         struct sl_apply_record *records = NULL;
         uint32_t len = 0;
@@ -236,7 +236,7 @@ static enum syncline_status careful_pass(struct sl_apply *apply, struct sl_origi
                 *todo = 0;
                 careful->left--;
             }
-            careful->no_parent = careful->no_parent || outcome == SL_OUTCOME_NO_PARENT;
+            careful->not_yet = careful->not_yet || outcome == SL_OUTCOME_NOT_YET;
         }
         if (status != SYNCLINE_OK) {
             return status;
@@ -260,7 +260,7 @@ static enum syncline_status careful_passes(struct sl_apply *apply, struct sl_ori
         if (status != SYNCLINE_OK || careful->left < before) {
             continue;
         }
-        if (!careful->no_parent || !careful->continued) {
+        if (!careful->not_yet || !careful->continued) {
             status = careful_pass(apply, origin, careful, true, err);
         } else if (careful->last_seq < origin->head.held_seq) {
             status = careful_extend(apply, origin, careful, err);

@@ -163,7 +163,7 @@ static enum syncline_status localize(struct sl_record_writer *writer,
     enum syncline_status status =
         sl_localize_record(record->localized, &writer->core->writer, record->i, &missing, err);
     if (status == SYNCLINE_OK && missing != NULL) {
-        *outcome = SL_OUTCOME_NO_PARENT;
+        *outcome = SL_OUTCOME_NOT_YET;
         say_missing(reason, missing);
     }
     return status;

@@ -16,9 +16,9 @@
 #include "stages/shared.h"
 
 enum sl_outcome {
-    SL_OUTCOME_WRITTEN,   /* or superseded: it is dealt with */
-    SL_OUTCOME_NO_PARENT, /* a record that it points at is not here */
-    SL_OUTCOME_CANNOT,    /* its table, or the rules, refuse it */
+    SL_OUTCOME_WRITTEN, /* or superseded: it is dealt with */
+    SL_OUTCOME_NOT_YET, /* a key is open: changes that belong to it may close it */
+    SL_OUTCOME_CANNOT,  /* its table, or the rules, refuse it */
 };
 
 /* Where changes are written. */
@@ -37,7 +37,7 @@ struct sl_apply_record {
     uint64_t seq;
 };
 
-/* On CANNOT and NO_PARENT `reason` says why, and something may have been written: roll it back.
+/* On CANNOT and NOT_YET `reason` says why, and something may have been written: roll it back.
  * Errors: of the database. */
 enum syncline_status sl_record_write(struct sl_record_writer *writer,
                                      const struct sl_apply_record *record, enum sl_outcome *outcome,

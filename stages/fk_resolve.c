@@ -173,6 +173,27 @@ static enum syncline_status resolve_keys(struct sl_core *core, struct sl_batch *
 
 /* ---- Births ---- */
 
+/* A record without a birth may be one that was deleted after this change, and inserted again: then
+ * the change is superseded by that delete. */
+static enum syncline_status is_deleted_later(struct sl_core *core, const struct sl_batch *batch,
+                                             uint32_t i, bool *alive, struct sl_error *err)
+{
+    int64_t last_delete = 0;
+    enum syncline_status status =
+        sl_outbox_last_delete(&core->reader.ldb, batch->model->id_in_db, &last_delete, err);
+    struct sl_outbox_row row = {.id = batch->outbox_id};
+    bool found = last_delete > row.id;
+    while (status == SYNCLINE_OK && found && *alive) {
+        status = sl_outbox_next(&core->reader.ldb, row.id, &found, &row, err);
+        if (status == SYNCLINE_OK && found && row.change == SYNCLINE_DELETE &&
+            row.model == batch->model->id_in_db) {
+            *alive = !sl_outbox_names(&row, &batch->uuids[i]);
+        }
+    }
+    sl_outbox_done(&core->reader.ldb);
+    return status;
+}
+
 /* What a change of a record that should exist turns out to be; alive = false: nothing. */
 static enum syncline_status look_up(struct sl_core *core, const struct sl_batch *batch, uint32_t i,
                                     enum syncline_change *change, struct sl_birth *birth,
@@ -204,7 +225,7 @@ static enum syncline_status look_up(struct sl_core *core, const struct sl_batch 
     birth->origin = core->self;
     birth->seq = sl_unsettled_birth(&core->unsettled, model, &batch->uuids[i]);
     *change = birth->seq != 0 ? SYNCLINE_UPDATE : SYNCLINE_INSERT;
-    return SYNCLINE_OK;
+    return birth->seq != 0 ? SYNCLINE_OK : is_deleted_later(core, batch, i, alive, err);
 }
 
 static enum syncline_status classify(struct sl_core *core, const struct sl_batch *batch, uint32_t i,

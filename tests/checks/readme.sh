@@ -29,7 +29,8 @@ check_command() {
         ./dev help | grep -qE "^  ${words[1]:-help}( |\$)" || { echo "dev has no such verb"; return 1; }
         return 0
     fi
-    program=$build/${program#build/*/} # every preset builds the same programs
+    # Every preset builds the same programs.
+    [[ $program != build/* ]] || program=$build/${program#build/*/}
     [[ -x $program ]] || { echo "$program is not there"; return 1; }
     [[ $program == "$build"/bin/syncline ]] || return 0
     help=$("$program" --help)

@@ -14,8 +14,11 @@ if [[ $# == 0 ]]; then
         -name '*.c' -print0 | sort -z)
     set -- "${files[@]}"
 fi
-# "N warnings generated" counts those of system headers, which are not ours.
+# Kept of the output: each error with its line of source. The notes on how control gets there fill
+# pages; clang-tidy on one file shows them.
 printf '%s\0' "$@" |
     xargs -0 -P "$(nproc)" -n 1 clang-tidy -p "$build" --quiet --warnings-as-errors='*' 2>&1 |
-    grep -vE '^[0-9]+ warnings? generated|^Suppressed [0-9]+ warnings|^Use -header-filter'
+    awk '/: (error|warning): /{ kept = 1 }
+         /: note: |^[0-9]+ warnings? |^Suppressed |^Use -/ { kept = 0 }
+         kept'
 [[ ${PIPESTATUS[1]} == 0 ]]

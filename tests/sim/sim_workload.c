@@ -434,6 +434,17 @@ static bool draw_reborn(struct sl_sim_workload *work, struct sl_sim_session *ses
     return false;
 }
 
+/* Without cycles a record points only at those of its table that have a lower rank. Ranks have
+ * nothing to do with the order of inserts: a record may well point at one that came after it. */
+static bool may_point_at(const struct sl_sim_workload *work, const struct sl_sim_column *column,
+                         uint32_t record, uint32_t parent)
+{
+    if (work->switches.cycles || column->parent != work->ledger.records[record].model) {
+        return true;
+    }
+    return record * 0x9e3779b1u > parent * 0x9e3779b1u;
+}
+
 /* Keys of row `batch->len`: from the pools, from this batch, to itself, or NULL. */
 static bool draw_key(struct sl_sim_workload *work, const struct batch *batch,
                      const struct sl_sim_column *column, const struct pool *pool, uint32_t record,
@@ -454,13 +465,13 @@ static bool draw_key(struct sl_sim_workload *work, const struct batch *batch,
         sl_sim_random_percent(random, 60)) {
         size_t earlier = sl_sim_random_below(random, batch->len);
         uint32_t parent = work->ledger.versions[batch->ops[earlier].rev - 1].record;
-        if (!work->ledger.records[parent].retired) {
+        if (!work->ledger.records[parent].retired && may_point_at(work, column, record, parent)) {
             *out = (struct sl_sim_value){.kind = SL_SIM_REF, .integer = parent};
             return true;
         }
     }
     const struct found *parent = draw_parent(pool, random);
-    if (parent == NULL) {
+    if (parent == NULL || !may_point_at(work, column, record, parent->record)) {
         return column->nullable;
     }
     *out = (struct sl_sim_value){.kind = SL_SIM_REF, .integer = parent->record};

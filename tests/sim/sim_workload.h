@@ -19,12 +19,14 @@
  * schedule, to find out what a failure needs. Most are drawn per seed, so that schedules without
  * them exist anyway.
  *
- * Two cases are left out always, there is no generator for them, as this version does not handle
+ * Three cases are left out always, there is no generator for them, as this version does not handle
  * them:
  * - A shared parent is deleted on one device while another one points a record at it: that record
  * would have to wait, and there is no waiting room. So a record that was deleted anywhere gets no
  * new references, and one is deleted only when all that ever pointed at it is gone for good
  *   (sl_sim_record_deletable).
+ * - Records of one table that point at each other in a circle: inserted from a table read again,
+ * they would have to be written together (closes_cycle).
  * - One UUID is inserted by two devices that do not know of each other's record: only one birth of
  * a UUID is kept. So a UUID is inserted again only by who once had its last record
  *   (sl_sim_record_buried). */
@@ -32,6 +34,7 @@
     X(reinserts)        /* a deleted UUID is inserted again */                                     \
     X(shuffled_batches) /* a call names its rows in another order than they were inserted */       \
     X(self_loops)       /* a record points at itself */                                            \
+    X(cycles)           /* records point at each other in a circle */                              \
     X(second_process)   /* captures through a handle without the engine */                         \
     X(reopens)          /* handles are closed and opened in the middle */                          \
     X(rollbacks)        /* transactions and savepoints are rolled back */                          \

@@ -28,7 +28,7 @@ enum syncline_status sl_apply_init(struct sl_apply *apply, struct sl_core *core,
 void sl_apply_fini(struct sl_apply *apply)
 {
     sl_decoded_fini(&apply->decoded);
-    sl_pending_fini(&apply->pending);
+    sl_uuid_runs_fini(&apply->pending);
     free(apply->asides);
 }
 
@@ -207,6 +207,26 @@ static enum syncline_status careful_extend(struct sl_apply *apply, struct sl_ori
     return SYNCLINE_OK;
 }
 
+/* Is it the delete of a record that is still to be written? Then neither need be. */
+static bool cancels(const struct sl_origin_state *origin, struct careful *careful,
+                    const struct sl_apply_record *record)
+{
+    const struct sl_group *group = record->localized->group;
+    if (group->change != SYNCLINE_DELETE) {
+        return false;
+    }
+    const struct sl_birth *birth = &group->births[record->i];
+    if (birth->seq < careful->first_seq || birth->seq >= record->seq ||
+        !sl_origin_equal(&birth->origin, &origin->head.origin) ||
+        careful->todo[birth->seq - careful->first_seq] == 0) {
+        return false;
+    }
+    careful->todo[birth->seq - careful->first_seq] = 0;
+    careful->todo[record->seq - careful->first_seq] = 0;
+    careful->left -= 2;
+    return true;
+}
+
 /* Tries every change that is left, in order. With `give_up` what still fails is set aside. */
 static enum syncline_status careful_pass(struct sl_apply *apply, struct sl_origin_state *origin,
                                          struct careful *careful, bool give_up,
@@ -223,7 +243,7 @@ static enum syncline_status careful_pass(struct sl_apply *apply, struct sl_origi
         }
         for (uint32_t r = 0; r < len && status == SYNCLINE_OK; r++) {
             uint8_t *todo = &careful->todo[records[r].seq - careful->first_seq];
-            if (*todo == 0) {
+            if (*todo == 0 || cancels(origin, careful, &records[r])) {
                 continue;
             }
             enum sl_outcome outcome = SL_OUTCOME_WRITTEN;

@@ -41,7 +41,7 @@ struct sl_apply {
     struct sl_core *core;
     size_t next; /* origin to look at first */
     struct sl_decoded decoded;
-    struct sl_pending pending;
+    struct sl_uuid_runs pending;
     uint64_t not_before_ns; /* lock left alone, or a failure */
     bool careful;           /* the next slice is done record by record */
 

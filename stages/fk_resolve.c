@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "stages/intake.h"
+#include "stages/uuid_runs.h"
 
 void sl_fk_resolve_init(struct sl_fk_resolve *resolve, struct sl_core *core)
 {
@@ -181,16 +182,13 @@ static enum syncline_status is_deleted_later(struct sl_core *core, const struct 
     int64_t last_delete = 0;
     enum syncline_status status =
         sl_outbox_last_delete(&core->reader.ldb, batch->model->id_in_db, &last_delete, err);
-    struct sl_outbox_row row = {.id = batch->outbox_id};
-    bool found = last_delete > row.id;
-    while (status == SYNCLINE_OK && found && *alive) {
-        status = sl_outbox_next(&core->reader.ldb, row.id, &found, &row, err);
-        if (status == SYNCLINE_OK && found && row.change == SYNCLINE_DELETE &&
-            row.model == batch->model->id_in_db) {
-            *alive = !sl_outbox_names(&row, &batch->uuids[i]);
-        }
+    struct sl_uuid_runs deleted = {0};
+    if (status == SYNCLINE_OK && last_delete > batch->outbox_id) {
+        status = sl_uuid_runs_add_deletes(&deleted, &core->reader.ldb, batch->model->id_in_db,
+                                          batch->outbox_id, err);
+        *alive = !sl_uuid_runs_have(&deleted, batch->model->id_in_db, &batch->uuids[i]);
     }
-    sl_outbox_done(&core->reader.ldb);
+    sl_uuid_runs_fini(&deleted);
     return status;
 }
 

@@ -3,31 +3,7 @@
 
 #include "stages/reconcile.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-void sl_pending_fini(struct sl_pending *pending)
-{
-    free(pending->runs);
-    memset(pending, 0, sizeof(*pending));
-}
-
-static bool add_run(struct sl_pending *pending, int64_t model, const struct syncline_uuid *first,
-                    uint32_t n)
-{
-    if (pending->len == pending->capacity) {
-        size_t capacity = pending->capacity == 0 ? 64 : 2 * pending->capacity;
-        struct sl_pending_run *grown = realloc(pending->runs, capacity * sizeof(*grown));
-        if (grown == NULL) {
-            return false;
-        }
-        pending->runs = grown;
-        pending->capacity = capacity;
-    }
-    pending->runs[pending->len++] =
-        (struct sl_pending_run){.model = model, .first = *first, .n = n};
-    return true;
-}
 
 static bool is_shared(const struct sl_core *core, int64_t model)
 {
@@ -39,29 +15,10 @@ static bool is_shared(const struct sl_core *core, int64_t model)
     return false;
 }
 
-/* The UUIDs of an outbox row but for the first `skip`. false: no memory. */
-static bool add_row(struct sl_pending *pending, const struct sl_outbox_row *row, uint32_t skip)
-{
-    struct sl_reader in;
-    sl_reader_init(&in, row->uuids, row->uuids_size);
-    while (in.offset < in.len && !in.failed) {
-        struct syncline_uuid uuid;
-        sl_read_copy(&in, uuid.bytes, sizeof(uuid.bytes));
-        uint32_t n = sl_read_u32(&in);
-        uint32_t skipped = skip < n ? skip : n;
-        skip -= skipped;
-        struct syncline_uuid first = sl_uuid_add(&uuid, skipped);
-        if (n > skipped && !add_run(pending, row->model, &first, n - skipped)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-enum syncline_status sl_pending_read(struct sl_pending *pending, struct sl_core *core,
+enum syncline_status sl_pending_read(struct sl_uuid_runs *pending, struct sl_core *core,
                                      struct sl_rows *rows, struct sl_error *err)
 {
-    pending->len = 0;
+    sl_uuid_runs_clear(pending);
     int64_t id = core->drained.complete ? core->drained.id : core->drained.id - 1;
     struct sl_outbox_row row = {0};
     bool found = true;
@@ -77,24 +34,12 @@ enum syncline_status sl_pending_read(struct sl_pending *pending, struct sl_core 
         }
         /* Of a row that is partly in the log, the changes that are have their stamps. */
         uint32_t skip = row.id == core->drained.id ? core->drained.changes : 0;
-        if (!add_row(pending, &row, skip)) {
+        if (!sl_uuid_runs_add(pending, &row, skip)) {
             status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for pending changes");
         }
     }
     sl_outbox_done(&rows->ldb);
     return status;
-}
-
-static bool is_pending(const struct sl_pending *pending, int64_t model,
-                       const struct syncline_uuid *uuid)
-{
-    for (size_t i = 0; i < pending->len; i++) {
-        const struct sl_pending_run *run = &pending->runs[i];
-        if (run->model == model && sl_uuid_in_run(uuid, &run->first, run->n)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static bool is_covered(struct sl_core *core, const struct sl_birth *birth)
@@ -134,7 +79,7 @@ static enum syncline_status local_stamp(struct sl_rows *rows, int64_t model, int
     return status;
 }
 
-static enum syncline_status judge(struct sl_rows *rows, const struct sl_pending *pending,
+static enum syncline_status judge(struct sl_rows *rows, const struct sl_uuid_runs *pending,
                                   const struct sl_received *received,
                                   const struct sl_birth_run *birth, const struct sl_origin *born_by,
                                   int64_t id, enum sl_verdict *verdict, char reason[256],
@@ -151,7 +96,7 @@ static enum syncline_status judge(struct sl_rows *rows, const struct sl_pending 
     if (received->change == SYNCLINE_DELETE) {
         return SYNCLINE_OK;
     }
-    if (is_pending(pending, received->model->id_in_db, &received->uuid)) {
+    if (sl_uuid_runs_have(pending, received->model->id_in_db, &received->uuid)) {
         *verdict = SL_VERDICT_LOSES;
         return SYNCLINE_OK;
     }
@@ -165,7 +110,7 @@ static enum syncline_status judge(struct sl_rows *rows, const struct sl_pending 
 }
 
 enum syncline_status sl_reconcile(struct sl_core *core, struct sl_rows *rows,
-                                  const struct sl_pending *pending,
+                                  const struct sl_uuid_runs *pending,
                                   const struct sl_received *received, enum sl_verdict *verdict,
                                   int64_t *id, char reason[256], struct sl_error *err)
 {

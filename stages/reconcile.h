@@ -25,6 +25,7 @@
 
 #include "base/stamp.h"
 #include "stages/shared.h"
+#include "stages/uuid_runs.h"
 
 enum sl_verdict {
     SL_VERDICT_APPLY,     /* write it, to the record with *id */
@@ -32,20 +33,9 @@ enum sl_verdict {
     SL_VERDICT_SET_ASIDE, /* it cannot be judged; the reason is given */
 };
 
-/* Local updates of shared records that are in the outbox and not in the log. */
-struct sl_pending {
-    struct sl_pending_run {
-        int64_t model;              /* number */
-        struct syncline_uuid first; /* and the n - 1 that count up from it */
-        uint32_t n;
-    } * runs; /* ours */
-    size_t len;
-    size_t capacity;
-};
-
-void sl_pending_fini(struct sl_pending *pending);
-/* Reads the undrained outbox rows, inside the caller's transaction. */
-enum syncline_status sl_pending_read(struct sl_pending *pending, struct sl_core *core,
+/* The local changes that are in the outbox and not in the log, of shared records that still exist.
+ * Inside the caller's transaction. */
+enum syncline_status sl_pending_read(struct sl_uuid_runs *pending, struct sl_core *core,
                                      struct sl_rows *rows, struct sl_error *err);
 
 /* One received change of a record that was inserted before. */
@@ -59,7 +49,7 @@ struct sl_received {
 
 /* Errors: EDB, EIO, ENOMEM, ... - of the database, not of the change. */
 enum syncline_status sl_reconcile(struct sl_core *core, struct sl_rows *rows,
-                                  const struct sl_pending *pending,
+                                  const struct sl_uuid_runs *pending,
                                   const struct sl_received *received, enum sl_verdict *verdict,
                                   int64_t *id, char reason[256], struct sl_error *err);
 

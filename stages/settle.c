@@ -6,19 +6,51 @@
 #include <string.h>
 
 #include "stages/decode.h"
+#include "stages/uuid_runs.h"
 
 #define SETTLE_WAIT_NS (50u * 1000u * 1000u) /* for a capture to take it along */
+
+/* Deletes of the entry's model that came after it, whether they are in the log or not. */
+static enum syncline_status read_deletes(struct sl_rows *rows,
+                                         const struct sl_unsettled_entry *entry,
+                                         struct sl_uuid_runs *deleted, struct sl_error *err)
+{
+    return sl_uuid_runs_add_deletes(deleted, &rows->ldb, entry->model->id_in_db, entry->outbox_id,
+                                    err);
+}
+
+/* Is the record of the entry deleted in a later one? Asked of those read back from the log, whose
+ * outbox rows are not known. */
+static bool is_deleted_in_later(const struct sl_unsettled_entry *entry, uint32_t i)
+{
+    if (!entry->recovered) {
+        return false;
+    }
+    for (const struct sl_unsettled_entry *it = entry->next; it != NULL; it = it->next) {
+        for (uint32_t k = 0; k < it->n && it->model == entry->model; k++) {
+            if (it->changes[k] == SYNCLINE_DELETE &&
+                sl_uuid_equal(&it->uuids[k], &entry->uuids[i])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
 
 /* Is the record of the entry still the one with this id? */
 static enum syncline_status still_there(struct sl_rows *rows,
                                         const struct sl_unsettled_entry *entry, uint32_t i,
-                                        bool *there, struct sl_error *err)
+                                        const struct sl_uuid_runs *deleted, bool *there,
+                                        struct sl_error *err)
 {
     int64_t id = 0;
     bool found = false;
     enum syncline_status status =
         sl_record_id(&rows->tables[entry->model->index], &entry->uuids[i], &found, &id, err);
-    *there = found && id == entry->ids[i];
+    /* The same UUID may have been deleted and inserted again since: that is another record. */
+    *there = found && id == entry->ids[i] &&
+             !sl_uuid_runs_have(deleted, entry->model->id_in_db, &entry->uuids[i]) &&
+             !is_deleted_in_later(entry, i);
     return status;
 }
 
@@ -43,13 +75,17 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
     int64_t last_delete = 0;
     enum syncline_status status =
         sl_outbox_last_delete(&rows->ldb, model->id_in_db, &last_delete, err);
-    bool check = last_delete >= entry->outbox_id;
+    bool check = entry->recovered || last_delete >= entry->outbox_id;
+    struct sl_uuid_runs deleted = {0};
+    if (status == SYNCLINE_OK && check) {
+        status = read_deletes(rows, entry, &deleted, err);
+    }
     uint32_t run_first = 0;
     uint32_t run_n = 0;
     for (uint32_t i = 0; i < entry->n && status == SYNCLINE_OK; i++) {
         bool there = entry->ids[i] != 0;
         if (check && there && entry->changes[i] != SYNCLINE_DELETE) {
-            status = still_there(rows, entry, i, &there, err);
+            status = still_there(rows, entry, i, &deleted, &there, err);
         }
         if (check && status == SYNCLINE_OK && entry->changes[i] == SYNCLINE_INSERT) {
             status = sl_late_birth_put(&rows->births, model->id_in_db, &entry->uuids[i],
@@ -74,6 +110,7 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
     if (status == SYNCLINE_OK && run_n > 0) {
         status = settle_inserts(core, rows, entry, run_first, run_n, err);
     }
+    sl_uuid_runs_fini(&deleted);
     return status;
 }
 
@@ -212,6 +249,8 @@ static enum syncline_status recover_segment(struct sl_core *core, const struct s
         entry->first_seq = first_seq;
         entry->first_hlc = group->hlc_first;
         entry->durable = true;
+        entry->recovered = true;
+        entry->outbox_id = core->drained.id; /* or an earlier one */
         memcpy(entry->uuids, group->uuids, group->n * sizeof(*entry->uuids));
         enum syncline_status status = SYNCLINE_OK;
         for (uint32_t i = 0; i < group->n && status == SYNCLINE_OK; i++) {

@@ -24,7 +24,8 @@ struct sl_unsettled_entry {
     uint64_t first_seq;
     uint64_t first_hlc; /* known when durable */
     bool durable;       /* in the log */
-    int64_t outbox_id;  /* of the row it came from; 0: read back from the log */
+    bool recovered;     /* read back from the log, after a restart */
+    int64_t outbox_id;  /* of the row it came from; of a later one if it was recovered */
     bool row_complete;  /* the last of that row */
     bool sorted;        /* uuids rise: they can be searched by halves */
     int64_t *ids;       /* n local ids; 0: not in the table any more */

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include "base/bytes.h"
-
 enum {
     BEGIN_WRITE,
     BEGIN_READ,
@@ -520,21 +518,6 @@ enum syncline_status sl_outbox_next(struct sl_library_db *ldb, int64_t id, bool 
     read.births = column_blob(stmt, 9, &read.births_size);
     *row = read;
     return SYNCLINE_OK;
-}
-
-bool sl_outbox_names(const struct sl_outbox_row *row, const struct syncline_uuid *uuid)
-{
-    struct sl_reader in;
-    sl_reader_init(&in, row->uuids, row->uuids_size);
-    while (in.offset < in.len && !in.failed) {
-        struct syncline_uuid first;
-        sl_read_copy(&in, first.bytes, sizeof(first.bytes));
-        uint32_t n = sl_read_u32(&in);
-        if (!in.failed && sl_uuid_in_run(uuid, &first, n)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 void sl_outbox_done(struct sl_library_db *ldb)

@@ -108,8 +108,6 @@ enum syncline_status sl_outbox_insert(struct sl_library_db *ldb, struct sl_outbo
 /* The next row after `id`. The pointers of *row die at the next call on this handle. */
 enum syncline_status sl_outbox_next(struct sl_library_db *ldb, int64_t id, bool *found,
                                     struct sl_outbox_row *row, struct sl_error *err);
-/* Is the UUID among those of the row? */
-bool sl_outbox_names(const struct sl_outbox_row *row, const struct syncline_uuid *uuid);
 /* Ends a series of sl_outbox_next: no statement stays open. */
 void sl_outbox_done(struct sl_library_db *ldb);
 /* Removes the rows below `id`. */

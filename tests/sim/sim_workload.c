@@ -934,7 +934,7 @@ void sl_sim_workload_init(struct sl_sim_workload *work, struct sl_sim_world *wor
     struct sl_sim_random *random = &world->workload;
     sl_sim_ledger_init(&work->ledger, world);
     /* Drawn whether allowed or not: a schedule is the same but for what is left out. */
-#define X(name) work->switches.name = sl_sim_random_percent(random, 60) && allowed->name;
+#define X(name, default_) work->switches.name = sl_sim_random_percent(random, 60) && allowed->name;
     SL_SIM_SWITCHES_MAP(X)
 #undef X
     static const uint32_t sizes[] = {3, 30, 300};

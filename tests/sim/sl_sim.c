@@ -25,7 +25,7 @@
 
 static const char usage[] =
     "usage: sl-sim --seeds BASE+COUNT [--devices N] [--faults none] [--jobs N] [--trace]\n"
-    "              [--keep DIR] [--verify-replay] [--without CASE]...\n"
+    "              [--keep DIR] [--verify-replay] [--without CASE]... [--with CASE]...\n"
     "  --seeds 1+1000    schedules of seeds 1 to 1000; a number alone is one schedule\n"
     "  --devices N       devices in each world, 2 (default) to 8\n"
     "  --faults none     which faults are injected; this version knows none\n"
@@ -33,8 +33,9 @@ static const char usage[] =
     "  --trace           print every event; for one schedule\n"
     "  --keep DIR        write the devices' files there at the end; for one schedule\n"
     "  --verify-replay   run every schedule twice and compare the traces (default: 1 in 100)\n"
-#define X(name) " " #name
-    "  --without CASE    leave something out:" SL_SIM_SWITCHES_MAP(X) "\n";
+#define X(name, default_) " " #name
+    "  --without CASE    leave a case out; --with CASE adds one that is left out by default:\n"
+    "                   " SL_SIM_SWITCHES_MAP(X) "\n";
 #undef X
 
 struct options {
@@ -43,7 +44,7 @@ struct options {
     unsigned jobs;
     bool verifies_all;
     struct sl_sim_options run;
-    char without[200]; /* the options that forbid, for replaying */
+    char cases[256]; /* --with and --without, for replaying */
 };
 
 /* What one job has counted. Written by the child, read by the parent after its death. */
@@ -66,7 +67,7 @@ static void report(const struct options *options, uint64_t seed, const char *tex
     int len = snprintf(line, sizeof(line),
                        "seed %" PRIu64 ": %s\n  replay: sl-sim --seeds %" PRIu64
                        "+1 --devices %u --faults none%s --trace\n",
-                       seed, text, seed, options->run.devices, options->without);
+                       seed, text, seed, options->run.devices, options->cases);
     size_t size = len < (int)sizeof(line) ? (size_t)len : sizeof(line) - 1;
     fwrite(line, 1, size, stdout); /* one write: several jobs share the output */
     fflush(stdout);
@@ -193,7 +194,7 @@ static void check_coverage(const struct options *options, const struct tally *su
     SL_SIM_COUNTS_MAP(X)
 #undef X
     printf(" events=%" PRIu64 "\n", sum->events);
-    if (sum->schedules < COVERAGE_FROM || options->without[0] != '\0') {
+    if (sum->schedules < COVERAGE_FROM || options->cases[0] != '\0') {
         return;
     }
 #define X(name)                                                                                    \
@@ -252,21 +253,21 @@ static unsigned parse_small(const char *name, const char *text, unsigned low, un
     return (unsigned)value;
 }
 
-static void forbid(struct options *options, const char *name)
+static void allow(struct options *options, const char *option, const char *name, bool allowed)
 {
     bool is_known = false;
-#define X(case_)                                                                                   \
+#define X(case_, default_)                                                                         \
     if (strcmp(name, #case_) == 0) {                                                               \
-        options->run.allowed.case_ = false;                                                        \
+        options->run.allowed.case_ = allowed;                                                      \
         is_known = true;                                                                           \
     }
     SL_SIM_SWITCHES_MAP(X)
 #undef X
     if (!is_known) {
-        refuse("--without does not know the case", name);
+        refuse("there is no such case", name);
     }
-    size_t len = strlen(options->without);
-    snprintf(options->without + len, sizeof(options->without) - len, " --without %s", name);
+    size_t len = strlen(options->cases);
+    snprintf(options->cases + len, sizeof(options->cases) - len, " %s %s", option, name);
 }
 
 static void parse(int argc, char **argv, struct options *options)
@@ -287,7 +288,8 @@ static void parse(int argc, char **argv, struct options *options)
         }
         bool is_known = strcmp(name, "--seeds") == 0 || strcmp(name, "--devices") == 0 ||
                         strcmp(name, "--faults") == 0 || strcmp(name, "--jobs") == 0 ||
-                        strcmp(name, "--without") == 0 || strcmp(name, "--keep") == 0;
+                        strcmp(name, "--without") == 0 || strcmp(name, "--with") == 0 ||
+                        strcmp(name, "--keep") == 0;
         if (!is_known) {
             refuse("unknown option", name);
         }
@@ -303,7 +305,9 @@ static void parse(int argc, char **argv, struct options *options)
         } else if (strcmp(name, "--keep") == 0) {
             options->run.keep = argv[i];
         } else if (strcmp(name, "--without") == 0) {
-            forbid(options, argv[i]);
+            allow(options, name, argv[i], false);
+        } else if (strcmp(name, "--with") == 0) {
+            allow(options, name, argv[i], true);
         } else if (strcmp(argv[i], "none") != 0) {
             refuse("this version injects no faults: --faults takes none, not", argv[i]);
         }
@@ -319,7 +323,7 @@ static void parse(int argc, char **argv, struct options *options)
 int main(int argc, char **argv)
 {
     struct options options = {.jobs = 1, .run = {.devices = 2}};
-#define X(name) options.run.allowed.name = true;
+#define X(name, default_) options.run.allowed.name = default_;
     SL_SIM_SWITCHES_MAP(X)
 #undef X
     parse(argc, argv, &options);

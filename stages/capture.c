@@ -93,26 +93,6 @@ static bool is_foreign(const struct call *call, const struct sl_birth_run *birth
     return birth->class == SYNCLINE_DEVICE_OWNED && birth->origin != call->core->self_number;
 }
 
-/* Updates of device-owned records: are they ours? */
-static enum syncline_status check_owner(const struct call *call, struct sl_births *births,
-                                        struct sl_error *err)
-{
-    for (uint32_t i = 0; i < call->n; i++) {
-        bool found = false;
-        struct sl_birth_run birth;
-        enum syncline_status status =
-            sl_birth_get(births, call->model->id_in_db, sl_row_id(call->model, row_at(call, i)),
-                         &found, &birth, err);
-        if (status != SYNCLINE_OK) {
-            return status;
-        }
-        if (found && is_foreign(call, &birth)) {
-            return not_owner(call, i, err);
-        }
-    }
-    return SYNCLINE_OK;
-}
-
 /* ---- The outbox row ---- */
 
 static enum syncline_status gather_names(struct call *call, struct sl_error *err)
@@ -149,10 +129,27 @@ static enum syncline_status gather_names(struct call *call, struct sl_error *err
     return SYNCLINE_OK;
 }
 
-/* Deletes: births from the table, which forgets them. */
+/* One run of births under way; origin 0: of records whose birth is not known. */
+struct birth_run {
+    uint32_t n;
+    uint64_t origin;
+    uint64_t seq;
+};
+
+static void put_birth_run(struct call *call, const struct birth_run *run)
+{
+    if (run->n > 0) {
+        sl_buf_u32(&call->births, run->n);
+        sl_buf_u64(&call->births, run->origin);
+        sl_buf_u64(&call->births, run->seq);
+    }
+}
+
+/* Which record each update or delete is about. A delete forgets the birth with the record. */
 static enum syncline_status gather_births(struct call *call, struct sl_births *births,
                                           struct sl_error *err)
 {
+    struct birth_run run = {0};
     for (uint32_t i = 0; i < call->n; i++) {
         int64_t id = sl_row_id(call->model, row_at(call, i));
         bool found = false;
@@ -162,15 +159,22 @@ static enum syncline_status gather_births(struct call *call, struct sl_births *b
         if (status == SYNCLINE_OK && found && is_foreign(call, &birth)) {
             return not_owner(call, i, err);
         }
-        if (status == SYNCLINE_OK && found) {
+        if (status == SYNCLINE_OK && found && call->change == SYNCLINE_DELETE) {
             status = sl_birth_drop(births, call->model->id_in_db, id, err);
         }
         if (status != SYNCLINE_OK) {
             return status;
         }
-        sl_buf_u64(&call->births, found ? (uint64_t)birth.origin : 0);
-        sl_buf_u64(&call->births, found ? birth.seq : 0);
+        uint64_t origin = found ? (uint64_t)birth.origin : 0;
+        bool goes_on =
+            run.n > 0 && run.origin == origin && (origin == 0 || run.seq + run.n == birth.seq);
+        if (!goes_on) {
+            put_birth_run(call, &run);
+            run = (struct birth_run){.origin = origin, .seq = found ? birth.seq : 0};
+        }
+        run.n++;
     }
+    put_birth_run(call, &run);
     if (call->births.failed) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to capture %u records", call->n);
     }
@@ -293,7 +297,7 @@ static enum syncline_status write_outbox(struct call *call, struct sl_births *bi
                                          struct sl_error *err)
 {
     enum syncline_status status = SYNCLINE_OK;
-    if (call->change == SYNCLINE_DELETE) {
+    if (call->change != SYNCLINE_INSERT) {
         status = gather_births(call, births, err);
     }
     if (status != SYNCLINE_OK) {
@@ -309,7 +313,7 @@ static enum syncline_status write_outbox(struct call *call, struct sl_births *bi
                                 .ids_size = call->ids.len,
                                 .uuids = call->uuids.data,
                                 .uuids_size = call->uuids.len};
-    if (call->change == SYNCLINE_DELETE) {
+    if (call->change != SYNCLINE_INSERT) {
         row.births = call->births.data;
         row.births_size = call->births.len;
     }
@@ -389,15 +393,10 @@ static enum syncline_status capture_in_transaction(struct call *call, sqlite3 *h
     call->ldb = &rows.ldb;
     int64_t last_rowid = sqlite3_last_insert_rowid(handle);
 
-    enum syncline_status status = SYNCLINE_OK;
-    if (call->change == SYNCLINE_UPDATE && call->model->ownership == SYNCLINE_DEVICE_OWNED) {
-        status = check_owner(call, &rows.births, err);
-    }
-    if (status == SYNCLINE_OK) {
-        /* An insert is one statement; SQLite undoes it by itself. */
-        status = call->change == SYNCLINE_DELETE ? in_savepoint(call, &rows, work_outbox, err)
-                                                 : write_outbox(call, &rows.births, err);
-    }
+    /* But for deletes it is one statement, which SQLite undoes by itself. */
+    enum syncline_status status = call->change == SYNCLINE_DELETE
+                                      ? in_savepoint(call, &rows, work_outbox, err)
+                                      : write_outbox(call, &rows.births, err);
     if (status == SYNCLINE_OK) {
         settle_along(call, &rows);
     }

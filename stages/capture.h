@@ -9,8 +9,9 @@
  * row alone, and intake reads the rows again. Called in autocommit the same happens in a
  * transaction of its own, on the library's own connection.
  *
- * Deletes carry the births of their records: they are read here and dropped in the same
- * transaction, so that a birth never outlives its record. A record that this device does not own is
+ * Updates and deletes carry the births of their records, so that they are about these and no
+ * others, whatever happens to the UUID until they are sent. A delete also drops the births, in the
+ * same transaction: a birth never outlives its record. A record that this device does not own is
  * refused, before anything is written. A failure after the first write of a capture undoes that
  * write by a savepoint: the caller's transaction is as it was. last_insert_rowid is put back.
  *

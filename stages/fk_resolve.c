@@ -174,7 +174,7 @@ static enum syncline_status resolve_keys(struct sl_core *core, struct sl_batch *
 
 /* ---- Births ---- */
 
-/* A record without a birth may be one that was deleted after this change, and inserted again: then
+/* A record may be one that was deleted after this change, and inserted again: then
  * the change is superseded by that delete. */
 static enum syncline_status is_deleted_later(struct sl_core *core, const struct sl_batch *batch,
                                              uint32_t i, bool *alive, struct sl_error *err)
@@ -192,12 +192,14 @@ static enum syncline_status is_deleted_later(struct sl_core *core, const struct 
     return status;
 }
 
-/* What a change of a record that should exist turns out to be; alive = false: nothing. */
+/* What an update turns out to be; alive = false: nothing. birth is what its capture saw, and
+ * becomes what the record has: another birth is another record, and the update superseded. */
 static enum syncline_status look_up(struct sl_core *core, const struct sl_batch *batch, uint32_t i,
                                     enum syncline_change *change, struct sl_birth *birth,
                                     bool *alive, struct sl_error *err)
 {
     const struct sl_model *model = batch->model;
+    const struct sl_birth captured = *birth;
     int64_t id = 0;
     bool found = false;
     enum syncline_status status =
@@ -208,22 +210,27 @@ static enum syncline_status look_up(struct sl_core *core, const struct sl_batch 
     }
     struct sl_birth_run run;
     status = sl_birth_get(&core->reader.births, model->id_in_db, id, &found, &run, err);
-    if (status == SYNCLINE_OK && found) {
-        birth->seq = run.seq;
-        *change = SYNCLINE_UPDATE;
-        if (run.origin == core->self_number) {
-            birth->origin = core->self;
-            return SYNCLINE_OK;
-        }
-        return sl_library_db_origin(&core->reader.ldb, run.origin, &found, &birth->origin, err);
-    }
     if (status != SYNCLINE_OK) {
         return status;
     }
+    *change = SYNCLINE_UPDATE;
     birth->origin = core->self;
-    birth->seq = sl_unsettled_birth(&core->unsettled, model, &batch->uuids[i]);
-    *change = birth->seq != 0 ? SYNCLINE_UPDATE : SYNCLINE_INSERT;
-    return birth->seq != 0 ? SYNCLINE_OK : is_deleted_later(core, batch, i, alive, err);
+    birth->seq = run.seq;
+    if (found && run.origin != core->self_number) {
+        status = sl_library_db_origin(&core->reader.ldb, run.origin, &found, &birth->origin, err);
+    }
+    if (status == SYNCLINE_OK && captured.seq != 0) {
+        *alive = found && birth->seq == captured.seq &&
+                 sl_origin_equal(&birth->origin, &captured.origin);
+        return SYNCLINE_OK;
+    }
+    /* Captured before the birth had come back from the log: it is one of this device's. */
+    if (status == SYNCLINE_OK && !found) {
+        birth->seq = sl_unsettled_birth(&core->unsettled, model, &batch->uuids[i]);
+        *change = birth->seq != 0 ? SYNCLINE_UPDATE : SYNCLINE_INSERT;
+    }
+    *alive = sl_origin_equal(&birth->origin, &core->self);
+    return status == SYNCLINE_OK && *alive ? is_deleted_later(core, batch, i, alive, err) : status;
 }
 
 static enum syncline_status classify(struct sl_core *core, const struct sl_batch *batch, uint32_t i,

@@ -121,6 +121,9 @@ static void compact(struct sl_batch *batch, const bool *keep)
         if (kept != i) {
             batch->ids[kept] = batch->ids[i];
             batch->uuids[kept] = batch->uuids[i];
+            if (batch->births != NULL) {
+                batch->births[kept] = batch->births[i];
+            }
             memcpy(batch->values + (size_t)kept * fields, batch->values + (size_t)i * fields,
                    fields * sizeof(*batch->values));
             if (batch->rows != NULL) {
@@ -190,39 +193,41 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_batch 
     return SYNCLINE_OK;
 }
 
-/* A delete is whole in its outbox row; its births are checked by fk_resolve. */
-static enum syncline_status read_deletes(struct sl_core *core, const struct sl_outbox_row *row,
-                                         uint32_t first, struct sl_batch *batch,
-                                         struct sl_error *err)
+/* The births that the capture of an update or delete saw; seq 0: not known then. */
+static enum syncline_status read_births(struct sl_core *core, const struct sl_outbox_row *row,
+                                        struct sl_batch *batch, struct sl_error *err)
 {
+    uint64_t first = batch->offset;
+    uint64_t end = first + batch->n;
     batch->births = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->births));
     if (batch->births == NULL) {
-        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read deletes");
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read an outbox row");
     }
-    if (row->births_size != (size_t)row->n * SL_OUTBOX_BIRTH_SIZE) {
+    struct sl_reader in;
+    sl_reader_init(&in, row->births, row->births_size);
+    uint64_t at = 0;
+    bool found = true;
+    while (at < end && in.offset < in.len && !in.failed && found) {
+        uint32_t n = sl_read_u32(&in);
+        int64_t number = (int64_t)sl_read_u64(&in);
+        struct sl_birth birth = {.origin = core->self, .seq = sl_read_u64(&in)};
+        enum syncline_status status = SYNCLINE_OK;
+        if (number != 0 && number != core->self_number && !in.failed) {
+            status = sl_library_db_origin(&core->reader.ldb, number, &found, &birth.origin, err);
+        }
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        for (uint32_t k = 0; k < n && at < end; k++, at++) {
+            if (at >= first) {
+                batch->births[at - first] = birth;
+                batch->births[at - first].seq += number != 0 ? k : 0;
+            }
+        }
+    }
+    if (in.failed || at != end || !found) {
         return sl_fail(err, SYNCLINE_ECORRUPT, "library.db: outbox row %lld is damaged",
                        (long long)row->id);
-    }
-    int64_t cached = 0;
-    struct sl_origin origin = core->self;
-    for (uint32_t i = 0; i < batch->n; i++) {
-        const uint8_t *at = row->births + (size_t)(first + i) * SL_OUTBOX_BIRTH_SIZE;
-        int64_t number = (int64_t)sl_get_u64(at);
-        batch->births[i].seq = sl_get_u64(at + 8);
-        if (number != 0 && number != cached) {
-            bool found = false;
-            enum syncline_status status =
-                sl_library_db_origin(&core->reader.ldb, number, &found, &origin, err);
-            if (status == SYNCLINE_OK && !found) {
-                status = sl_fail(err, SYNCLINE_ECORRUPT, "library.db: origin %lld is not there",
-                                 (long long)number);
-            }
-            if (status != SYNCLINE_OK) {
-                return status;
-            }
-            cached = number;
-        }
-        batch->births[i].origin = origin;
     }
     return SYNCLINE_OK;
 }
@@ -273,11 +278,15 @@ static enum syncline_status read_row(struct sl_intake *intake, const struct sl_o
         return sl_fail(err, SYNCLINE_ECORRUPT, "library.db: outbox row %lld is damaged",
                        (long long)row->id);
     }
-    if (row->change == SYNCLINE_DELETE) {
-        return read_deletes(core, row, batch->offset, batch, err);
+    enum syncline_status status = SYNCLINE_OK;
+    if (row->change != SYNCLINE_INSERT) {
+        status = read_births(core, row, batch, err);
+    }
+    if (status != SYNCLINE_OK || row->change == SYNCLINE_DELETE) {
+        return status; /* a delete is whole in its row */
     }
     int64_t row_id = row->id; /* the row itself dies when others are looked at */
-    enum syncline_status status = sl_intake_read_again(core, batch, err);
+    status = sl_intake_read_again(core, batch, err);
     return status == SYNCLINE_OK ? leave_to_last_mention(intake, row_id, batch, err) : status;
 }
 
@@ -318,22 +327,28 @@ static enum syncline_status take_one(struct sl_intake *intake, struct sl_batch *
     /* The row is visible, so the batches staged for it and before it are in the ring. */
     pop_staged(intake);
     struct sl_batch *batch = take_staged(intake, row.token, intake->offset);
-    if (batch == NULL) {
+    bool staged = batch != NULL;
+    if (!staged) {
         batch = sl_batch_take(&core->reread_pool);
-        if (batch == NULL) {
-            return SYNCLINE_OK; /* all are under way; the row waits */
-        }
-        struct sl_outbox_row whole = row; /* its bytes die in there */
-        status = read_row(intake, &whole, model, batch, err);
-        if (status != SYNCLINE_OK) {
-            sl_core_give_batch(core, batch);
-            return status;
-        }
     }
-    batch->outbox_id = row.id;
+    if (batch == NULL) {
+        return SYNCLINE_OK; /* all are under way; the row waits */
+    }
+    int64_t row_id = row.id; /* its bytes die when other rows are read */
+    uint32_t row_n = row.n;
+    if (!staged) {
+        status = read_row(intake, &row, model, batch, err);
+    } else if (row.change == SYNCLINE_UPDATE) {
+        status = read_births(core, &row, batch, err);
+    }
+    if (status != SYNCLINE_OK) {
+        sl_core_give_batch(core, batch);
+        return status;
+    }
+    batch->outbox_id = row_id;
     intake->offset += batch->taken_n;
-    if (intake->offset >= row.n) {
-        intake->last_id = row.id;
+    if (intake->offset >= row_n) {
+        intake->last_id = row_id;
         intake->offset = 0;
     }
     *taken = batch;

@@ -6,7 +6,7 @@
 enum { BELOW, INSERT, REMOVE, STAMP_GET, STAMP_PUT, STAMP_REMOVE, LATE_PUT, LATE_GET, LATE_REMOVE };
 
 static const char *const sql_texts[] = {
-    [BELOW] = "SELECT id,n,origin,seq,hlc,class FROM _syncline_birth WHERE model=?1 AND id<?2"
+    [BELOW] = "SELECT id,n,origin,seq,hlc,class FROM _syncline_birth WHERE model=?1 AND id<=?2"
               " ORDER BY id DESC LIMIT 1",
     [INSERT] = "INSERT INTO _syncline_birth(model,id,n,origin,seq,hlc,class)"
                " VALUES(?1,?2,?3,?4,?5,?6,?7)",
@@ -42,7 +42,7 @@ static enum syncline_status get(struct sl_births *births, unsigned number, sqlit
     return sl_statement(&births->ldb->db, &births->statements, number, stmt, err);
 }
 
-/* The last run that begins before `id`. */
+/* The last run that begins at `id` or before. */
 static enum syncline_status run_below(struct sl_births *births, int64_t model, int64_t id,
                                       bool *found, struct sl_birth_run *run, struct sl_error *err)
 {
@@ -109,9 +109,15 @@ static struct sl_birth_run part_of(const struct sl_birth_run *run, uint32_t skip
     return part;
 }
 
+/* The id of a run's last record: ids go up to INT64_MAX, so nothing here counts past it. */
+static int64_t last_id(const struct sl_birth_run *run)
+{
+    return run->id + (int64_t)(run->n - 1);
+}
+
 static bool continues(const struct sl_birth_run *before, const struct sl_birth_run *run)
 {
-    return before->id + before->n == run->id && before->seq + before->n == run->seq &&
+    return last_id(before) == run->id - 1 && before->seq + before->n == run->seq &&
            before->hlc + before->n == run->hlc && before->origin == run->origin &&
            before->class == run->class && before->n < UINT32_MAX / 2;
 }
@@ -122,21 +128,22 @@ static enum syncline_status carve(struct sl_births *births, int64_t model, int64
                                   struct sl_error *err)
 {
     sl_births_forget(births);
+    int64_t last = id + (int64_t)(n - 1);
     for (;;) {
         struct sl_birth_run run;
         bool found = false;
-        enum syncline_status status = run_below(births, model, id + n, &found, &run, err);
+        enum syncline_status status = run_below(births, model, last, &found, &run, err);
         if (status != SYNCLINE_OK) {
             return status;
         }
-        if (!found || run.id + run.n <= id) {
+        if (!found || last_id(&run) < id) {
             *has_before = found;
             *before = run;
             return SYNCLINE_OK;
         }
         status = remove_row(births, REMOVE, model, run.id, err);
-        if (status == SYNCLINE_OK && run.id + run.n > id + n) {
-            uint32_t skip = (uint32_t)(id + n - run.id);
+        if (status == SYNCLINE_OK && last_id(&run) > last) {
+            uint32_t skip = (uint32_t)(last + 1 - run.id);
             struct sl_birth_run right = part_of(&run, skip, run.n - skip);
             status = insert_run(births, model, &right, err);
         }
@@ -154,14 +161,14 @@ enum syncline_status sl_birth_get(struct sl_births *births, int64_t model, int64
                                   struct sl_birth_run *run, struct sl_error *err)
 {
     const struct sl_birth_run *cached = &births->cached;
-    if (births->cached_model != model || id < cached->id || id >= cached->id + cached->n) {
+    if (births->cached_model != model || id < cached->id || id > last_id(cached)) {
         struct sl_birth_run below;
         bool any = false;
-        enum syncline_status status = run_below(births, model, id + 1, &any, &below, err);
+        enum syncline_status status = run_below(births, model, id, &any, &below, err);
         if (status != SYNCLINE_OK) {
             return status;
         }
-        if (!any || id >= below.id + below.n) {
+        if (!any || id > last_id(&below)) {
             *found = false;
             return SYNCLINE_OK;
         }

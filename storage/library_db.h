@@ -12,10 +12,11 @@
  *                        that delete may not have known them; until it is in the log
  *     _syncline_stamp    of shared records changed since their birth (storage/births)
  *
- *     outbox.ids     runs of 12 bytes: first id (i64), count (u32), little-endian
- *     outbox.uuids   runs of 20 bytes, in the same order: first UUID, count (u32) of UUIDs that
- * count up outbox.births  deletes only: 16 bytes for each id: origin number (u64), seq (u64); seq 0
- * is a record whose birth had not come back from the log yet
+ *     outbox.ids     runs of 12 bytes: first id (i64), count (u32); all little-endian
+ *     outbox.uuids   runs of 20 bytes, in the same order: first UUID, how many count up (u32)
+ *     outbox.births  updates and deletes: runs of 20 bytes, in the same order: count (u32), number
+ *                    of the origin (u64), seq of the first (u64); the seqs count up. Origin 0: of
+ *                    records whose birth had not come back from the log yet
  *
  * An outbox row is removed when the changes it names are in the log and settled, but never the
  * newest such row: so ids of outbox rows are never used twice. A handle is one connection - the
@@ -29,7 +30,6 @@
 #include "storage/db.h"
 
 #define SL_LIBRARY_DB_FORMAT 1
-#define SL_OUTBOX_BIRTH_SIZE 16
 
 struct sl_library_db {
     struct sl_db db;

@@ -24,6 +24,7 @@ struct column {
 struct columns {
     struct column *items; /* ours */
     size_t count;
+    bool key_is_index; /* the primary key is not the rowid: of several columns, or WITHOUT ROWID */
 };
 
 static void copy_name(char *out, size_t size, sqlite3_stmt *stmt, int column)
@@ -88,21 +89,22 @@ static enum syncline_status read_indexes(const struct sl_db *db, const char *tab
                                          struct columns *columns, struct sl_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    enum syncline_status status = prepare_for(
-        db,
-        "SELECT (SELECT name FROM pragma_index_info(l.name)) FROM pragma_index_list(?1) l"
-        " WHERE l.\"unique\" AND NOT l.partial"
-        " AND (SELECT count(*) FROM pragma_index_info(l.name))=1",
-        table, &stmt, err);
+    enum syncline_status status =
+        prepare_for(db,
+                    "SELECT (SELECT name FROM pragma_index_info(l.name)),"
+                    " (SELECT count(*) FROM pragma_index_info(l.name)), l.origin='pk'"
+                    " FROM pragma_index_list(?1) l WHERE l.\"unique\" AND NOT l.partial",
+                    table, &stmt, err);
     bool row = true;
     while (status == SYNCLINE_OK) {
         status = sl_db_row(db, stmt, &row, err);
         if (status != SYNCLINE_OK || !row) {
             break;
         }
+        columns->key_is_index = columns->key_is_index || sqlite3_column_int(stmt, 2) != 0;
         const char *name = (const char *)sqlite3_column_text(stmt, 0);
         struct column *column = name != NULL ? find_column(columns, name) : NULL;
-        if (column != NULL) {
+        if (column != NULL && sqlite3_column_int(stmt, 1) == 1) {
             column->is_unique = true;
         }
     }
@@ -203,11 +205,13 @@ static enum syncline_status check_field(const struct sl_model *model, const stru
             "model '%s', field '%s': the column needs a unique index of its own (UNIQUE)",
             model->name, field->name);
     }
-    if (field->type == SYNCLINE_TYPE_ID &&
-        (!column->primary_key || sqlite3_stricmp(column->type, "INTEGER") != 0)) {
-        return sl_fail(err, SYNCLINE_EMODEL,
-                       "model '%s', field '%s': the column is not an INTEGER PRIMARY KEY",
-                       model->name, field->name);
+    if (field->type == SYNCLINE_TYPE_ID && (!column->primary_key || columns->key_is_index ||
+                                            sqlite3_stricmp(column->type, "INTEGER") != 0)) {
+        return sl_fail(
+            err, SYNCLINE_EMODEL,
+            "model '%s', field '%s': the column is not an INTEGER PRIMARY KEY by itself, "
+            "in a table with rowids",
+            model->name, field->name);
     }
     if (column->parent_table[0] == '\0') {
         return SYNCLINE_OK;

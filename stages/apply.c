@@ -30,6 +30,7 @@ void sl_apply_fini(struct sl_apply *apply)
     sl_decoded_fini(&apply->decoded);
     sl_uuid_runs_fini(&apply->pending);
     free(apply->asides);
+    free(apply->writer.gone);
 }
 
 static uint64_t now_ns(const struct sl_core *core)
@@ -375,7 +376,8 @@ static enum syncline_status put_asides(struct sl_apply *apply, const struct sl_o
                                        struct sl_error *err)
 {
     struct sl_core *core = apply->core;
-    if (apply->aside_len == 0) {
+    const struct sl_record_writer *writer = &apply->writer;
+    if (apply->aside_len == 0 && writer->gone_len == 0) {
         return SYNCLINE_OK;
     }
     enum syncline_status status = sl_peer_log_begin(&core->log, err);
@@ -386,6 +388,9 @@ static enum syncline_status put_asides(struct sl_apply *apply, const struct sl_o
         (void)sqlite3_snprintf((int)sizeof(record.model), record.model, "%s", aside->model->name);
         memcpy(record.reason, aside->reason, sizeof(record.reason));
         status = sl_set_aside_put(&core->log, &record, core->env->wall_ms(core->env->ctx), err);
+    }
+    for (size_t i = 0; i < writer->gone_len && status == SYNCLINE_OK; i++) {
+        status = sl_set_aside_remove(&core->log, &writer->gone[i].origin, writer->gone[i].seq, err);
     }
     if (status == SYNCLINE_OK) {
         status = sl_peer_log_commit(&core->log, err);
@@ -404,6 +409,7 @@ static enum syncline_status apply_in_transaction(struct sl_apply *apply,
     sl_births_forget(&rows->births);
     apply->writer.run.n = 0;
     apply->aside_len = 0;
+    apply->writer.gone_len = 0;
     enum syncline_status status = sl_db_exec(&rows->ldb.db, "PRAGMA defer_foreign_keys=ON", err);
     if (status == SYNCLINE_OK && origin->number == 0) {
         status =

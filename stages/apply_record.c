@@ -3,7 +3,7 @@
 
 #include "stages/apply_record.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 /* ---- Births of what was inserted ---- */
 
@@ -169,6 +169,22 @@ static enum syncline_status localize(struct sl_record_writer *writer,
     return status;
 }
 
+static enum syncline_status add_gone(struct sl_record_writer *writer, const struct sl_birth *birth,
+                                     struct sl_error *err)
+{
+    if (writer->gone_len == writer->gone_capacity) {
+        size_t capacity = writer->gone_capacity == 0 ? 64 : 2 * writer->gone_capacity;
+        struct sl_birth *grown = realloc(writer->gone, capacity * sizeof(*grown));
+        if (grown == NULL) {
+            return sl_fail(err, SYNCLINE_ENOMEM, "no memory to apply deletes");
+        }
+        writer->gone = grown;
+        writer->gone_capacity = capacity;
+    }
+    writer->gone[writer->gone_len++] = *birth;
+    return SYNCLINE_OK;
+}
+
 /* An update or a delete: judged first. */
 static enum syncline_status change_record(struct sl_record_writer *writer,
                                           const struct sl_apply_record *record,
@@ -191,6 +207,9 @@ static enum syncline_status change_record(struct sl_record_writer *writer,
     if (status == SYNCLINE_OK) {
         status = sl_reconcile(core, &core->writer, writer->pending, &received, &verdict, &id,
                               reason, err);
+    }
+    if (status == SYNCLINE_OK && verdict == SL_VERDICT_LOSES && group->change == SYNCLINE_DELETE) {
+        return add_gone(writer, &received.birth, err);
     }
     if (status != SYNCLINE_OK || verdict == SL_VERDICT_LOSES) {
         return status;

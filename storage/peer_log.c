@@ -21,6 +21,7 @@ enum {
     MEMBER_PUT,
     MEMBER_GET,
     ASIDE_PUT,
+    ASIDE_REMOVE,
     ASIDE_GET,
     ASIDE_COUNT,
     PEER_LOG_STATEMENTS
@@ -51,6 +52,7 @@ static const char *const sql_texts[] = {
     [ASIDE_PUT] = "INSERT INTO set_aside(device,epoch,seq,model,uuid,reason,at_ms)"
                   " VALUES(?1,?2,?3,?4,?5,?6,?7)"
                   " ON CONFLICT(device,epoch,seq,model,uuid) DO UPDATE SET reason=?6",
+    [ASIDE_REMOVE] = "DELETE FROM set_aside WHERE device=?1 AND epoch=?2 AND seq=?3",
     [ASIDE_GET] = "SELECT device,epoch,seq,model,uuid,reason FROM set_aside ORDER BY number LIMIT 1"
                   " OFFSET ?1",
     [ASIDE_COUNT] = "SELECT count(*) FROM set_aside",
@@ -489,6 +491,20 @@ enum syncline_status sl_set_aside_put(struct sl_peer_log *log, const struct sl_s
     sl_bind_uuid(stmt, 5, &record->uuid);
     (void)sqlite3_bind_text(stmt, 6, record->reason, -1, SQLITE_STATIC);
     (void)sqlite3_bind_int64(stmt, 7, (int64_t)wall_ms);
+    return sl_db_run(&log->db, stmt, err);
+}
+
+enum syncline_status sl_set_aside_remove(struct sl_peer_log *log, const struct sl_origin *origin,
+                                         uint64_t seq, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, ASIDE_REMOVE, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_bind_uuid(stmt, 1, &origin->device);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)origin->epoch);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)seq);
     return sl_db_run(&log->db, stmt, err);
 }
 

@@ -133,6 +133,9 @@ struct sl_set_aside {
 /* Adds it, or replaces the reason if the same change is there. */
 enum syncline_status sl_set_aside_put(struct sl_peer_log *log, const struct sl_set_aside *record,
                                       uint64_t wall_ms, struct sl_error *err);
+/* The record's delete has come: nobody needs to look at it any more. */
+enum syncline_status sl_set_aside_remove(struct sl_peer_log *log, const struct sl_origin *origin,
+                                         uint64_t seq, struct sl_error *err);
 enum syncline_status sl_set_aside_get(struct sl_peer_log *log, size_t index, bool *found,
                                       struct sl_set_aside *record, struct sl_error *err);
 enum syncline_status sl_set_aside_count(struct sl_peer_log *log, uint64_t *count,

@@ -24,6 +24,7 @@
 #define SL_STAGED_LEN_MAX 64u                    /* captured batches waiting in memory */
 #define SL_LINK_QUEUE_SIZE_MAX (1024u * 1024u)   /* bytes queued to one link before it must drain */
 #define SL_LINK_BACKLOG_MAX (8u * 1024u * 1024u) /* bytes queued after which a link is given up */
+#define SL_LINGER_MS 10u                         /* between two commits of the log */
 #define SL_APPLY_HOLD_MS 25u                     /* how long an apply slice holds the write lock */
 #define SL_APPLY_PAUSE_MS 10u                    /* lock left free after it, if others write */
 #define SL_BUSY_TIMEOUT_MS 5000u                 /* wait for SQLite's write lock */

@@ -82,6 +82,11 @@ enum syncline_status sl_library_create(const struct sl_library_config *config,
         return sl_fail(err, status, "the system gave no randomness");
     }
     who.epoch = (uint64_t)1 << 48 | (random & 0xffffffffffffu);
+    /* Our own file first: the caller can remove it, but not what stands in the application's. */
+    status = sl_peer_log_create(config->env, config->sync_db, &who, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
     struct sl_library_db ldb;
     status = sl_library_db_open(&ldb, config->env, config->library_db, SL_DB_CREATE,
                                 SL_BUSY_TIMEOUT_MS, err);
@@ -90,9 +95,6 @@ enum syncline_status sl_library_create(const struct sl_library_config *config,
     }
     status = sl_library_db_create(&ldb, library_id, err);
     sl_library_db_fini(&ldb);
-    if (status == SYNCLINE_OK) {
-        status = sl_peer_log_create(config->env, config->sync_db, &who, err);
-    }
     return status;
 }
 
@@ -486,21 +488,6 @@ static enum syncline_status open_view(struct sl_library *library,
     return status;
 }
 
-static enum syncline_status self_number(struct sl_library *library, struct sl_error *err)
-{
-    struct sl_core *core = &library->core;
-    struct sl_library_db *ldb = &library->view.ldb;
-    enum syncline_status status = sl_library_db_begin_write(ldb, err);
-    if (status == SYNCLINE_OK) {
-        status = sl_library_db_origin_number(ldb, &core->self, &core->self_number, err);
-        if (status == SYNCLINE_OK) {
-            status = sl_library_db_commit(ldb, err);
-        }
-        sl_library_db_rollback(ldb);
-    }
-    return status;
-}
-
 enum syncline_status sl_library_open(const struct sl_library_config *config,
                                      struct sl_library **out, struct sl_error *err)
 {
@@ -528,7 +515,8 @@ enum syncline_status sl_library_open(const struct sl_library_config *config,
         status = open_view(library, config, err);
     }
     if (status == SYNCLINE_OK) {
-        status = self_number(library, err);
+        status =
+            sl_library_db_origin_number(&library->view.ldb, &core->self, &core->self_number, err);
     }
     if (status == SYNCLINE_OK) {
         status = sl_capture_init(&library->capture, core, config->library_db, err);
@@ -589,13 +577,14 @@ void sl_library_close(struct sl_library *library)
         return;
     }
     struct sl_core *core = &library->core;
-    close_engine(library);
-    if (library->capture_ready) {
-        sl_capture_fini(&library->capture);
-    }
+    /* Before the engine: the last connection to a file empties its WAL, which a reader cannot. */
     if (library->view_ready) {
         sl_rows_fini(&library->view, core->models.count);
         sl_peer_log_fini(&library->view_log);
+    }
+    close_engine(library);
+    if (library->capture_ready) {
+        sl_capture_fini(&library->capture);
     }
     if (library->shared_ready) {
         empty_ring(core, &core->to_resolve);
@@ -649,6 +638,9 @@ void sl_library_wake(struct sl_library *library)
 bool sl_library_has_backlog(struct sl_library *library)
 {
     const struct sl_core *core = &library->core;
+    if (library->log_append.len > 0) {
+        return true;
+    }
     for (size_t i = 1; i < core->origin_count; i++) {
         const struct sl_origin_state *origin = &core->origins[i];
         if (!origin->held && origin->held_until_ms == 0 &&

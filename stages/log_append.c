@@ -214,7 +214,9 @@ bool sl_log_append_run(void *stage)
         }
         append->batches[append->len++] = batch;
     }
-    if (append->len == 0 || core->env->mono_ns(core->env->ctx) < append->retry_ns) {
+    uint64_t now = core->env->mono_ns(core->env->ctx);
+    bool full = append->len == SL_APPEND_BATCHES_MAX;
+    if (append->len == 0 || now < append->retry_ns || (!full && now < append->linger_ns)) {
         return false;
     }
     struct sl_error err;
@@ -235,6 +237,7 @@ bool sl_log_append_run(void *stage)
         sl_core_failed(core, "log_append", status, &err);
         return false;
     }
+    append->linger_ns = core->env->mono_ns(core->env->ctx) + (uint64_t)SL_LINGER_MS * 1000 * 1000;
     bool grew = head.held_seq > core->origins[0].head.held_seq;
     core->origins[0].head = head;
     core->hlc_last = hlc_last;

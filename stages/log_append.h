@@ -9,6 +9,9 @@
  * outbox rows and records set aside are committed together. Only then do the head of the log, the
  * clock and the drained row move in memory, and the batches go back to their pools.
  *
+ * After a commit it lingers for a few milliseconds, so that a stream of batches costs one sync of
+ * the disk for several; a change that comes when nothing did before it is appended at once.
+ *
  * On any failure the transaction is rolled back, nothing has moved, and the batches keep their
  * place at the head for the next try: seqs are given once. */
 
@@ -28,7 +31,8 @@ struct sl_log_append {
     struct sl_buf raw;    /* body of the segment under way */
     struct sl_buf sealed; /* its bytes */
     ZSTD_CCtx *zstd;
-    uint64_t retry_ns; /* after a failure: not before */
+    uint64_t retry_ns;  /* after a failure: not before */
+    uint64_t linger_ns; /* after a commit: not before, unless there is a full transaction's worth */
 };
 
 enum syncline_status sl_log_append_init(struct sl_log_append *append, struct sl_core *core,

@@ -72,7 +72,7 @@ enum syncline_status sl_library_db_data_version(struct sl_library_db *ldb, int64
 
 /* ---- Applied vector ---- */
 
-/* The number of an origin, made with applied_seq 0 if new (needs a write transaction then). */
+/* The number of an origin, made with applied_seq 0 if new. */
 enum syncline_status sl_library_db_origin_number(struct sl_library_db *ldb,
                                                  const struct sl_origin *origin, int64_t *number,
                                                  struct sl_error *err);

@@ -508,7 +508,8 @@ enum syncline_status sl_group_read(struct sl_msgpack *in, const struct sl_origin
         return malformed(err, "UUIDs");
     }
     read.column_count = sl_msgpack_array(in);
-    if (in->failed || (uint64_t)read.column_count * n > SL_GROUP_CELLS_MAX) {
+    if (in->failed || read.column_count > SL_FIELD_COUNT_MAX ||
+        (uint64_t)read.column_count * n > SL_GROUP_CELLS_MAX) {
         return malformed(err, "columns");
     }
     read.columns = sl_arena_alloc(arena, (size_t)read.column_count * sizeof(*read.columns));

@@ -3,6 +3,8 @@
 
 #include "base/model.h"
 
+#include "base/group.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +129,26 @@ static enum syncline_status field_init(struct sl_model *model, const struct sync
     return SYNCLINE_OK;
 }
 
+/* A key travels under a name of its own (base/group.h), which may be that of another field. */
+static enum syncline_status check_column_names(const struct sl_model *model, struct sl_error *err)
+{
+    for (uint32_t i = 0; i < model->field_count; i++) {
+        char name[SL_NAME_SIZE_MAX + 6];
+        sl_group_column_name(&model->fields[i], name);
+        for (uint32_t k = 0; k < i; k++) {
+            char other[SL_NAME_SIZE_MAX + 6];
+            sl_group_column_name(&model->fields[k], other);
+            if (strcmp(name, other) == 0) {
+                return sl_fail(err, SYNCLINE_EMODEL,
+                               "model '%s', field '%s': it would travel as '%s', as field '%s' "
+                               "does: rename one of them",
+                               model->name, model->fields[i].name, name, model->fields[k].name);
+            }
+        }
+    }
+    return SYNCLINE_OK;
+}
+
 static enum syncline_status model_init(struct sl_model *model, const struct syncline_model *from,
                                        struct sl_error *err)
 {
@@ -174,7 +196,7 @@ static enum syncline_status model_init(struct sl_model *model, const struct sync
         return sl_fail(err, SYNCLINE_EMODEL, "model '%s': no field is a %s; every record has one",
                        model->name, model->id.name == NULL ? "SYNCLINE_ID" : "SYNCLINE_UUID");
     }
-    return SYNCLINE_OK;
+    return check_column_names(model, err);
 }
 
 static enum syncline_status link_parents(struct sl_model_set *set, struct sl_model *model,

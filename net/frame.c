@@ -252,8 +252,7 @@ static size_t utf8_char_size(const uint8_t *text, size_t len)
     return size;
 }
 
-/* UTF-8 without NUL? */
-static bool text_is_valid(const uint8_t *text, size_t len)
+bool sl_frame_text_is_valid(const uint8_t *text, size_t len)
 {
     for (size_t i = 0; i < len;) {
         size_t size = text[i] == 0 ? 0 : utf8_char_size(text + i, len - i);
@@ -275,7 +274,7 @@ static enum syncline_status read_text(struct sl_reader *reader, const struct sl_
     const uint8_t *text = sl_read_bytes(reader, len);
     if (text == NULL && reader->failed)
         return SYNCLINE_OK; /* cut short: check_end says so */
-    if (!text_is_valid(text, len))
+    if (!sl_frame_text_is_valid(text, len))
         return sl_fail(err, SYNCLINE_EPROTO, "the %s in %s is not UTF-8 text", what,
                        sl_frame_type_name(frame->type));
     if (len > 0)
@@ -338,7 +337,7 @@ static enum syncline_status check_name(const char name[SL_NAME_SIZE_MAX + 1])
 {
     size_t len = strnlen(name, SL_NAME_SIZE_MAX + 1);
 
-    if (len > SL_NAME_SIZE_MAX || !text_is_valid((const uint8_t *)name, len))
+    if (len > SL_NAME_SIZE_MAX || !sl_frame_text_is_valid((const uint8_t *)name, len))
         return SYNCLINE_EINVAL;
     return SYNCLINE_OK;
 }

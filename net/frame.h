@@ -51,6 +51,9 @@ struct sl_frame_decoder {
     bool failed;                          /* the stream is lost */
 };
 
+/* UTF-8 (RFC 3629) without NUL? What a name in a frame must be. */
+bool sl_frame_text_is_valid(const uint8_t *text, size_t len);
+
 /* "HELLO" and so on. Never NULL. */
 const char *sl_frame_type_name(enum sl_frame_type type);
 

@@ -14,6 +14,7 @@
 
 #include <uuid/uuid.h>
 
+#include "net/frame.h"
 #include "net/key_file.h"
 #include "net/network.h"
 #include "net/transport_tcp.h"
@@ -133,6 +134,38 @@ static enum syncline_status check_addresses(const struct syncline_options *optio
 
 /* ---- Create and join ---- */
 
+/* Names travel in frames; one that cannot would make a library that nobody can open. */
+static enum syncline_status check_name(const char *whose, const char *name, struct sl_error *err)
+{
+    size_t len = strlen(name);
+    if (len > SL_NAME_SIZE_MAX) {
+        return sl_fail(err, SYNCLINE_ETOOBIG, "the name of the %s has %zu bytes, %u are allowed",
+                       whose, len, SL_NAME_SIZE_MAX);
+    }
+    if (!sl_frame_text_is_valid((const uint8_t *)name, len)) {
+        return sl_fail(err, SYNCLINE_EINVAL, "the name of the %s is not UTF-8 text", whose);
+    }
+    return SYNCLINE_OK;
+}
+
+/* The device's name as the options give it, or the host's. */
+static enum syncline_status name_device(const struct syncline_options *options,
+                                        char name[SL_NAME_SIZE_MAX + 1], struct sl_error *err)
+{
+    if (options->device_name != NULL) {
+        enum syncline_status status = check_name("device", options->device_name, err);
+        if (status == SYNCLINE_OK) {
+            (void)snprintf(name, SL_NAME_SIZE_MAX + 1, "%s", options->device_name);
+        }
+        return status;
+    }
+    memset(name, 0, SL_NAME_SIZE_MAX + 1);
+    if (gethostname(name, SL_NAME_SIZE_MAX) != 0 || check_name("host", name, err) != SYNCLINE_OK) {
+        (void)snprintf(name, SL_NAME_SIZE_MAX + 1, "device");
+    }
+    return SYNCLINE_OK;
+}
+
 /* What create has made so far, for a failure to remove. */
 struct made {
     bool dir;
@@ -214,20 +247,15 @@ static enum syncline_status make_device(const struct paths *paths, struct made *
 static enum syncline_status make_files(const struct paths *paths, struct made *made,
                                        const struct sl_identity *identity,
                                        const struct syncline_uuid *library_id, const char *name,
-                                       const struct syncline_options *options, struct sl_error *err)
+                                       const char *device_name, struct sl_error *err)
 {
-    char host[SL_NAME_SIZE_MAX + 1] = "";
-    if (options->device_name == NULL && gethostname(host, sizeof(host) - 1) != 0) {
-        (void)snprintf(host, sizeof(host), "device");
-    }
     struct sl_library_config config = {.env = sl_env_posix(),
                                        .library_db = paths->library_db,
                                        .sync_db = paths->sync_db,
                                        .identity = identity};
     made->library_db = !exists(paths->library_db);
     made->sync_db = true;
-    return sl_library_create(&config, library_id, name,
-                             options->device_name != NULL ? options->device_name : host, err);
+    return sl_library_create(&config, library_id, name, device_name, err);
 }
 
 enum syncline_status syncline_create(const char *dir, const char *name,
@@ -239,9 +267,16 @@ enum syncline_status syncline_create(const char *dir, const char *name,
     struct syncline_options options;
     struct sl_identity identity;
     struct syncline_uuid library_id;
+    char device_name[SL_NAME_SIZE_MAX + 1];
     enum syncline_status status = take_options(given, &options, &err);
     if (status == SYNCLINE_OK && (name == NULL || name[0] == '\0')) {
         status = sl_fail(&err, SYNCLINE_EINVAL, "the library needs a name");
+    }
+    if (status == SYNCLINE_OK) {
+        status = check_name("library", name, &err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = name_device(&options, device_name, &err);
     }
     if (status == SYNCLINE_OK) {
         status = make_paths(&paths, dir, &err);
@@ -252,7 +287,7 @@ enum syncline_status syncline_create(const char *dir, const char *name,
     uuid_generate_random(library_id.bytes);
     status = make_device(&paths, &made, &identity, &err);
     if (status == SYNCLINE_OK) {
-        status = make_files(&paths, &made, &identity, &library_id, name, &options, &err);
+        status = make_files(&paths, &made, &identity, &library_id, name, device_name, &err);
     }
     if (status != SYNCLINE_OK) {
         unmake(&paths, &made);
@@ -261,16 +296,12 @@ enum syncline_status syncline_create(const char *dir, const char *name,
 }
 
 static enum syncline_status ask_member(const struct sl_identity *identity, const char *address,
-                                       const struct syncline_options *options,
-                                       struct sl_welcome *welcome, struct sl_error *err)
+                                       const char *device_name, struct sl_welcome *welcome,
+                                       struct sl_error *err)
 {
     struct sl_hello self = {.device_id = identity->device_id};
     memcpy(self.public_key, identity->public_key, sizeof(self.public_key));
-    if (options->device_name != NULL) {
-        (void)snprintf(self.device_name, sizeof(self.device_name), "%s", options->device_name);
-    } else if (gethostname(self.device_name, sizeof(self.device_name) - 1) != 0) {
-        (void)snprintf(self.device_name, sizeof(self.device_name), "device");
-    }
+    (void)snprintf(self.device_name, sizeof(self.device_name), "%s", device_name);
     struct sl_transport *transport = NULL;
     enum syncline_status status = sl_transport_tcp_new(&transport, err);
     if (status != SYNCLINE_OK) {
@@ -308,12 +339,16 @@ enum syncline_status syncline_join(const char *dir, const char *address,
     struct syncline_options options;
     struct sl_identity identity;
     struct sl_welcome welcome;
+    char device_name[SL_NAME_SIZE_MAX + 1];
     enum syncline_status status = take_options(given, &options, &err);
     if (status == SYNCLINE_OK && address == NULL) {
         status = sl_fail(&err, SYNCLINE_EINVAL, "no address was given");
     }
     if (status == SYNCLINE_OK) {
         status = check_address(&options, address, &err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = name_device(&options, device_name, &err);
     }
     if (status == SYNCLINE_OK) {
         status = make_paths(&paths, dir, &err);
@@ -323,11 +358,11 @@ enum syncline_status syncline_join(const char *dir, const char *address,
     }
     status = make_device(&paths, &made, &identity, &err);
     if (status == SYNCLINE_OK) {
-        status = ask_member(&identity, address, &options, &welcome, &err);
+        status = ask_member(&identity, address, device_name, &welcome, &err);
     }
     if (status == SYNCLINE_OK) {
         status = make_files(&paths, &made, &identity, &welcome.library_id, welcome.library_name,
-                            &options, &err);
+                            device_name, &err);
     }
     if (status == SYNCLINE_OK) {
         status = keep_member(&paths, &welcome, &err);

@@ -42,6 +42,7 @@ struct sl_batch {
     uint32_t row_n;              /* changes of the whole outbox row */
     uint32_t taken_n;            /* changes taken from the row */
     uint32_t n;                  /* of them still here: what is gone from its table has left */
+    uint32_t batch_len;          /* changes in one segment, as the call wants it; 0: the default */
     uint64_t wall_ms;            /* when it was captured */
     int64_t *ids;                /* n local ids */
     struct syncline_uuid *uuids; /* n */

@@ -54,6 +54,8 @@ enum syncline_status sl_engine_lock_open(struct sl_engine_lock *lock, const char
 void sl_engine_lock_close(struct sl_engine_lock *lock)
 {
     if (lock->fd >= 0) {
+        /* A child forked meanwhile has the same open file, and would go on holding the lock. */
+        (void)flock(lock->fd, LOCK_UN);
         (void)close(lock->fd);
         lock->fd = -1;
     }

@@ -263,6 +263,7 @@ static bool fill_batch(const struct call *call, struct sl_batch *batch, uint32_t
     batch->row_n = call->n;
     batch->n = n;
     batch->taken_n = n;
+    batch->batch_len = call->batch_len;
     batch->wall_ms = call->wall_ms;
     return true;
 }

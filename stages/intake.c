@@ -266,6 +266,7 @@ static enum syncline_status read_row(struct sl_intake *intake, const struct sl_o
     batch->offset = intake->offset;
     batch->row_n = row->n;
     batch->wall_ms = row->wall_ms;
+    batch->batch_len = piece;
     batch->n = left < piece ? left : piece;
     batch->taken_n = batch->n;
     batch->ids = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->ids));

@@ -107,10 +107,13 @@ static enum syncline_status append_segment(struct sl_log_append *append, size_t 
     struct sl_core *core = append->core;
     struct sl_segment segment = {
         .library_id = core->who.library_id, .origin = core->self, .first_seq = head->held_seq + 1};
+    uint32_t len_max = UINT32_MAX; /* the least that a call among them wants */
     sl_buf_clear(&append->raw);
     for (; *at < append->len; (*at)++) {
         const struct sl_batch *batch = append->batches[*at];
-        bool full = segment.len + batch->live_n > core->batch_len ||
+        uint32_t batch_len = batch->batch_len > 0 ? batch->batch_len : core->batch_len;
+        len_max = batch_len < len_max ? batch_len : len_max;
+        bool full = segment.len + batch->live_n > len_max ||
                     append->raw.len + batch->body.len > SL_SEGMENT_SIZE_MAX / 2;
         if (segment.len > 0 && full) {
             break;

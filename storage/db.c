@@ -55,7 +55,8 @@ enum syncline_status sl_db_fail(const struct sl_db *db, int code, const char *tr
     if (db->handle != NULL && (sqlite3_extended_errcode(db->handle) & 0xff) == (code & 0xff)) {
         message = sqlite3_errmsg(db->handle);
     }
-    return sl_fail(err, status_of(code), "%s: %s: %s", db->name, tried, message);
+    /* A long statement may not push SQLite's reason out of the text. */
+    return sl_fail(err, status_of(code), "%s: %.200s: %s", db->name, tried, message);
 }
 
 enum syncline_status sl_db_open(struct sl_db *db, const struct sl_env *env, const char *path,

@@ -22,8 +22,8 @@ commands() {
 
 # check_command BUILD_DIR COMMAND
 check_command() {
-    local build=$1 words program help word command="" previous=""
-    read -r -a words <<<"$2"
+    local build=$1 words program help command="" i word
+    read -r -a words <<<"${2%%[|&>;]*}"
     program=${words[0]}
     if [[ $program == ./dev ]]; then
         ./dev help | grep -qE "^  ${words[1]:-help}( |\$)" || { echo "dev has no such verb"; return 1; }
@@ -34,25 +34,31 @@ check_command() {
     [[ -x $program ]] || { echo "$program is not there"; return 1; }
     [[ $program == "$build"/bin/syncline ]] || return 0
     help=$("$program" --help)
-    for word in "${words[@]:1}"; do
+    for ((i = 1; i < ${#words[@]}; i++)); do
+        word=${words[i]}
         case $word in
-        '&' | '|' | '>' | '>>' | '&&' | ';') break ;;
         --*)
-            grep -qE -- "(^|[^a-z-])${word%%=*}([^a-z-]|\$)" <<<"$help" || { echo "no option ${word%%=*}"; return 1; }
+            grep -qE -- "^  ${word%%=*}( |\$)" <<<"$help" || { echo "no option ${word%%=*}"; return 1; }
+            # An option with a value is followed by a name in capitals in the help.
+            [[ $word == *=* ]] || ! grep -qE -- "^  $word [A-Z]" <<<"$help" || i=$((i + 1))
             ;;
-        -*) ;;
-        [a-z]*)
-            # The value of an option (-L DIR) is no part of the command's name.
-            if [[ $previous != -* || $previous == --json || $previous == --insecure-loopback ]] &&
-                grep -qE -- "(^|[^a-z-])${command:+$command }$word([^a-z-]|\$)" <<<"$help"; then
-                command="${command:+$command }$word"
-            elif [[ -z $command && $previous != -* ]]; then
+        -L) i=$((i + 1)) ;;
+        -*) echo "no option $word"; return 1 ;;
+        *)
+            [[ -z $command ]] || continue # an argument of the command
+            command=$word
+            if grep -qE "^  $word ${words[i + 1]:-none}( |\$)" <<<"$help"; then
+                i=$((i + 1))
+                command="$word ${words[i]}"
+            elif ! grep -qE "^  $word( [ [A-Z]|\$)" <<<"$help"; then
                 echo "no command $word"
                 return 1
             fi
+            # From here on, the options of the command.
+            # shellcheck disable=SC2086
+            help=$("$program" $command --help)
             ;;
         esac
-        previous=$word
     done
 }
 
@@ -77,7 +83,8 @@ if [[ ${1:-} == --self-test ]]; then
     scratch=$(mktemp -d)
     trap 'rm -rf "$scratch"' EXIT
     for line in './dev dance' 'build/release/bin/none' 'build/release/bin/syncline dance' \
-        'build/release/bin/syncline demo --dance'; do
+        'build/release/bin/syncline -L /tmp/a library dance' 'build/release/bin/syncline -x info' \
+        'build/release/bin/syncline demo --dance' 'build/release/bin/syncline -L a wait --listen b'; do
         printf '```sh\n%s\n```\n' "$line" >"$scratch/a.md"
         if check_documents "$build" "$scratch/a.md" >/dev/null; then
             echo "not seen: $line"

@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 #define WRITERS 3
-#define ROUNDS 20 /* transactions of a writer; every fourth is rolled back */
-#define ROWS 10   /* in a transaction */
-#define REOPENS 2 /* times that both devices are closed and opened again */
+#define ROUNDS 100 /* transactions of a writer; every fourth is rolled back */
+#define ROWS 10    /* in a transaction */
+#define REOPENS 2  /* times that both devices are closed and opened again */
 #define WAIT_MS 120000
 
 struct item {

@@ -122,7 +122,7 @@ static bool do_round(struct sl_sim_world *world, size_t stages)
 /* Some rounds with time passing: most of what is under way arrives. */
 static void do_rounds(struct sl_sim_world *world, size_t stages)
 {
-    uint64_t rounds = sl_sim_random_scale(&world->schedule, 4, 128);
+    uint64_t rounds = sl_sim_random_scale(&world->schedule, 4, 64);
     for (uint64_t i = 0; i < rounds && world->failures == 0; i++) {
         (void)do_round(world, stages);
         pass_time(world);

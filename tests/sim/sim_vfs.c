@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* How a file keeps two states. A sector is clean while what is seen is what is durable: one buffer.
- * The first write after a sync makes it dirty: the old buffer becomes the durable one, and a new
- * one is what is seen. xSync drops the durable buffers of the dirty sectors, a power cut the
- * others. A NULL buffer reads as zeroes. A name works the same way: `linked` is what is seen,
- * `link_synced` what is durable; a deleted file whose directory was not synced stays as a ghost. */
+/* A name has two states, as content has (sim_content.h): `linked` is what is seen, `link_synced`
+ * what is durable. A deleted file whose directory was not synced stays as a ghost, for a power cut
+ * to bring back. */
 
 #include "tests/sim/sim_vfs.h"
 
@@ -14,13 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHM_REGION_MAX 1024u
+#include "tests/sim/sim_content.h"
 
-struct sector {
-    uint8_t *now;    /* what is seen; NULL: zeroes */
-    uint8_t *synced; /* what is durable; meaningful only while dirty */
-    bool dirty;
-};
+#define SHM_REGION_MAX 1024u
 
 struct shm {
     uint8_t **regions;                 /* as SQLite asked for them; zeroed */
@@ -31,21 +25,15 @@ struct shm {
 };
 
 struct inode {
-    struct inode *next;     /* in the disk's list, newest first */
-    char *path;             /* NULL: nameless, gone with its last handle */
-    struct sector *sectors; /* sectors_len of them, room for sectors_capacity */
-    size_t sectors_len;
-    size_t sectors_capacity;
-    size_t *dirty;        /* indices of the dirty sectors */
-    size_t dirty_len;     /* at most sectors_capacity */
-    uint64_t size;        /* bytes, as seen */
-    uint64_t synced_size; /* bytes, durable */
-    bool linked;          /* the name is seen */
-    bool link_synced;     /* the name is durable */
-    unsigned handles;     /* open ones */
-    unsigned shared;      /* of them with at least a SHARED lock */
-    struct file *writer;  /* the one with RESERVED, PENDING or EXCLUSIVE, or NULL */
-    struct shm *shm;      /* NULL: nobody mapped it */
+    struct inode *next; /* in the disk's list, newest first */
+    char *path;         /* NULL: nameless, gone with its last handle */
+    struct sl_sim_content content;
+    bool linked;         /* the name is seen */
+    bool link_synced;    /* the name is durable */
+    unsigned handles;    /* open ones */
+    unsigned shared;     /* of them with at least a SHARED lock */
+    struct file *writer; /* the one with RESERVED, PENDING or EXCLUSIVE, or NULL */
+    struct shm *shm;     /* NULL: nobody mapped it */
 };
 
 struct file {
@@ -73,149 +61,6 @@ static void observe(struct sl_sim_disk *disk, enum sl_sim_disk_op op, const stru
 {
     if (disk->world.observe != NULL) {
         disk->world.observe(disk->world.ctx, op, inode->path, offset, data, size);
-    }
-}
-
-/* ---- Sectors ------------------------------------------------------------------------------ */
-
-/* Makes room for sectors 0..count-1 and for all of them to be dirty. */
-static bool sectors_reserve(struct inode *inode, size_t count)
-{
-    if (count > inode->sectors_capacity) {
-        size_t capacity = inode->sectors_capacity * 2 > count ? inode->sectors_capacity * 2 : count;
-        struct sector *sectors = realloc(inode->sectors, capacity * sizeof(*sectors));
-        if (sectors == NULL) {
-            return false;
-        }
-        inode->sectors = sectors;
-        size_t *dirty = realloc(inode->dirty, capacity * sizeof(*dirty));
-        if (dirty == NULL) {
-            return false;
-        }
-        inode->dirty = dirty;
-        inode->sectors_capacity = capacity;
-    }
-    while (inode->sectors_len < count) {
-        inode->sectors[inode->sectors_len++] = (struct sector){0};
-    }
-    return true;
-}
-
-/* Makes sector `index` writable: a buffer of its own, the durable state kept. With `whole` the
- * caller overwrites all of it, so nothing is copied. */
-static bool sector_make_dirty(struct inode *inode, size_t index, bool whole)
-{
-    struct sector *sector = &inode->sectors[index];
-    if (sector->dirty && sector->now != NULL) {
-        return true;
-    }
-    uint8_t *fresh = malloc(SL_SIM_SECTOR_SIZE);
-    if (fresh == NULL) {
-        return false;
-    }
-    if (!whole && sector->now != NULL) {
-        memcpy(fresh, sector->now, SL_SIM_SECTOR_SIZE);
-    } else if (!whole) {
-        memset(fresh, 0, SL_SIM_SECTOR_SIZE);
-    }
-    if (!sector->dirty) {
-        sector->synced = sector->now;
-        sector->dirty = true;
-        inode->dirty[inode->dirty_len++] = index;
-    }
-    sector->now = fresh;
-    return true;
-}
-
-static bool inode_write(struct inode *inode, const uint8_t *data, size_t size, uint64_t offset)
-{
-    size_t last = (size_t)((offset + size + SL_SIM_SECTOR_SIZE - 1) / SL_SIM_SECTOR_SIZE);
-    if (!sectors_reserve(inode, last)) {
-        return false;
-    }
-    for (size_t done = 0; done < size;) {
-        size_t index = (size_t)((offset + done) / SL_SIM_SECTOR_SIZE);
-        size_t within = (size_t)((offset + done) % SL_SIM_SECTOR_SIZE);
-        size_t some = SL_SIM_SECTOR_SIZE - within;
-        if (some > size - done) {
-            some = size - done;
-        }
-        if (!sector_make_dirty(inode, index, some == SL_SIM_SECTOR_SIZE)) {
-            return false;
-        }
-        memcpy(inode->sectors[index].now + within, data + done, some);
-        done += some;
-    }
-    if (offset + size > inode->size) {
-        inode->size = offset + size;
-    }
-    return true;
-}
-
-static void inode_read(const struct inode *inode, uint8_t *out, size_t size, uint64_t offset)
-{
-    for (size_t done = 0; done < size;) {
-        size_t index = (size_t)((offset + done) / SL_SIM_SECTOR_SIZE);
-        size_t within = (size_t)((offset + done) % SL_SIM_SECTOR_SIZE);
-        size_t some = SL_SIM_SECTOR_SIZE - within;
-        if (some > size - done) {
-            some = size - done;
-        }
-        const uint8_t *from = index < inode->sectors_len ? inode->sectors[index].now : NULL;
-        if (from != NULL) {
-            memcpy(out + done, from + within, some);
-        } else {
-            memset(out + done, 0, some);
-        }
-        done += some;
-    }
-}
-
-static bool inode_truncate(struct inode *inode, uint64_t size)
-{
-    size_t within = (size_t)(size % SL_SIM_SECTOR_SIZE);
-    size_t keep = (size_t)(size / SL_SIM_SECTOR_SIZE);
-    if (within > 0 && keep < inode->sectors_len && size < inode->size) {
-        if (!sector_make_dirty(inode, keep, false)) {
-            return false;
-        }
-        memset(inode->sectors[keep].now + within, 0, SL_SIM_SECTOR_SIZE - within);
-    }
-    if (within > 0) {
-        keep++;
-    }
-    for (size_t i = keep; i < inode->sectors_len; i++) {
-        struct sector *sector = &inode->sectors[i];
-        if (sector->dirty) {
-            free(sector->now);
-        } else if (sector->now != NULL) {
-            sector->synced = sector->now;
-            sector->dirty = true;
-            inode->dirty[inode->dirty_len++] = i;
-        }
-        sector->now = NULL;
-    }
-    inode->size = size;
-    return true;
-}
-
-/* What is seen becomes what is durable, or the other way round. */
-static void inode_settle(struct inode *inode, bool keep_now)
-{
-    for (size_t i = 0; i < inode->dirty_len; i++) {
-        struct sector *sector = &inode->sectors[inode->dirty[i]];
-        free(keep_now ? sector->synced : sector->now);
-        if (!keep_now) {
-            sector->now = sector->synced;
-        }
-        sector->synced = NULL;
-        sector->dirty = false;
-    }
-    inode->dirty_len = 0;
-    if (keep_now) {
-        inode->synced_size = inode->size;
-    } else {
-        inode->size = inode->synced_size;
     }
 }
 
@@ -257,12 +102,7 @@ static void inode_free(struct sl_sim_disk *disk, struct inode *inode)
         at = &(*at)->next;
     }
     *at = inode->next;
-    inode_settle(inode, true);
-    for (size_t i = 0; i < inode->sectors_len; i++) {
-        free(inode->sectors[i].now);
-    }
-    free(inode->sectors);
-    free(inode->dirty);
+    sl_sim_content_fini(&inode->content);
     free(inode->path);
     free(inode);
 }
@@ -534,9 +374,10 @@ static int file_read(sqlite3_file *base, void *out, int size, sqlite3_int64 offs
     }
     uint64_t from = (uint64_t)offset;
     size_t wanted = (size_t)size;
-    size_t there = from < file->inode->size ? (size_t)(file->inode->size - from) : 0;
+    size_t there =
+        from < file->inode->content.size ? (size_t)(file->inode->content.size - from) : 0;
     size_t some = there < wanted ? there : wanted;
-    inode_read(file->inode, out, some, from);
+    sl_sim_content_read(&file->inode->content, out, some, from);
     if (some < wanted) {
         memset((uint8_t *)out + some, 0, wanted - some);
         return SQLITE_IOERR_SHORT_READ;
@@ -551,8 +392,9 @@ static int file_write(sqlite3_file *base, const void *data, int size, sqlite3_in
         return SQLITE_IOERR_WRITE;
     }
     observe(file->disk, SL_SIM_DISK_WRITE, file->inode, (uint64_t)offset, data, (size_t)size);
-    return inode_write(file->inode, data, (size_t)size, (uint64_t)offset) ? SQLITE_OK
-                                                                          : SQLITE_IOERR_NOMEM;
+    return sl_sim_content_write(&file->inode->content, data, (size_t)size, (uint64_t)offset)
+               ? SQLITE_OK
+               : SQLITE_IOERR_NOMEM;
 }
 
 static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
@@ -562,7 +404,8 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
         return SQLITE_IOERR_TRUNCATE;
     }
     observe(file->disk, SL_SIM_DISK_TRUNCATE, file->inode, (uint64_t)size, NULL, 0);
-    return inode_truncate(file->inode, (uint64_t)size) ? SQLITE_OK : SQLITE_IOERR_NOMEM;
+    return sl_sim_content_truncate(&file->inode->content, (uint64_t)size) ? SQLITE_OK
+                                                                          : SQLITE_IOERR_NOMEM;
 }
 
 /* The first sync of a new file also syncs its directory, as the unix VFS does for what it makes. */
@@ -574,7 +417,7 @@ static int file_sync(sqlite3_file *base, int flags)
         return SQLITE_IOERR_FSYNC;
     }
     observe(file->disk, SL_SIM_DISK_SYNC, file->inode, 0, NULL, 0);
-    inode_settle(file->inode, true);
+    sl_sim_content_sync(&file->inode->content);
     if (file->inode->linked && !file->inode->link_synced) {
         directory_sync(file->disk, file->inode->path);
     }
@@ -587,7 +430,7 @@ static int file_size(sqlite3_file *base, sqlite3_int64 *out)
     if (file->inode == NULL) {
         return SQLITE_IOERR_FSTAT;
     }
-    *out = (sqlite3_int64)file->inode->size;
+    *out = (sqlite3_int64)file->inode->content.size;
     return SQLITE_OK;
 }
 
@@ -694,7 +537,7 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync_directory)
 static int vfs_access(sqlite3_vfs *vfs, const char *path, int flags, int *out)
 {
     const struct inode *inode = inode_find(as_disk(vfs), path);
-    *out = inode != NULL && (flags != SQLITE_ACCESS_EXISTS || inode->size > 0);
+    *out = inode != NULL && (flags != SQLITE_ACCESS_EXISTS || inode->content.size > 0);
     return SQLITE_OK;
 }
 
@@ -814,7 +657,7 @@ void sl_sim_disk_power_cut(struct sl_sim_disk *disk, const char *prefix)
     for (struct inode *inode = disk->inodes; inode != NULL; inode = next) {
         next = inode->next;
         if (is_below(inode, prefix)) {
-            inode_settle(inode, false);
+            sl_sim_content_revert(&inode->content);
             inode->linked = inode->link_synced;
             inode_release(disk, inode);
         }
@@ -826,7 +669,7 @@ int64_t sl_sim_disk_size(const struct sl_sim_disk *disk, const char *path, bool 
     for (const struct inode *inode = disk->inodes; inode != NULL; inode = inode->next) {
         if (inode->path != NULL && (durable ? inode->link_synced : inode->linked) &&
             strcmp(inode->path, path) == 0) {
-            return (int64_t)(durable ? inode->synced_size : inode->size);
+            return (int64_t)(durable ? inode->content.synced_size : inode->content.size);
         }
     }
     return -1;
@@ -842,10 +685,10 @@ static bool inode_export(const struct inode *inode, const char *directory)
     }
     bool ok = true;
     uint8_t sector[SL_SIM_SECTOR_SIZE];
-    for (uint64_t at = 0; at < inode->size && ok; at += sizeof(sector)) {
-        uint64_t left = inode->size - at;
+    for (uint64_t at = 0; at < inode->content.size && ok; at += sizeof(sector)) {
+        uint64_t left = inode->content.size - at;
         size_t size = left < sizeof(sector) ? (size_t)left : sizeof(sector);
-        inode_read(inode, sector, size, at);
+        sl_sim_content_read(&inode->content, sector, size, at);
         ok = fwrite(sector, 1, size, out) == size;
     }
     return fclose(out) == 0 && ok;

@@ -20,7 +20,6 @@
 #include <stdint.h>
 
 #define SL_SIM_VFS_NAME "sl-sim"
-#define SL_SIM_SECTOR_SIZE 4096u
 
 struct sl_sim_disk;
 

@@ -74,8 +74,8 @@ static inline void golden_body(struct sl_buf *buf)
     struct sl_origin self = golden_origin();
     struct sl_origin other = {.device = golden_uuid(0xbb, 0xbb), .epoch = 5};
 
-    struct syncline_uuid entries[4] = {golden_uuid(1, 0xfe), golden_uuid(1, 0xff), {{1}},
-                                       golden_uuid(2, 0)};
+    struct syncline_uuid entries[4] = {
+        golden_uuid(1, 0xfe), golden_uuid(1, 0xff), {{1}}, golden_uuid(2, 0)};
     entries[2].bytes[14] = 1; /* the carry: still the same run */
     struct syncline_uuid parents[2] = {golden_uuid(3, 1), golden_uuid(4, 1)};
     struct sl_value keys[4] = {golden_span(SL_BLOB, &parents[0], 16),

@@ -3,6 +3,7 @@
 
 /* The simulated disk is not part of the library: its source is compiled into this test. */
 
+#include "tests/sim/sim_content.c"
 #include "tests/sim/sim_random.c"
 #include "tests/sim/sim_vfs.c"
 

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* sl-bench: what syncing costs, as figures set against plain inserts. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/figures.h"
+#include "bench/receiver.h"
+#include "bench/report.h"
+#include "bench/stop.h"
+
+#define EXIT_WRONG_USE 2
+#define PAIRS_DEFAULT 7u
+#define PAIRS_DEFAULT_SMALL BENCH_PAIRS_MIN
+
+struct arguments {
+    const char *json; /* NULL: none */
+    const char *only; /* names, separated by commas; NULL: all */
+    unsigned pairs;   /* 0: not given */
+    bool small;
+    bool help;
+};
+
+static void usage(FILE *out)
+{
+    (void)fprintf(out,
+                  "usage: sl-bench [--json FILE] [--only NAME,...] [--pairs N] [--small]\n\n"
+                  "  --json FILE      also write one JSON object a line\n"
+                  "  --only NAME,...  these figures only\n"
+                  "  --pairs N        measure in so many pairs, %u to %u (%u; small: %u)\n"
+                  "  --small          fewer rows, for a look in some seconds\n\n"
+                  "Figures, each set against plain inserts of the same rows around it:\n",
+                  BENCH_PAIRS_MIN, BENCH_PAIRS_MAX, PAIRS_DEFAULT, PAIRS_DEFAULT_SMALL);
+    for (size_t g = 0; g < bench_groups_count; g++) {
+        for (size_t i = 0; i < bench_groups[g].count; i++) {
+            const struct bench_figure *figure = &bench_groups[g].figures[i];
+            (void)fprintf(out, "  %s (%s)\n      %s\n", figure->name, figure->unit, figure->what);
+        }
+    }
+}
+
+static bool fail(const char *what, const char *name, const char *cure)
+{
+    (void)fprintf(stderr, "sl-bench: %s '%s'; %s\n", what, name, cure);
+    return false;
+}
+
+static bool is_wanted(const char *only, const char *name)
+{
+    size_t name_len = strlen(name);
+    for (const char *at = only; at != NULL && *at != '\0';) {
+        size_t len = strcspn(at, ",");
+        if (len == name_len && memcmp(at, name, len) == 0) {
+            return true;
+        }
+        at += len + (at[len] == ',' ? 1 : 0);
+    }
+    return only == NULL;
+}
+
+static bool check_names(const char *only)
+{
+    for (const char *at = only;;) {
+        size_t len = strcspn(at, ",");
+        if (bench_figure_find(at, len) == NULL) {
+            char name[64];
+            (void)snprintf(name, sizeof(name), "%.*s", (int)(len < 60 ? len : 60), at);
+            return fail("there is no figure", name, "sl-bench --help lists them");
+        }
+        if (at[len] == '\0') {
+            return true;
+        }
+        at += len + 1;
+    }
+}
+
+static bool parse_pairs(const char *text, unsigned *pairs)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || value < BENCH_PAIRS_MIN ||
+        value > BENCH_PAIRS_MAX) {
+        return fail("--pairs cannot be", text, "give a number from 5 to 99");
+    }
+    *pairs = (unsigned)value;
+    return true;
+}
+
+/* An option with a value; *at moves to the value. */
+static bool parse_valued(int argc, char *argv[], int *at, struct arguments *arguments)
+{
+    const char *option = argv[*at];
+    bool is_json = strcmp(option, "--json") == 0;
+    bool is_only = strcmp(option, "--only") == 0;
+    if (!is_json && !is_only && strcmp(option, "--pairs") != 0) {
+        return fail("there is no option", option, "sl-bench --help lists them");
+    }
+    if (*at + 1 >= argc || argv[*at + 1][0] == '\0') {
+        return fail("a value is missing after", option, "sl-bench --help says which");
+    }
+    const char *value = argv[++*at];
+    if (is_json) {
+        arguments->json = value;
+        return true;
+    }
+    if (is_only) {
+        arguments->only = value;
+        return check_names(value);
+    }
+    return parse_pairs(value, &arguments->pairs);
+}
+
+static bool parse(int argc, char *argv[], struct arguments *arguments)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            arguments->help = true;
+        } else if (strcmp(argv[i], "--small") == 0) {
+            arguments->small = true;
+        } else if (!parse_valued(argc, argv, &i, arguments)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool any_wanted(const struct bench_group *group, const char *only)
+{
+    for (size_t i = 0; i < group->count; i++) {
+        if (is_wanted(only, group->figures[i].name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum syncline_status run_group(struct bench_run *run, const struct bench_group *group,
+                                      const struct bench_report *report, const char *only,
+                                      struct indexer_error *err)
+{
+    enum bench_kind kinds[BENCH_FIGURES_MAX];
+    struct bench_result results[BENCH_FIGURES_MAX];
+    run->calls = report->small ? group->calls_small : group->calls;
+    enum syncline_status status =
+        bench_rows_init(&run->rows, report->small ? group->rows_small : group->rows, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < group->count; i++) {
+        kinds[i] = group->figures[i].kind;
+    }
+    status = bench_pairs_run(run, report->pairs, group->plain, group->synced, kinds, group->count,
+                             results, err);
+    for (size_t i = 0; i < group->count && status == SYNCLINE_OK; i++) {
+        if (is_wanted(only, group->figures[i].name)) {
+            bench_report_add(report, &group->figures[i],
+                             run->calls > 0 ? run->calls : run->rows.len, &results[i]);
+        }
+    }
+    bench_rows_fini(&run->rows);
+    return status;
+}
+
+static int run_all(const struct arguments *arguments, struct bench_report *report)
+{
+    struct bench_run run = {.calls = 0};
+    struct indexer_error err = {.text = ""};
+    bench_stop_watch();
+    enum syncline_status status = bench_folder_init(&run.folder, &err);
+    if (status == SYNCLINE_OK) {
+        bench_report_begin(report, &run);
+    }
+    for (size_t g = 0; g < bench_groups_count && status == SYNCLINE_OK; g++) {
+        if (any_wanted(&bench_groups[g], arguments->only)) {
+            status = run_group(&run, &bench_groups[g], report, arguments->only, &err);
+        }
+    }
+    bench_folder_fini(&run.folder);
+    if (status != SYNCLINE_OK) {
+        (void)fprintf(stderr, "sl-bench: %s\n", err.text);
+        return EXIT_FAILURE;
+    }
+    if (!bench_report_end(report)) {
+        (void)fprintf(stderr, "sl-bench: the figures could not be written; is the disk full?\n");
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char *argv[])
+{
+    struct arguments arguments = {.json = NULL};
+    if (argc == 4 && strcmp(argv[1], BENCH_RECEIVER_OPTION) == 0) {
+        return bench_receiver_main(argv[2], argv[3]);
+    }
+    if (!parse(argc, argv, &arguments)) {
+        return EXIT_WRONG_USE;
+    }
+    if (arguments.help) {
+        usage(stdout);
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
+    struct bench_report report = {.small = arguments.small, .pairs = arguments.pairs};
+    if (report.pairs == 0) {
+        report.pairs = arguments.small ? PAIRS_DEFAULT_SMALL : PAIRS_DEFAULT;
+    }
+    if (arguments.json != NULL) {
+        report.json = fopen(arguments.json, "we");
+        if (report.json == NULL) {
+            (void)fprintf(stderr, "sl-bench: %s cannot be written (%s); give another --json FILE\n",
+                          arguments.json, strerror(errno));
+            return EXIT_FAILURE;
+        }
+    }
+    int code = run_all(&arguments, &report);
+    if (report.json != NULL && fclose(report.json) != 0) {
+        (void)fprintf(stderr, "sl-bench: %s could not be written (%s)\n", arguments.json,
+                      strerror(errno));
+        code = EXIT_FAILURE;
+    }
+    return code;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* The measuring functions, one file per thing measured; each with its plain counterpart. All fill
+ * their group's raw values in the order of figures.c. */
+
+#ifndef BENCH_MEASURE_H
+#define BENCH_MEASURE_H
+
+#include "bench/pair.h"
+
+/* Plain inserts of the group's rows; all values are the time they took, but for the second of
+ * capture: processor time. */
+enum syncline_status bench_measure_plain(struct bench_run *run, double values[BENCH_FIGURES_MAX],
+                                         struct indexer_error *err);
+enum syncline_status bench_measure_plain_capture(struct bench_run *run,
+                                                 double values[BENCH_FIGURES_MAX],
+                                                 struct indexer_error *err);
+/* capture.c: time of inserting, processor time of it, time until durable. */
+enum syncline_status bench_measure_capture(struct bench_run *run, double values[BENCH_FIGURES_MAX],
+                                           struct indexer_error *err);
+/* apply.c: from connecting to all applied. */
+enum syncline_status bench_measure_apply(struct bench_run *run, double values[BENCH_FIGURES_MAX],
+                                         struct indexer_error *err);
+/* end_to_end.c: first insert to last row, last commit to last row, and bytes a record. */
+enum syncline_status bench_measure_e2e(struct bench_run *run, double values[BENCH_FIGURES_MAX],
+                                       struct indexer_error *err);
+/* single_call.c: p50 and p99 of one call, or of one plain insert. */
+enum syncline_status bench_measure_call_in_tx(struct bench_run *run,
+                                              double values[BENCH_FIGURES_MAX],
+                                              struct indexer_error *err);
+enum syncline_status bench_measure_plain_in_tx(struct bench_run *run,
+                                               double values[BENCH_FIGURES_MAX],
+                                               struct indexer_error *err);
+enum syncline_status bench_measure_call(struct bench_run *run, double values[BENCH_FIGURES_MAX],
+                                        struct indexer_error *err);
+enum syncline_status bench_measure_plain_single(struct bench_run *run,
+                                                double values[BENCH_FIGURES_MAX],
+                                                struct indexer_error *err);
+/* visible.c: p50 from one commit to its row on B; plainly, p50 of the transaction. */
+enum syncline_status bench_measure_visible(struct bench_run *run, double values[BENCH_FIGURES_MAX],
+                                           struct indexer_error *err);
+enum syncline_status bench_measure_plain_transaction(struct bench_run *run,
+                                                     double values[BENCH_FIGURES_MAX],
+                                                     struct indexer_error *err);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* Device B as a process of its own: this program again, told by lines on its standard input.
+ *
+ *     B says   "ready"                    joined, open, and linked with A
+ *     A says   "await UUID"               32 hexadecimal digits
+ *     B says   "armed"                    it looks
+ *     B says   "seen NS COUNT SIZES NAMES ROOTS"   when the entry was visible, and what is there
+ *     B says   "error TEXT"               and ends
+ *
+ * The end of its input ends B. */
+
+#ifndef BENCH_RECEIVER_H
+#define BENCH_RECEIVER_H
+
+#include <sys/types.h>
+
+#include "bench/plain.h"
+
+#define BENCH_RECEIVER_OPTION "--receiver" /* DIR ADDRESS; not for people */
+
+/* The main function of B; returns its exit code. */
+int bench_receiver_main(const char *dir, const char *address);
+
+/* A's side of it. */
+struct bench_receiver {
+    pid_t pid;      /* 0: none */
+    int to;         /* its input; -1 if closed */
+    int from;       /* its output */
+    char line[512]; /* read so far */
+    size_t line_len;
+};
+
+/* Starts B in the new folder `dir` as a further device of the library served at `address`, and
+ * waits until it is linked. On failure there is nothing to stop. Errors: ENOMEM (no process), ENET,
+ * TIMEOUT, ECLOSED (interrupted). */
+SYNCLINE_MUST_USE enum syncline_status bench_receiver_start(struct bench_receiver *receiver,
+                                                            const char *dir, const char *address,
+                                                            struct indexer_error *err);
+/* B begins to look for the entry. */
+SYNCLINE_MUST_USE enum syncline_status bench_receiver_await(struct bench_receiver *receiver,
+                                                            const struct syncline_uuid *uuid,
+                                                            struct indexer_error *err);
+/* Waits until it was seen. */
+SYNCLINE_MUST_USE enum syncline_status bench_receiver_seen(struct bench_receiver *receiver,
+                                                           uint64_t *seen_ns,
+                                                           struct bench_content *content,
+                                                           struct indexer_error *err);
+void bench_receiver_stop(struct bench_receiver *receiver);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* What was measured, as a table for people and as one JSON object a line for programs. */
+
+#ifndef BENCH_REPORT_H
+#define BENCH_REPORT_H
+
+#include <stdio.h>
+
+#include "bench/figures.h"
+
+struct bench_report {
+    FILE *json; /* NULL: none */
+    bool small;
+    unsigned pairs;
+};
+
+/* The head of the table: what is measured on. */
+void bench_report_begin(const struct bench_report *report, const struct bench_run *run);
+/* One figure, of so many rows or, if it is about single ones, calls. */
+void bench_report_add(const struct bench_report *report, const struct bench_figure *figure,
+                      size_t rows, const struct bench_result *result);
+/* Says what the columns are. Returns false if anything could not be written. */
+bool bench_report_end(const struct bench_report *report);
+
+#endif

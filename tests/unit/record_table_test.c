@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "storage/record_table.h"
+
+#include "tests/unit/storage_fixture.h"
+
+struct row {
+    int64_t id;
+    struct syncline_uuid uuid;
+    struct syncline_opt_int64 parent_id;
+    struct syncline_opt_int64 size;
+    struct syncline_opt_double rating;
+    bool seen;
+    struct syncline_text name;
+    struct syncline_bytes data;
+};
+enum { PARENT, SIZE, RATING, SEEN, NAME, DATA, FIELDS };
+
+static const struct syncline_field fields[] = {
+    SYNCLINE_ID(struct row, id),
+    SYNCLINE_UUID(struct row, uuid),
+    SYNCLINE_KEY(struct row, parent_id, "thing"),
+    SYNCLINE_INT64(struct row, size),
+    SYNCLINE_DOUBLE(struct row, rating),
+    SYNCLINE_BOOL(struct row, seen),
+    SYNCLINE_TEXT(struct row, name),
+    SYNCLINE_BLOB(struct row, data),
+};
+static const struct syncline_model thing =
+    SYNCLINE_MODEL("thing", "things", SYNCLINE_SHARED, struct row, fields);
+static const struct syncline_field bare_fields[] = {SYNCLINE_ID(struct row, id),
+                                                    SYNCLINE_UUID(struct row, uuid)};
+static const struct syncline_model bare =
+    SYNCLINE_MODEL("bare", "bares", SYNCLINE_SHARED, struct row, bare_fields);
+
+static struct sl_db db;
+static struct sl_model_set set;
+static struct sl_record_table table;
+static struct sl_arena arena;
+
+static void start(void)
+{
+    const struct syncline_model *models[] = {&thing, &bare};
+    OK(sl_model_set_init(&set, models, 2, &err));
+    OK(sl_db_open(&db, sl_env_posix(), ":memory:", "library.db", SL_DB_CREATE, 0, &err));
+    OK(sl_db_exec(&db,
+                  "CREATE TABLE things(id INTEGER PRIMARY KEY, uuid BLOB UNIQUE,"
+                  " parent_id INTEGER REFERENCES things(id), size INTEGER CHECK(size<100),"
+                  " rating REAL, seen BOOLEAN NOT NULL, name TEXT UNIQUE, data BLOB);"
+                  "CREATE TABLE bares(id INTEGER PRIMARY KEY, uuid BLOB UNIQUE)",
+                  &err));
+    sl_record_table_init(&table, &db, &set.models[0]);
+    sl_arena_init(&arena);
+}
+
+static void stop(void)
+{
+    sl_record_table_fini(&table);
+    cr_assert_eq(sqlite3_close(db.handle), SQLITE_OK); /* no statement is left */
+    sl_arena_fini(&arena);
+    sl_model_set_fini(&set);
+}
+
+TestSuite(record_table, .init = start, .fini = stop);
+
+static struct syncline_uuid uuid_of(uint8_t last)
+{
+    struct syncline_uuid uuid = {{[15] = last}};
+    return uuid;
+}
+
+static void fill(struct sl_value values[FIELDS])
+{
+    memset(values, 0, FIELDS * sizeof(*values));
+    values[SIZE] = (struct sl_value){.type = SL_INT64, .as = {.int64 = INT64_MIN}};
+    values[RATING] = (struct sl_value){.type = SL_DOUBLE, .as = {.real = 2.0}};
+    values[SEEN] = (struct sl_value){.type = SL_BOOL, .as = {.int64 = 1}};
+    values[NAME] = (struct sl_value){.type = SL_TEXT, .size = 3, .as = {.data = "a\0b"}};
+    values[DATA] = (struct sl_value){.type = SL_BLOB, .size = 0, .as = {.data = ""}};
+}
+
+static int64_t insert(uint8_t name, const struct sl_value values[FIELDS])
+{
+    struct syncline_uuid uuid = uuid_of(name);
+    bool inserted = false;
+    int64_t id = 0;
+    OK(sl_record_insert(&table, &uuid, values, &inserted, &id, &err));
+    cr_assert(inserted);
+    return id;
+}
+
+static const struct sl_field *read(int64_t id, struct sl_value values[FIELDS])
+{
+    struct syncline_uuid uuid;
+    const struct sl_field *orphan = NULL;
+    bool found = false;
+    OK(sl_record_read(&table, id, &arena, &found, &uuid, values, &orphan, &err));
+    cr_assert(found);
+    return orphan;
+}
+
+/* Values go in and come out as the same, NULLs, NULs and empty ones too; keys come out as UUIDs. */
+Test(record_table, round_trip)
+{
+    struct sl_value values[FIELDS];
+    struct sl_value got[FIELDS];
+    fill(values);
+    int64_t parent = insert(1, values);
+    cr_assert_null(read(parent, got));
+    cr_assert_eq(got[PARENT].type, SL_NULL);
+    cr_assert(got[SIZE].type == SL_INT64 && got[SIZE].as.int64 == INT64_MIN);
+    cr_assert(got[RATING].type == SL_DOUBLE && got[RATING].as.real == 2.0);
+    cr_assert(got[SEEN].type == SL_BOOL && got[SEEN].as.int64 == 1);
+    cr_assert(got[NAME].type == SL_TEXT && got[NAME].size == 3);
+    cr_assert_eq(memcmp(got[NAME].as.data, "a\0b", 3), 0);
+    cr_assert(got[DATA].type == SL_BLOB && got[DATA].size == 0 && got[DATA].as.data != NULL);
+
+    values[PARENT] = (struct sl_value){.type = SL_INT64, .as = {.int64 = parent}};
+    values[SIZE].type = SL_NULL;
+    values[RATING].type = SL_NULL;
+    values[NAME].type = SL_NULL;
+    values[DATA].type = SL_NULL;
+    int64_t child = insert(2, values);
+    cr_assert_null(read(child, got));
+    struct syncline_uuid uuid = uuid_of(1);
+    cr_assert(got[PARENT].type == SL_BLOB && got[PARENT].size == 16);
+    cr_assert_eq(memcmp(got[PARENT].as.data, &uuid, 16), 0);
+    for (int i = SIZE; i < FIELDS; i++) {
+        cr_assert(i == SEEN || got[i].type == SL_NULL);
+    }
+}
+
+/* What SQLite or another program stored in another way is the same value. */
+Test(record_table, stored_in_another_way)
+{
+    struct sl_value got[FIELDS];
+    OK(sl_db_exec(&db, "INSERT INTO things VALUES(5,zeroblob(16),NULL,NULL,3,7,NULL,NULL)", &err));
+    cr_assert_null(read(5, got));
+    cr_assert(got[RATING].type == SL_DOUBLE && got[RATING].as.real == 3.0);
+    cr_assert(got[SEEN].type == SL_BOOL && got[SEEN].as.int64 == 1);
+}
+
+/* A key whose parent is not there is told by its field, and read as NULL. */
+Test(record_table, orphans_are_told)
+{
+    struct sl_value got[FIELDS];
+    OK(sl_db_exec(&db,
+                  "PRAGMA foreign_keys=OFF; INSERT INTO things(id,uuid,parent_id,seen)"
+                  " VALUES(5,zeroblob(16),77,0)",
+                  &err));
+    cr_assert_eq(read(5, got), &set.models[0].fields[PARENT]);
+    cr_assert_eq(got[PARENT].type, SL_NULL);
+}
+
+/* Ids and UUIDs name each other; who is not there is not found. */
+Test(record_table, ids_and_uuids)
+{
+    struct sl_value values[FIELDS];
+    struct syncline_uuid uuid = uuid_of(1);
+    struct syncline_uuid got;
+    const struct sl_field *orphan = NULL;
+    bool found = true;
+    int64_t id = 0;
+    fill(values);
+    OK(sl_record_id(&table, &uuid, &found, &id, &err));
+    cr_assert(!found);
+    int64_t inserted = insert(1, values);
+    OK(sl_record_id(&table, &uuid, &found, &id, &err));
+    cr_assert(found && id == inserted);
+    OK(sl_record_uuid(&table, id, &found, &got, &err));
+    cr_assert(found && memcmp(&got, &uuid, 16) == 0);
+    OK(sl_record_uuid(&table, 99, &found, &got, &err));
+    cr_assert(!found);
+    OK(sl_record_read(&table, 99, &arena, &found, &got, values, &orphan, &err));
+    cr_assert(!found);
+    OK(sl_db_exec(&db, "UPDATE things SET uuid=NULL", &err));
+    OK(sl_record_uuid(&table, id, &found, &got, &err));
+    cr_assert(!found);
+    FAILS(sl_record_read(&table, id, &arena, &found, &got, values, &orphan, &err), SYNCLINE_EMODEL,
+          "model 'thing': the record with id 1 has no UUID");
+}
+
+/* A UUID that is there already inserts nothing; an update replaces all fields; a delete deletes. */
+Test(record_table, writes)
+{
+    struct sl_value values[FIELDS];
+    struct sl_value got[FIELDS];
+    struct syncline_uuid uuid = uuid_of(1);
+    bool inserted = true;
+    int64_t other = 0;
+    fill(values);
+    int64_t id = insert(1, values);
+    values[NAME].type = SL_NULL;
+    OK(sl_record_insert(&table, &uuid, values, &inserted, &other, &err));
+    cr_assert(!inserted);
+    cr_assert_null(read(id, got));
+    cr_assert_eq(got[NAME].type, SL_TEXT);
+    OK(sl_record_update(&table, id, values, &err));
+    cr_assert_null(read(id, got));
+    cr_assert_eq(got[NAME].type, SL_NULL);
+    OK(sl_record_delete(&table, id, &err));
+    cr_assert_eq(query_int(db.handle, "SELECT count(*) FROM things"), 0);
+    OK(sl_record_delete(&table, id, &err));
+}
+
+/* A constraint of the application's table is EINVAL with SQLite's words, and nothing is written. */
+Test(record_table, constraints)
+{
+    struct sl_value values[FIELDS];
+    struct syncline_uuid uuid = uuid_of(2);
+    bool inserted = false;
+    int64_t id = 0;
+    fill(values);
+    int64_t first = insert(1, values);
+    FAILS(sl_record_insert(&table, &uuid, values, &inserted, &id, &err), SYNCLINE_EINVAL,
+          "table 'things': UNIQUE constraint failed: things.name");
+    values[NAME].type = SL_NULL;
+    values[SIZE].as.int64 = 100;
+    FAILS(sl_record_insert(&table, &uuid, values, &inserted, &id, &err), SYNCLINE_EINVAL, "CHECK");
+    FAILS(sl_record_update(&table, first, values, &err), SYNCLINE_EINVAL, "CHECK");
+    values[SIZE].as.int64 = 1;
+    values[PARENT] = (struct sl_value){.type = SL_INT64, .as = {.int64 = 99}};
+    FAILS(sl_record_insert(&table, &uuid, values, &inserted, &id, &err), SYNCLINE_EINVAL,
+          "FOREIGN KEY");
+    values[PARENT].as.int64 = first;
+    (void)insert(3, values);
+    FAILS(sl_record_delete(&table, first, &err), SYNCLINE_EINVAL, "FOREIGN KEY");
+    values[SEEN].type = SL_NULL;
+    FAILS(sl_record_update(&table, first, values, &err), SYNCLINE_EINVAL, "NOT NULL");
+    cr_assert(!inserted && id == 0);
+    cr_assert_eq(query_int(db.handle, "SELECT count(*) FROM things"), 2);
+}
+
+/* A record that is nothing but its UUID is a record too. */
+Test(record_table, records_without_fields)
+{
+    struct sl_record_table bares;
+    struct syncline_uuid uuid = uuid_of(1);
+    const struct sl_field *orphan = NULL;
+    bool done = false;
+    int64_t id = 0;
+    sl_record_table_init(&bares, &db, &set.models[1]);
+    OK(sl_record_table_check(&bares, &err));
+    OK(sl_record_insert(&bares, &uuid, NULL, &done, &id, &err));
+    cr_assert(done);
+    OK(sl_record_update(&bares, id, NULL, &err));
+    OK(sl_record_read(&bares, id, &arena, &done, &uuid, NULL, &orphan, &err));
+    cr_assert(done);
+    sl_record_table_fini(&bares);
+}
+
+static uint64_t digest(uint8_t hash[SL_HASH_SIZE])
+{
+    uint64_t count = 0;
+    struct sl_hasher *hasher = sl_hasher_new();
+    cr_assert_not_null(hasher);
+    OK(sl_record_digest(&table, hasher, &count, &err));
+    cr_assert(sl_hasher_finish(hasher, hash));
+    sl_hasher_free(hasher);
+    return count;
+}
+
+/* Equal content has one digest, whatever the local ids and the order of insertion; any value
+ * another, and it is another. */
+Test(record_table, digests)
+{
+    static const char *const changes[] = {"UPDATE things SET size=2 WHERE id=1",
+                                          "UPDATE things SET size=NULL WHERE id=1",
+                                          "UPDATE things SET rating=0.0 WHERE id=1",
+                                          "UPDATE things SET seen=0 WHERE id=1",
+                                          "UPDATE things SET name='y' WHERE id=1",
+                                          "UPDATE things SET data=x'00' WHERE id=1",
+                                          "UPDATE things SET parent_id=1 WHERE id=1",
+                                          "UPDATE things SET uuid=zeroblob(16) WHERE id=1",
+                                          "DELETE FROM things WHERE id=2"};
+    uint8_t empty[SL_HASH_SIZE];
+    uint8_t first[SL_HASH_SIZE];
+    uint8_t second[SL_HASH_SIZE];
+    cr_assert_eq(digest(empty), 0);
+    OK(sl_db_exec(&db,
+                  "INSERT INTO things VALUES(1,x'00112233445566778899aabbccddeeff',NULL,1,"
+                  "-0.5,1,'x',x''),(2,x'10112233445566778899aabbccddeeff',1,1,1.5,0,'z',NULL)",
+                  &err));
+    cr_assert_eq(digest(first), 2);
+    cr_assert_neq(memcmp(empty, first, sizeof(first)), 0);
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        OK(sl_db_exec(&db, "PRAGMA foreign_keys=OFF; BEGIN", &err));
+        OK(sl_db_exec(&db, changes[i], &err));
+        (void)digest(second);
+        cr_assert_neq(memcmp(first, second, sizeof(first)), 0, "%s", changes[i]);
+        OK(sl_db_exec(&db, "ROLLBACK", &err));
+    }
+    OK(sl_db_exec(&db,
+                  "DELETE FROM things; INSERT INTO things VALUES"
+                  "(7,x'10112233445566778899aabbccddeeff',9,1,1.5,0,'z',NULL),"
+                  "(9,x'00112233445566778899aabbccddeeff',NULL,1,-0.5,1,'x',x'')",
+                  &err));
+    cr_assert_eq(digest(second), 2);
+    cr_assert_eq(memcmp(first, second, sizeof(first)), 0);
+}
+
+/* Every call passes on that its table is gone. */
+Test(record_table, failures_are_passed_on)
+{
+    struct sl_value values[FIELDS];
+    struct syncline_uuid uuid = uuid_of(1);
+    const struct sl_field *orphan = NULL;
+    struct sl_hasher *hasher = sl_hasher_new();
+    bool done = false;
+    int64_t id = 77;
+    uint64_t count = 77;
+    fill(values);
+    OK(sl_db_exec(&db, "DROP TABLE things", &err));
+    FAILS(sl_record_id(&table, &uuid, &done, &id, &err), SYNCLINE_EDB, "no such table");
+    FAILS(sl_record_uuid(&table, 1, &done, &uuid, &err), SYNCLINE_EDB, "no such table");
+    FAILS(sl_record_read(&table, 1, &arena, &done, &uuid, values, &orphan, &err), SYNCLINE_EDB,
+          "no such table");
+    FAILS(sl_record_insert(&table, &uuid, values, &done, &id, &err), SYNCLINE_EDB, "no such table");
+    FAILS(sl_record_update(&table, 1, values, &err), SYNCLINE_EDB, "no such table");
+    FAILS(sl_record_delete(&table, 1, &err), SYNCLINE_EDB, "no such table");
+    FAILS(sl_record_digest(&table, hasher, &count, &err), SYNCLINE_EDB, "no such table");
+    cr_assert(!done && id == 77 && count == 77);
+    sl_hasher_free(hasher);
+}

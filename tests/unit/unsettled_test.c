@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "stages/unsettled.h"
+
+#include "tests/unit/failing_malloc.h"
+
+#include <criterion/criterion.h>
+
+static const struct sl_model model_a;
+static const struct sl_model model_b;
+static struct sl_unsettled list;
+static uint64_t next_seq;
+
+static void start(void)
+{
+    cr_assert_eq(sl_unsettled_init(&list), SYNCLINE_OK);
+    next_seq = 1;
+}
+
+static void stop(void)
+{
+    sl_unsettled_fini(&list);
+}
+
+TestSuite(unsettled, .init = start, .fini = stop);
+
+static struct syncline_uuid uuid_of(uint8_t last)
+{
+    struct syncline_uuid uuid = {{[15] = last}};
+    return uuid;
+}
+
+/* Appends one entry of records `names` (ended by 0), each changed in the same way. */
+static struct sl_unsettled_entry *add(const struct sl_model *model, enum syncline_change change,
+                                      const char *names)
+{
+    uint32_t n = (uint32_t)strlen(names);
+    struct sl_unsettled_entry *entry = sl_unsettled_entry_new(n);
+    cr_assert_not_null(entry);
+    entry->model = model;
+    entry->first_seq = next_seq;
+    next_seq += n;
+    for (uint32_t i = 0; i < n; i++) {
+        entry->uuids[i] = uuid_of((uint8_t)names[i]);
+        entry->changes[i] = (uint8_t)change;
+    }
+    sl_unsettled_append(&list, entry);
+    return entry;
+}
+
+static uint64_t birth(const struct sl_model *model, char name)
+{
+    struct syncline_uuid uuid = uuid_of((uint8_t)name);
+    return sl_unsettled_birth(&list, model, &uuid);
+}
+
+/* A record's birth is its insert, in whichever entry and place of it, of its own model. */
+Test(unsettled, births_of_inserts)
+{
+    cr_assert_eq(birth(&model_a, 'a'), 0);
+    cr_assert(add(&model_a, SYNCLINE_INSERT, "bdfh")->sorted);
+    cr_assert(!add(&model_a, SYNCLINE_INSERT, "zyx")->sorted);
+    (void)add(&model_b, SYNCLINE_INSERT, "b");
+    cr_assert_eq(birth(&model_a, 'b'), 1);
+    cr_assert_eq(birth(&model_a, 'd'), 2);
+    cr_assert_eq(birth(&model_a, 'h'), 4);
+    cr_assert_eq(birth(&model_a, 'z'), 5);
+    cr_assert_eq(birth(&model_a, 'x'), 7);
+    cr_assert_eq(birth(&model_b, 'b'), 8);
+    for (const char *absent = "aceigw"; *absent != '\0'; absent++) {
+        cr_assert_eq(birth(&model_a, *absent), 0, "%c", *absent);
+    }
+    cr_assert_eq(birth(&model_b, 'd'), 0);
+}
+
+/* An update says nothing of the birth, a delete ends the record, a later insert is a new one. */
+Test(unsettled, insert_update_delete_insert)
+{
+    (void)add(&model_a, SYNCLINE_INSERT, "abc");
+    (void)add(&model_a, SYNCLINE_UPDATE, "b");
+    cr_assert_eq(birth(&model_a, 'b'), 2);
+    (void)add(&model_a, SYNCLINE_DELETE, "bc");
+    cr_assert_eq(birth(&model_a, 'b'), 0);
+    cr_assert_eq(birth(&model_a, 'a'), 1);
+    (void)add(&model_a, SYNCLINE_INSERT, "xbw");
+    cr_assert_eq(birth(&model_a, 'b'), 8);
+    cr_assert_eq(birth(&model_a, 'c'), 0);
+    (void)add(&model_a, SYNCLINE_UPDATE, "cab");
+    cr_assert_eq(birth(&model_a, 'b'), 8);
+    cr_assert_eq(birth(&model_a, 'a'), 1);
+    (void)add(&model_a, SYNCLINE_UPDATE, "q"); /* its birth is not among the unsettled */
+    cr_assert_eq(birth(&model_a, 'q'), 0);
+}
+
+/* One entry may hold several changes of a record: the last of them counts. */
+Test(unsettled, several_changes_in_one_entry)
+{
+    struct sl_unsettled_entry *entry = sl_unsettled_entry_new(3);
+    cr_assert_not_null(entry);
+    entry->model = &model_a;
+    entry->first_seq = 10;
+    for (int i = 0; i < 3; i++) {
+        entry->uuids[i] = uuid_of('a');
+    }
+    entry->changes[0] = SYNCLINE_INSERT;
+    entry->changes[1] = SYNCLINE_DELETE;
+    entry->changes[2] = SYNCLINE_INSERT;
+    sl_unsettled_append(&list, entry);
+    cr_assert(!entry->sorted);
+    cr_assert_eq(birth(&model_a, 'a'), 12);
+}
+
+/* Sorted and unsorted entries of every length find every record they hold. */
+Test(unsettled, every_place_of_every_length)
+{
+    for (uint32_t n = 1; n < 40; n++) {
+        for (int sorted = 0; sorted < 2; sorted++) {
+            char names[64] = {0};
+            for (uint32_t i = 0; i < n; i++) {
+                names[sorted == 1 ? i : n - 1 - i] = (char)(2 * i + 1);
+            }
+            stop();
+            start();
+            cr_assert_eq(add(&model_a, SYNCLINE_INSERT, names)->sorted, sorted == 1 || n == 1);
+            for (uint32_t i = 0; i < n; i++) {
+                cr_assert_eq(birth(&model_a, names[i]), i + 1, "%u of %u", i, n);
+                cr_assert_eq(birth(&model_a, (char)(names[i] + 1)), 0);
+            }
+        }
+    }
+}
+
+/* Entries leave in order, when they are durable and wholly settled, and not before. */
+Test(unsettled, drop)
+{
+    struct sl_unsettled_entry *first = add(&model_a, SYNCLINE_INSERT, "abc");
+    struct sl_unsettled_entry *second = add(&model_a, SYNCLINE_INSERT, "de");
+    sl_unsettled_set_durable(&list, second, 500);
+    sl_unsettled_drop(&list, 5); /* the first is not durable: nothing behind it may leave */
+    cr_assert_eq(list.first, first);
+    sl_unsettled_set_durable(&list, first, 100);
+    cr_assert(first->durable && first->first_hlc == 100);
+    sl_unsettled_drop(&list, 2);
+    cr_assert_eq(list.first, first);
+    sl_unsettled_drop(&list, 4);
+    cr_assert_eq(list.first, second);
+    cr_assert_null(second->prev);
+    cr_assert_eq(birth(&model_a, 'a'), 0);
+    cr_assert_eq(birth(&model_a, 'e'), 5);
+    sl_unsettled_drop(&list, 5);
+    cr_assert_null(list.first);
+    cr_assert_null(list.last);
+    sl_unsettled_drop(&list, UINT64_MAX);
+    (void)add(&model_a, SYNCLINE_INSERT, "f");
+    cr_assert_eq(birth(&model_a, 'f'), 6);
+    cr_assert_eq(list.first, list.last);
+}
+
+/* Without memory there is no entry, and no part of one. */
+Test(unsettled, no_memory)
+{
+    if (!SL_MALLOC_CAN_FAIL) {
+        cr_skip_test("the sanitizer has an allocator of its own");
+    }
+    for (long n = 1; n <= 4; n++) {
+        (void)sl_malloc_fail_at(n);
+        struct sl_unsettled_entry *entry = sl_unsettled_entry_new(3);
+        cr_assert(sl_malloc_fail_at(0));
+        cr_assert_null(entry, "allocation %ld", n);
+    }
+    sl_unsettled_entry_free(NULL);
+}

@@ -7,6 +7,13 @@
 
 #include <msgpack.h>
 
+uint32_t sl_group_len_max(const struct sl_model *model, uint32_t batch_len)
+{
+    uint32_t fields = model->field_count > 0 ? model->field_count : 1;
+    uint32_t len_max = SL_GROUP_CELLS_MAX / fields;
+    return batch_len < len_max ? batch_len : len_max;
+}
+
 /* Where msgpack-c's packer puts its bytes. */
 static int pack_into(void *data, const char *bytes, size_t len)
 {

@@ -34,7 +34,7 @@
 #include "base/msgpack_cursor.h"
 #include "base/stamp.h"
 
-#define SL_GROUP_CELLS_MAX (2u * 1024u * 1024u) /* values in a group, decoded */
+#define SL_GROUP_CELLS_MAX (2u * 1024u * 1024u) /* values in the groups of a segment, decoded */
 
 enum sl_encoding { SL_ENC_VALUES = 0, SL_ENC_SAME = 1, SL_ENC_DELTA = 2, SL_ENC_KEYS = 3 };
 
@@ -42,6 +42,9 @@ struct sl_birth {
     struct sl_origin origin;
     uint64_t seq; /* of the change that inserted the record; 0: not known */
 };
+
+/* At most this many changes of a model may go into one group, if batch_len are wanted. */
+uint32_t sl_group_len_max(const struct sl_model *model, uint32_t batch_len);
 
 /* ---- Writing ---- */
 

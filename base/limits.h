@@ -30,9 +30,11 @@
 #define SL_BUSY_TIMEOUT_MS 5000u                 /* wait for SQLite's write lock */
 #define SL_REDIAL_MS_MIN 50u                     /* first pause before dialling again */
 #define SL_REDIAL_MS_MAX 5000u                   /* longest pause before dialling again */
-#define SL_HANDSHAKE_MS_MAX 5000u /* a link that has not said hello by then is closed */
-#define SL_JOIN_MS_MAX 10000u     /* how long a join waits for its answer */
-#define SL_POLL_MS_MAX 50u        /* longest sleep of an idle engine */
-#define SL_ERROR_SIZE 512u        /* bytes of an error text */
+#define SL_HANDSHAKE_MS_MAX 5000u           /* a link that has not said hello by then is closed */
+#define SL_JOIN_MS_MAX 10000u               /* how long a join waits for its answer */
+#define SL_MAX_DRIFT_MS (10u * 60u * 1000u) /* a clock further ahead than this is not believed */
+#define SL_INCOMING_SIZE_MAX (16u * 1024u * 1024u) /* bytes of segments waiting for the log */
+#define SL_POLL_MS_MAX 50u                         /* longest sleep of an idle engine */
+#define SL_ERROR_SIZE 512u                         /* bytes of an error text */
 
 #endif

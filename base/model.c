@@ -355,6 +355,28 @@ struct sl_value sl_field_get(const struct sl_field *field, const void *row)
 _Static_assert(sizeof(struct syncline_text) == sizeof(struct syncline_bytes),
                "read through one another");
 
+bool sl_value_fits(enum syncline_type field, const struct sl_value *value)
+{
+    switch (value->type) {
+    case SL_NULL:
+        return true;
+    case SL_INT64:
+        return field == SYNCLINE_TYPE_INT64 || field == SYNCLINE_TYPE_TIME;
+    case SL_DOUBLE:
+        return field == SYNCLINE_TYPE_DOUBLE;
+    case SL_BOOL:
+        return field == SYNCLINE_TYPE_BOOL;
+    case SL_TEXT:
+        return field == SYNCLINE_TYPE_TEXT;
+    case SL_BLOB:
+        if (field == SYNCLINE_TYPE_KEY || field == SYNCLINE_TYPE_UUID_KEY) {
+            return value->size == sizeof(struct syncline_uuid);
+        }
+        return field == SYNCLINE_TYPE_BLOB;
+    }
+    return false;
+}
+
 int64_t sl_row_id(const struct sl_model *model, const void *row)
 {
     return *(const int64_t *)(const void *)((const char *)row + model->id.offset);

@@ -65,6 +65,9 @@ struct sl_value {
 /* The value of a field in a row struct. A size over 2^32 - 1 is cut to that, which every limit
  * refuses. */
 struct sl_value sl_field_get(const struct sl_field *field, const void *row);
+/* May a value of this type stand in such a field? NULL may: whether the column takes it is the
+ * table's to say. Keys hold UUIDs. */
+bool sl_value_fits(enum syncline_type field, const struct sl_value *value);
 /* id and uuid of a row struct. */
 int64_t sl_row_id(const struct sl_model *model, const void *row);
 struct syncline_uuid sl_row_uuid(const struct sl_model *model, const void *row);

@@ -322,6 +322,8 @@ struct syncline_batch_options {
  * it and is rolled back with it (ROLLBACK TO included). With `db` in autocommit, or without one,
  * the row is committed already and the capture is made on the library's own connection, at once.
  *
+ * Capture changes in the order in which they were made, each before an id is used again.
+ *
  * A delete needs id and UUID; the other members are ignored. For a model with keys use the forms
  * with `db`. `rows` is an array of the model's row struct, `n` records.
  *

@@ -253,6 +253,7 @@ static enum syncline_status load_origins(struct sl_core *core, struct sl_error *
     if (self == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the vector");
     }
+    uint64_t limit = (core->env->wall_ms(core->env->ctx) + SL_MAX_DRIFT_MS) << SL_HLC_COUNTER_BITS;
     struct sl_log_head head = {.number = 0};
     bool found = true;
     enum syncline_status status = SYNCLINE_OK;
@@ -267,7 +268,10 @@ static enum syncline_status load_origins(struct sl_core *core, struct sl_error *
             return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the vector");
         }
         origin->head = head;
-        core->hlc_last = head.last_hlc > core->hlc_last ? head.last_hlc : core->hlc_last;
+        /* What is held from a clock too far ahead moves no clock. */
+        bool own = origin == &core->origins[0];
+        uint64_t seen = own || head.last_hlc < limit ? head.last_hlc : limit;
+        core->hlc_last = seen > core->hlc_last ? seen : core->hlc_last;
     }
     if (status == SYNCLINE_OK && core->origins[0].head.number == 0) {
         status = sl_peer_log_begin(&core->log, err);

@@ -231,7 +231,7 @@ enum syncline_status sl_library_target(struct sl_library *library, struct sl_tar
     return status;
 }
 
-enum syncline_status sl_library_reached(struct sl_library *library, const struct sl_target *target,
+enum syncline_status sl_library_reached(struct sl_library *library, struct sl_target *target,
                                         enum syncline_level level, bool *reached,
                                         struct sl_error *err)
 {
@@ -272,10 +272,11 @@ enum syncline_status sl_library_reached(struct sl_library *library, const struct
     uint64_t seq = level == SYNCLINE_LEVEL_DURABLE ? info.own_seq
                    : level == SYNCLINE_LEVEL_ACKED ? info.acked_seq
                                                    : info.applied_seq;
-    *reached = seq >= info.own_seq;
+    target->own_seq = target->own_seq == 0 ? info.own_seq : target->own_seq;
+    *reached = seq >= target->own_seq;
     if (!*reached) {
         (void)sl_fail(err, SYNCLINE_TIMEOUT, "%llu of %llu changes have come that far",
-                      (unsigned long long)seq, (unsigned long long)info.own_seq);
+                      (unsigned long long)seq, (unsigned long long)target->own_seq);
     }
     return SYNCLINE_OK;
 }

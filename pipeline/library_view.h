@@ -36,12 +36,13 @@ enum syncline_status sl_library_set_aside(struct sl_library *library, size_t ind
 /* What syncline_flush waits for. */
 struct sl_target {
     int64_t outbox_id; /* the newest committed row */
+    uint64_t own_seq;  /* end of the own log when that row was first seen in it; 0: not yet */
 };
 
 enum syncline_status sl_library_target(struct sl_library *library, struct sl_target *target,
                                        struct sl_error *err);
 /* *reached: every change up to the target has come to `level`. The text says what is left. */
-enum syncline_status sl_library_reached(struct sl_library *library, const struct sl_target *target,
+enum syncline_status sl_library_reached(struct sl_library *library, struct sl_target *target,
                                         enum syncline_level level, bool *reached,
                                         struct sl_error *err);
 

@@ -308,15 +308,13 @@ static enum syncline_status apply_carefully(struct sl_apply *apply, struct sl_or
 
 /* ---- Plainly, in order ---- */
 
-/* The decoded segment; *cannot: a record could not be written, and the slice is to be done
- * carefully. */
-static enum syncline_status apply_segment(struct sl_apply *apply, struct sl_origin_state *origin,
-                                          bool *cannot, struct sl_error *err)
+/* Records in order; *cannot: one could not be written, and the slice is to be done carefully. */
+static enum syncline_status write_in_order(struct sl_apply *apply,
+                                           const struct sl_apply_record *records, uint32_t len,
+                                           bool *cannot, struct sl_error *err)
 {
-    struct sl_apply_record *records = NULL;
-    uint32_t len = 0;
     char reason[256];
-    enum syncline_status status = gather(apply, origin, &records, &len, err);
+    enum syncline_status status = SYNCLINE_OK;
     for (uint32_t r = 0; r < len && status == SYNCLINE_OK && !*cannot; r++) {
         enum sl_outcome outcome = SL_OUTCOME_WRITTEN;
         status = sl_record_write(&apply->writer, &records[r], &outcome, reason, err);
@@ -334,17 +332,22 @@ static enum syncline_status apply_plainly(struct sl_apply *apply, struct sl_orig
     uint64_t before = origin->applied_seq;
     enum syncline_status status = SYNCLINE_OK;
     do {
+        struct sl_apply_record *records = NULL;
+        uint32_t len = 0;
         origin->applied_seq = *applied; /* births that this slice has brought are covered */
         status = load(apply, origin, *applied + 1, err);
         if (status == SYNCLINE_OK) {
             status = check_clock(apply, origin, err);
+        }
+        if (status == SYNCLINE_OK) {
+            status = gather(apply, origin, &records, &len, err);
         }
         if (status != SYNCLINE_OK && *applied > before) {
             status = SYNCLINE_OK; /* what is applied stands; the next slice meets it again */
             break;
         }
         if (status == SYNCLINE_OK) {
-            status = apply_segment(apply, origin, cannot, err);
+            status = write_in_order(apply, records, len, cannot, err);
         }
         if (status != SYNCLINE_OK || *cannot) {
             break;
@@ -422,8 +425,8 @@ static enum syncline_status apply_in_transaction(struct sl_apply *apply,
         status = sl_pending_read(&apply->pending, core, rows, err);
     }
     if (status == SYNCLINE_OK) {
-        status = apply->careful ? apply_carefully(apply, origin, applied, err)
-                                : apply_plainly(apply, origin, applied, cannot, err);
+        status = origin->careful ? apply_carefully(apply, origin, applied, err)
+                                 : apply_plainly(apply, origin, applied, cannot, err);
     }
     if (status == SYNCLINE_OK && !*cannot && keys_open(apply)) {
         *cannot = true;
@@ -477,14 +480,14 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
         sl_library_db_rollback(ldb);
         core->hlc_last = hlc_before;
         origin->number = number_before;
-        if (cannot && apply->careful) {
+        if (cannot && origin->careful) {
             return sl_fail(err, SYNCLINE_ECORRUPT,
                            "library.db has foreign keys that point nowhere");
         }
-        apply->careful = cannot || status == SYNCLINE_AGAIN;
+        origin->careful = cannot || status == SYNCLINE_AGAIN;
         return status;
     }
-    apply->careful = false;
+    origin->careful = false;
     origin->applied_seq = applied;
     return SYNCLINE_OK;
 }
@@ -503,7 +506,7 @@ static struct sl_origin_state *next_origin(struct sl_apply *apply)
             continue;
         }
         origin->held_until_ms = 0;
-        apply->next = apply->careful ? at : at + 1;
+        apply->next = at + 1;
         return origin;
     }
     return NULL;
@@ -548,7 +551,7 @@ bool sl_apply_run(void *stage)
     }
     if (status == SYNCLINE_AGAIN) {
         origin->waits_at_seq = origin->head.held_seq;
-        apply->careful = false;
+        origin->careful = false;
         return false;
     }
     if (is_about_the_segment(status)) {

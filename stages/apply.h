@@ -28,8 +28,6 @@
 #include "stages/decode.h"
 #include "stages/shared.h"
 
-#define SL_MAX_DRIFT_MS (10u * 60u * 1000u)
-
 struct sl_apply_aside {
     uint64_t seq;
     const struct sl_model *model;
@@ -43,7 +41,6 @@ struct sl_apply {
     struct sl_decoded decoded;
     struct sl_uuid_runs pending;
     uint64_t not_before_ns; /* lock left alone, or a failure */
-    bool careful;           /* the next slice is done record by record */
 
     struct sl_record_writer writer;
     struct sl_apply_aside *asides; /* ours */

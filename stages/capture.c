@@ -200,7 +200,8 @@ static uint32_t piece_len(const struct call *call, uint32_t first)
 {
     uint64_t size = 0;
     uint32_t n = 0;
-    while (first + n < call->n && n < call->batch_len) {
+    uint32_t len_max = sl_group_len_max(call->model, call->batch_len);
+    while (first + n < call->n && n < len_max) {
         size += row_size(call, first + n);
         if (n > 0 && size > SL_BATCH_SIZE_SOFT) {
             break;
@@ -485,8 +486,10 @@ enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct sy
     sl_buf_init(&call.births);
     status = gather_names(&call, err);
     if (status == SYNCLINE_OK) {
-        stage(&call);
         bool in_transaction = db != NULL && sqlite3_get_autocommit(db) == 0;
+        if (in_transaction) {
+            stage(&call); /* else the row is committed, and may have changed since: read again */
+        }
         status = in_transaction ? capture_in_transaction(&call, db, err)
                                 : capture_on_own(capture, &call, err);
         if (call.staged != NULL) {

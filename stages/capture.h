@@ -7,7 +7,8 @@
  * insert one outbox row that names them, take along what waits to be settled, push the batches.
  * From then on the change exists if and only if the transaction commits. No batch free: the outbox
  * row alone, and intake reads the rows again. Called in autocommit the same happens in a
- * transaction of its own, on the library's own connection.
+ * transaction of its own, on the library's own connection, and nothing is staged: the row was
+ * committed before and may have changed since.
  *
  * Updates and deletes carry the births of their records, so that they are about these and no
  * others, whatever happens to the UUID until they are sent. A delete also drops the births, in the

@@ -55,6 +55,7 @@ static enum syncline_status read_groups(struct sl_decoded *decoded, struct sl_er
     uint32_t left = segment->len;
     uint32_t capacity = 0;
     uint64_t hlc_least = segment->first_hlc;
+    uint64_t cells = 0;
     while (left > 0) {
         if (decoded->group_count == capacity) {
             capacity = capacity == 0 ? 8 : 2 * capacity;
@@ -77,6 +78,11 @@ static enum syncline_status read_groups(struct sl_decoded *decoded, struct sl_er
         if (group->hlc_first < hlc_least || group->hlc_first > segment->last_hlc ||
             segment->last_hlc - group->hlc_first < group->n - 1) {
             return sl_fail(err, SYNCLINE_EPROTO, "segment: the clock values of a group go back");
+        }
+        cells += (uint64_t)group->n * group->column_count;
+        if (cells > SL_GROUP_CELLS_MAX) {
+            return sl_fail(err, SYNCLINE_EPROTO, "segment: more than %u values",
+                           SL_GROUP_CELLS_MAX);
         }
         hlc_least = group->hlc_first + group->n;
         left -= group->n;

@@ -17,34 +17,13 @@ static struct sl_column *find_column(const struct sl_group *group, const char *n
     return NULL;
 }
 
-/* May a value of this type stand in that field? NULL may: whether the column takes it is the
- * table's to say. */
-static bool type_fits(enum syncline_type field, const struct sl_value *value)
-{
-    switch (value->type) {
-    case SL_NULL:
-        return true;
-    case SL_INT64:
-        return field == SYNCLINE_TYPE_INT64 || field == SYNCLINE_TYPE_TIME;
-    case SL_DOUBLE:
-        return field == SYNCLINE_TYPE_DOUBLE;
-    case SL_BOOL:
-        return field == SYNCLINE_TYPE_BOOL;
-    case SL_TEXT:
-        return field == SYNCLINE_TYPE_TEXT;
-    case SL_BLOB:
-        return field == SYNCLINE_TYPE_BLOB;
-    }
-    return false;
-}
-
 static enum syncline_status check_column(const struct sl_model *model, const struct sl_field *field,
                                          const struct sl_column *column, uint32_t n,
                                          struct sl_error *err)
 {
     bool ok = column->is_key == (field->parent != NULL);
     for (uint32_t i = 0; i < n && ok && !column->is_key; i++) {
-        ok = type_fits(field->type, &column->values[i]);
+        ok = sl_value_fits(field->type, &column->values[i]);
     }
     if (!ok) {
         return sl_fail(err, SYNCLINE_EUNSUPPORTED,

@@ -224,18 +224,19 @@ static enum syncline_status look_up(struct sl_core *core, const struct sl_batch 
                  sl_origin_equal(&birth->origin, &captured.origin);
         return SYNCLINE_OK;
     }
-    /* Captured before the birth had come back from the log: it is one of this device's. */
+    /* An update captured before the birth had come back from the log: it is one of this device's.
+     * An insert captured again is an update, whoever made the record. */
     if (status == SYNCLINE_OK && !found) {
         birth->seq = sl_unsettled_birth(&core->unsettled, model, &batch->uuids[i]);
         *change = birth->seq != 0 ? SYNCLINE_UPDATE : SYNCLINE_INSERT;
     }
-    *alive = sl_origin_equal(&birth->origin, &core->self);
+    *alive = batch->change == SYNCLINE_INSERT || sl_origin_equal(&birth->origin, &core->self);
     return status == SYNCLINE_OK && *alive ? is_deleted_later(core, batch, i, alive, err) : status;
 }
 
 static enum syncline_status classify(struct sl_core *core, const struct sl_batch *batch, uint32_t i,
-                                     enum syncline_change *change, struct sl_birth *birth,
-                                     bool *alive, struct sl_error *err)
+                                     int64_t born_to, enum syncline_change *change,
+                                     struct sl_birth *birth, bool *alive, struct sl_error *err)
 {
     *change = batch->change;
     if (batch->change == SYNCLINE_DELETE) {
@@ -253,14 +254,16 @@ static enum syncline_status classify(struct sl_core *core, const struct sl_batch
         *alive = birth->seq != 0;
         return SYNCLINE_OK;
     }
-    if (batch->change == SYNCLINE_INSERT) {
-        return SYNCLINE_OK;
+    if (batch->change == SYNCLINE_INSERT && batch->ids[i] > born_to &&
+        sl_unsettled_birth(&core->unsettled, batch->model, &batch->uuids[i]) == 0) {
+        return SYNCLINE_OK; /* as nearly always: an id above all that were ever born */
     }
     return look_up(core, batch, i, change, birth, alive, err);
 }
 
 static enum syncline_status resolve_births(struct sl_core *core, struct sl_batch *batch,
-                                           const bool *alive, struct sl_error *err)
+                                           const bool *alive, struct sl_birth **resolved,
+                                           struct sl_error *err)
 {
     struct sl_birth *births = sl_arena_alloc(&batch->arena, batch->n * sizeof(*births));
     batch->changes = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->changes));
@@ -268,7 +271,13 @@ static enum syncline_status resolve_births(struct sl_core *core, struct sl_batch
     if (births == NULL || batch->changes == NULL || batch->live == NULL) {
         return no_memory(err);
     }
+    int64_t born_to = 0;
     sl_births_forget(&core->reader.births);
+    enum syncline_status found =
+        sl_birth_highest(&core->reader.births, batch->model->id_in_db, &born_to, err);
+    if (found != SYNCLINE_OK) {
+        return found;
+    }
     batch->live_n = 0;
     for (uint32_t i = 0; i < batch->n; i++) {
         bool live = alive[i];
@@ -279,7 +288,7 @@ static enum syncline_status resolve_births(struct sl_core *core, struct sl_batch
         }
         enum syncline_status status = SYNCLINE_OK;
         if (live) {
-            status = classify(core, batch, i, &change, &birth, &live, err);
+            status = classify(core, batch, i, born_to, &change, &birth, &live, err);
         }
         if (status != SYNCLINE_OK) {
             return status;
@@ -291,7 +300,7 @@ static enum syncline_status resolve_births(struct sl_core *core, struct sl_batch
             batch->live_n++;
         }
     }
-    batch->births = births;
+    *resolved = births;
     return SYNCLINE_OK;
 }
 
@@ -344,10 +353,17 @@ static enum syncline_status resolve_in_transaction(struct sl_core *core, struct 
         status =
             batch->change == SYNCLINE_DELETE ? SYNCLINE_OK : resolve_keys(core, batch, alive, err);
     }
+    struct sl_birth *births = NULL;
     if (status == SYNCLINE_OK) {
-        status = resolve_births(core, batch, alive, err);
+        status = resolve_births(core, batch, alive, &births, err);
     }
-    return status == SYNCLINE_OK ? make_entry(core, batch, err) : status;
+    if (status == SYNCLINE_OK) {
+        status = make_entry(core, batch, err);
+    }
+    if (status == SYNCLINE_OK) {
+        batch->births = births; /* by live change; what was captured is needed no more */
+    }
+    return status;
 }
 
 bool sl_fk_resolve_run(void *stage)

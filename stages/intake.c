@@ -136,19 +136,43 @@ static void compact(struct sl_batch *batch, const bool *keep)
     batch->n = kept;
 }
 
-static bool add_aside(struct sl_batch *batch, const struct syncline_uuid *uuid,
-                      const struct sl_field *orphan)
+static bool add_aside(struct sl_batch *batch, const struct syncline_uuid *uuid, const char *reason)
 {
     struct sl_batch_aside *aside = sl_arena_alloc(&batch->arena, sizeof(*aside));
     if (aside == NULL) {
         return false;
     }
     aside->uuid = *uuid;
-    (void)sqlite3_snprintf((int)sizeof(aside->reason), aside->reason,
-                           "not sent: its parent (field '%s') is not in table '%s'", orphan->name,
-                           orphan->parent->table);
+    (void)sqlite3_snprintf((int)sizeof(aside->reason), aside->reason, "not sent: %s", reason);
     aside->next = batch->asides;
     batch->asides = aside;
+    return true;
+}
+
+/* Can the record be sent as the table holds it? The application may have written what its row
+ * struct could not say. */
+static bool can_be_sent(const struct sl_model *model, const struct sl_value *values,
+                        const struct sl_field *orphan, char reason[200])
+{
+    uint64_t size = 0;
+    if (orphan != NULL) {
+        (void)sqlite3_snprintf(200, reason, "its parent (field '%s') is not in table '%s'",
+                               orphan->name, orphan->parent->table);
+        return false;
+    }
+    for (uint32_t f = 0; f < model->field_count; f++) {
+        size += values[f].size;
+        if (!sl_value_fits(model->fields[f].type, &values[f])) {
+            (void)sqlite3_snprintf(200, reason, "its field '%s' holds a value of another type",
+                                   model->fields[f].name);
+            return false;
+        }
+    }
+    if (size > SL_RECORD_SIZE_MAX) {
+        (void)sqlite3_snprintf(200, reason, "it has %llu bytes of values, %u are allowed", size,
+                               SL_RECORD_SIZE_MAX);
+        return false;
+    }
     return true;
 }
 
@@ -178,9 +202,11 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_batch 
             return status;
         }
         keep[i] = found && sl_uuid_equal(&uuid, &batch->uuids[i]);
-        if (keep[i] && orphan != NULL) {
+        char reason[200];
+        const struct sl_value *values = batch->values + (size_t)i * model->field_count;
+        if (keep[i] && !can_be_sent(model, values, orphan, reason)) {
             keep[i] = false;
-            if (!add_aside(batch, &uuid, orphan)) {
+            if (!add_aside(batch, &uuid, reason)) {
                 return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
             }
         }
@@ -259,7 +285,7 @@ static enum syncline_status read_row(struct sl_intake *intake, const struct sl_o
 {
     struct sl_core *core = intake->core;
     uint32_t left = row->n - intake->offset;
-    uint32_t piece = row->batch_len > 0 ? row->batch_len : core->batch_len;
+    uint32_t piece = sl_group_len_max(model, row->batch_len > 0 ? row->batch_len : core->batch_len);
     batch->model = model;
     batch->change = row->change;
     batch->token = row->token;
@@ -329,6 +355,9 @@ static enum syncline_status take_one(struct sl_intake *intake, struct sl_batch *
     pop_staged(intake);
     struct sl_batch *batch = take_staged(intake, row.token, intake->offset);
     bool staged = batch != NULL;
+    if (!staged && intake->staged_len == SL_STAGED_LEN_MAX) {
+        drop_staged(intake, intake->staged_len); /* all rolled back, it seems; else read again */
+    }
     if (!staged) {
         batch = sl_batch_take(&core->reread_pool);
     }

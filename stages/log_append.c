@@ -108,12 +108,14 @@ static enum syncline_status append_segment(struct sl_log_append *append, size_t 
     struct sl_segment segment = {
         .library_id = core->who.library_id, .origin = core->self, .first_seq = head->held_seq + 1};
     uint32_t len_max = UINT32_MAX; /* the least that a call among them wants */
+    uint64_t cells = 0;
     sl_buf_clear(&append->raw);
     for (; *at < append->len; (*at)++) {
         const struct sl_batch *batch = append->batches[*at];
         uint32_t batch_len = batch->batch_len > 0 ? batch->batch_len : core->batch_len;
         len_max = batch_len < len_max ? batch_len : len_max;
-        bool full = segment.len + batch->live_n > len_max ||
+        cells += (uint64_t)batch->live_n * batch->model->field_count;
+        bool full = segment.len + batch->live_n > len_max || cells > SL_GROUP_CELLS_MAX ||
                     append->raw.len + batch->body.len > SL_SEGMENT_SIZE_MAX / 2;
         if (segment.len > 0 && full) {
             break;
@@ -218,7 +220,8 @@ bool sl_log_append_run(void *stage)
         append->batches[append->len++] = batch;
     }
     uint64_t now = core->env->mono_ns(core->env->ctx);
-    bool full = append->len == SL_APPEND_BATCHES_MAX;
+    /* Whoever waits for a batch to come back does not wait for more to come. */
+    bool full = append->len == SL_APPEND_BATCHES_MAX || core->reread_pool.free == NULL;
     if (append->len == 0 || now < append->retry_ns || (!full && now < append->linger_ns)) {
         return false;
     }

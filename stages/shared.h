@@ -34,6 +34,7 @@ struct sl_origin_state {
     int64_t number;          /* in library.db; 0: not written there yet */
     uint64_t applied_seq;    /* as committed in library.db */
     bool held;               /* applying stopped; the notice says why */
+    bool careful;            /* its next slice is done record by record */
     uint64_t waits_at_seq;   /* segments after this one are needed first; 0: none */
     const uint8_t *todo;     /* during a careful slice: by seq - todo_first, not written yet */
     uint64_t todo_first;

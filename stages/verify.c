@@ -11,6 +11,7 @@ void sl_verify_init(struct sl_verify *verify, struct sl_core *core)
     verify->core = core;
     verify->first = NULL;
     verify->last = &verify->first;
+    verify->size = 0;
 }
 
 void sl_verify_fini(struct sl_verify *verify)
@@ -21,19 +22,31 @@ void sl_verify_fini(struct sl_verify *verify)
         verify->first = next;
     }
     verify->last = &verify->first;
+    verify->size = 0;
 }
 
 /* Where the origin's log will end when all that waits is held. */
-static struct sl_log_head expected_head(struct sl_verify *verify,
-                                        const struct sl_origin_state *origin)
+static enum syncline_status expected_head(struct sl_verify *verify, const struct sl_origin *name,
+                                          struct sl_log_head *head, struct sl_error *err)
 {
-    struct sl_log_head head = origin->head;
+    struct sl_core *core = verify->core;
+    const struct sl_origin_state *origin = sl_core_origin(core, name);
+    if (origin == NULL) {
+        memset(head, 0, sizeof(*head));
+        head->origin = *name;
+        if (sl_origin_hash(core->hasher, &core->who.library_id, name, head->held_hash) !=
+            SYNCLINE_OK) {
+            return sl_fail(err, SYNCLINE_ENOMEM, "no memory to verify a segment");
+        }
+        return SYNCLINE_OK;
+    }
+    *head = origin->head;
     for (const struct sl_incoming *it = verify->first; it != NULL; it = it->next) {
-        if (sl_origin_equal(&it->head.origin, &head.origin)) {
-            head = it->head;
+        if (sl_origin_equal(&it->head.origin, name)) {
+            *head = it->head;
         }
     }
-    return head;
+    return SYNCLINE_OK;
 }
 
 static enum syncline_status check_origin(struct sl_core *core, const struct sl_member_state *member,
@@ -82,6 +95,7 @@ static enum syncline_status queue(struct sl_verify *verify, const struct sl_log_
     memcpy(incoming->data, data, size);
     *verify->last = incoming;
     verify->last = &incoming->next;
+    verify->size += size;
     return SYNCLINE_OK;
 }
 
@@ -97,14 +111,11 @@ enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_membe
     if (status != SYNCLINE_OK) {
         return status;
     }
-    struct sl_origin_state *origin = sl_core_origin(core, &segment.origin);
-    if (origin == NULL) {
-        origin = sl_core_add_origin(core, &segment.origin);
+    struct sl_log_head head;
+    status = expected_head(verify, &segment.origin, &head, err);
+    if (status != SYNCLINE_OK) {
+        return status;
     }
-    if (origin == NULL) {
-        return sl_fail(err, SYNCLINE_ENOMEM, "no room for another origin");
-    }
-    struct sl_log_head head = expected_head(verify, origin);
     uint64_t last_seq = sl_segment_last_seq(&segment);
     if (last_seq <= head.held_seq) {
         member->vector_due = true; /* it came again: say what we have */
@@ -124,6 +135,14 @@ enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_membe
     status = check_seal(core, member, &segment, data, hash, err);
     if (status != SYNCLINE_OK) {
         return status;
+    }
+    if (verify->size > SL_INCOMING_SIZE_MAX) {
+        return sl_fail(err, SYNCLINE_EBUSY, "the log takes nothing at the moment; try again");
+    }
+    /* Only what its device signed makes an origin. */
+    if (sl_core_origin(core, &segment.origin) == NULL &&
+        sl_core_add_origin(core, &segment.origin) == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no room for another origin");
     }
     head.held_seq = last_seq;
     memcpy(head.held_hash, hash, SL_HASH_SIZE);

@@ -29,12 +29,14 @@ struct sl_verify {
     struct sl_core *core;
     struct sl_incoming *first; /* oldest; taken by log_hold */
     struct sl_incoming **last;
+    size_t size; /* bytes that wait */
 };
 
 void sl_verify_init(struct sl_verify *verify, struct sl_core *core);
 void sl_verify_fini(struct sl_verify *verify);
 
-/* Called when a segment has come. Errors close the session: EPROTO, EUNSUPPORTED, ENOMEM. */
+/* Called when a segment has come. Errors close the session: EPROTO, EUNSUPPORTED, ENOMEM, EBUSY
+ * (too much waits for the log already: it is asked for again). */
 enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_member_state *member,
                                        const uint8_t *data, size_t size, struct sl_error *err);
 

@@ -3,7 +3,18 @@
 
 #include "storage/births.h"
 
-enum { BELOW, INSERT, REMOVE, STAMP_GET, STAMP_PUT, STAMP_REMOVE, LATE_PUT, LATE_GET, LATE_REMOVE };
+enum {
+    BELOW,
+    INSERT,
+    REMOVE,
+    STAMP_GET,
+    STAMP_PUT,
+    STAMP_REMOVE,
+    HIGHEST,
+    LATE_PUT,
+    LATE_GET,
+    LATE_REMOVE
+};
 
 static const char *const sql_texts[] = {
     [BELOW] = "SELECT id,n,origin,seq,hlc,class FROM _syncline_birth WHERE model=?1 AND id<=?2"
@@ -13,6 +24,7 @@ static const char *const sql_texts[] = {
     [REMOVE] = "DELETE FROM _syncline_birth WHERE model=?1 AND id=?2",
     [STAMP_GET] = "SELECT hlc,origin FROM _syncline_stamp WHERE model=?1 AND id=?2",
     [STAMP_PUT] = "INSERT OR REPLACE INTO _syncline_stamp(model,id,hlc,origin) VALUES(?1,?2,?3,?4)",
+    [HIGHEST] = "SELECT id+n-1 FROM _syncline_birth WHERE model=?1 ORDER BY id DESC LIMIT 1",
     [LATE_PUT] = "INSERT OR REPLACE INTO _syncline_late_birth(model,uuid,seq,until)"
                  " VALUES(?1,?2,?3,?4)",
     [LATE_GET] = "SELECT seq FROM _syncline_late_birth WHERE model=?1 AND uuid=?2",
@@ -178,6 +190,24 @@ enum syncline_status sl_birth_get(struct sl_births *births, int64_t model, int64
     *found = true;
     *run = part_of(cached, (uint32_t)(id - cached->id), 1);
     return SYNCLINE_OK;
+}
+
+enum syncline_status sl_birth_highest(struct sl_births *births, int64_t model, int64_t *id,
+                                      struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(births, HIGHEST, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, model);
+    bool row = false;
+    status = sl_db_row(&births->ldb->db, stmt, &row, err);
+    if (status == SYNCLINE_OK) {
+        *id = row ? sqlite3_column_int64(stmt, 0) : INT64_MIN;
+        sl_db_reset(stmt);
+    }
+    return status;
 }
 
 enum syncline_status sl_birth_put(struct sl_births *births, int64_t model,

@@ -43,6 +43,9 @@ void sl_births_forget(struct sl_births *births);
 /* The birth of one record, as a run of one. *found = false: it has none. */
 enum syncline_status sl_birth_get(struct sl_births *births, int64_t model, int64_t id, bool *found,
                                   struct sl_birth_run *run, struct sl_error *err);
+/* The highest local id with a birth; INT64_MIN: there is none. */
+enum syncline_status sl_birth_highest(struct sl_births *births, int64_t model, int64_t *id,
+                                      struct sl_error *err);
 enum syncline_status sl_birth_put(struct sl_births *births, int64_t model,
                                   const struct sl_birth_run *run, struct sl_error *err);
 /* Forgets birth and stamp of a record that was deleted. */

@@ -200,6 +200,13 @@ static struct sl_value field_value(const struct sl_field *field, sqlite3_stmt *s
         value.type = SL_BOOL;
         value.as.int64 = value.as.int64 != 0 ? 1 : 0;
     }
+    /* Text may have been bound as a blob, or the other way: the bytes are the same. */
+    if (field->type == SYNCLINE_TYPE_TEXT && value.type == SL_BLOB) {
+        value.type = SL_TEXT;
+    }
+    if (field->type == SYNCLINE_TYPE_BLOB && value.type == SL_TEXT) {
+        value.type = SL_BLOB;
+    }
     return value;
 }
 
@@ -222,8 +229,9 @@ enum syncline_status sl_record_read(struct sl_record_table *table, int64_t id,
     *orphan = NULL;
     int key_column = 1 + (int)model->field_count;
     if (!sl_column_uuid(stmt, 0, uuid)) {
-        status = sl_fail(err, SYNCLINE_EMODEL, "model '%s': the record with id %lld has no UUID",
-                         model->name, (long long)id);
+        *found = false; /* nobody can name it */
+        sl_db_reset(stmt);
+        return SYNCLINE_OK;
     }
     for (uint32_t i = 0; i < model->field_count && status == SYNCLINE_OK; i++) {
         values[i] = field_value(&model->fields[i], stmt, 1 + (int)i);
@@ -273,11 +281,15 @@ static void bind_value(sqlite3_stmt *stmt, int parameter, const struct sl_value 
 static enum syncline_status run_change(struct sl_record_table *table, sqlite3_stmt *stmt,
                                        struct sl_error *err)
 {
+    bool inside = sqlite3_get_autocommit(table->db->handle) == 0;
     int code = sqlite3_step(stmt);
     enum syncline_status status = SYNCLINE_OK;
     if ((code & 0xff) == SQLITE_CONSTRAINT || (code & 0xff) == SQLITE_MISMATCH) {
-        status = sl_fail(err, SYNCLINE_EINVAL, "table '%s': %s", table->model->table,
-                         sqlite3_errmsg(table->db->handle));
+        bool undone = inside && sqlite3_get_autocommit(table->db->handle) != 0;
+        status =
+            sl_fail(err, undone ? SYNCLINE_EUNSUPPORTED : SYNCLINE_EINVAL, "table '%s': %s%s",
+                    table->model->table, sqlite3_errmsg(table->db->handle),
+                    undone ? ", and it rolled the whole transaction back: use ABORT there" : "");
     } else if (code != SQLITE_DONE) {
         status = sl_db_fail(table->db, code, sqlite3_sql(stmt), err);
     }

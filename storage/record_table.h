@@ -33,7 +33,8 @@ enum syncline_status sl_record_uuid(struct sl_record_table *table, int64_t id, b
                                     struct syncline_uuid *uuid, struct sl_error *err);
 /* One record by local id: UUID and values[model->field_count], data copied into the arena. A KEY's
  * value is the parent's UUID; it is NULL too when the parent is not there, and *orphan is then the
- * field, else NULL. */
+ * field, else NULL. A
+ * record without a UUID of 16 bytes is not found. */
 enum syncline_status sl_record_read(struct sl_record_table *table, int64_t id,
                                     struct sl_arena *arena, bool *found, struct syncline_uuid *uuid,
                                     struct sl_value *values, const struct sl_field **orphan,
@@ -45,7 +46,7 @@ enum syncline_status sl_record_insert(struct sl_record_table *table,
                                       const struct syncline_uuid *uuid,
                                       const struct sl_value *values, bool *inserted, int64_t *id,
                                       struct sl_error *err);
-/* Errors: EINVAL (a constraint), EDB, ... */
+/* Errors: EINVAL (a constraint), EUNSUPPORTED (one that rolled back the transaction), EDB, ... */
 enum syncline_status sl_record_update(struct sl_record_table *table, int64_t id,
                                       const struct sl_value *values, struct sl_error *err);
 enum syncline_status sl_record_delete(struct sl_record_table *table, int64_t id,

@@ -160,6 +160,8 @@ static bool value_equal(const struct sl_value *a, const struct sl_value *b)
     case SL_BOOL:
         return a->as.int64 == b->as.int64;
     case SL_DOUBLE:
+        /* What is stored counts: 0.0 is not -0.0, and a NaN is itself. */
+        /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
         return memcmp(&a->as.real, &b->as.real, sizeof(a->as.real)) == 0;
     case SL_TEXT:
     case SL_BLOB:

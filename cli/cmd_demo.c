@@ -141,7 +141,8 @@ static int demo_init(struct demo *demo, const struct cli_options *options)
         demo->first_visible_ms == NULL || demo->visible_ms == NULL ||
         demo->wire_bytes_per_record == NULL) {
         demo_fini(demo);
-        return cli_fail("no memory for the results; free some and try again");
+        (void)cli_fail("no memory for the results; free some and try again");
+        return CLI_EXIT_FAIL;
     }
     return CLI_EXIT_OK;
 }

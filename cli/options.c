@@ -82,6 +82,9 @@ static int parse_number(const char *name, const char *text, uint64_t min, uint64
                         uint64_t *out)
 {
     char *end = NULL;
+    if (text == NULL) {
+        return cli_usage("%s needs a value", name);
+    }
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value < min ||
@@ -97,6 +100,9 @@ static int parse_number(const char *name, const char *text, uint64_t min, uint64
 static int parse_seconds(const char *name, const char *text, int64_t *out_ms)
 {
     char *end = NULL;
+    if (text == NULL) {
+        return cli_usage("%s needs a value", name);
+    }
     errno = 0;
     double value = strtod(text, &end);
     bool is_plain = text[0] != '\0' && strspn(text, "0123456789.") == strlen(text);

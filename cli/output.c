@@ -67,7 +67,7 @@ static void print_escaped(FILE *out, const uint8_t *data, size_t len, bool doubl
         if (point == '\\' && double_backslash) {
             fputc('\\', out);
         }
-        fwrite(data + i, 1, used, out);
+        (void)fwrite(data + i, 1, used, out); /* cli_output_end looks for failures */
         i += used;
     }
 }

@@ -126,9 +126,8 @@ const struct entry_row *indexer_folder_rows_find(struct indexer_folder_rows *row
 {
     while (indexer_folder_rows_before(rows, name) != NULL)
         continue;
-    if (rows->next == rows->count)
+    if (rows->rows == NULL || rows->next == rows->count)
         return NULL;
-    assert(rows->rows != NULL);
     if (compare_bytes(rows->rows[rows->next].name, name) != 0)
         return NULL;
     return &rows->rows[rows->next++];

@@ -272,8 +272,10 @@ static enum syncline_status read_text(struct sl_reader *reader, const struct sl_
         return sl_fail(err, SYNCLINE_EPROTO, "the %s in %s has %zu bytes, %zu are allowed", what,
                        sl_frame_type_name(frame->type), len, len_max);
     const uint8_t *text = sl_read_bytes(reader, len);
-    if (text == NULL && reader->failed)
+    if (text == NULL) {
+        out[0] = '\0';
         return SYNCLINE_OK; /* cut short: check_end says so */
+    }
     if (!sl_frame_text_is_valid(text, len))
         return sl_fail(err, SYNCLINE_EPROTO, "the %s in %s is not UTF-8 text", what,
                        sl_frame_type_name(frame->type));

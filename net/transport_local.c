@@ -99,10 +99,11 @@ static struct event *pop(struct local_transport *transport)
     transport->first = event->next;
     if (transport->first == NULL)
         transport->last = &transport->first;
-    if (event->link != NULL)
+    if (event->link != NULL) {
         event->link->events--;
-    if (event->kind == EVENT_RECEIVED && event->link->other != NULL)
-        event->link->other->sent -= event->len;
+        if (event->kind == EVENT_RECEIVED && event->link->other != NULL)
+            event->link->other->sent -= event->len;
+    }
     return event;
 }
 

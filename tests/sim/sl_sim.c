@@ -69,7 +69,7 @@ static void report(const struct options *options, uint64_t seed, const char *tex
                        "+1 --devices %u --faults none%s --trace\n",
                        seed, text, seed, options->run.devices, options->cases);
     size_t size = len < (int)sizeof(line) ? (size_t)len : sizeof(line) - 1;
-    fwrite(line, 1, size, stdout); /* one write: several jobs share the output */
+    (void)fwrite(line, 1, size, stdout); /* one write: several jobs share the output */
     fflush(stdout);
 }
 
@@ -159,7 +159,7 @@ static bool job_ended(const struct options *options, struct tally *tally, int st
 
 static void run_jobs(const struct options *options, struct tally *tallies)
 {
-    pid_t pids[JOBS_MAX];
+    pid_t pids[JOBS_MAX] = {0};
     unsigned running = options->jobs;
     for (unsigned i = 0; i < options->jobs; i++) {
         pids[i] = start_job(options, &tallies[i]);

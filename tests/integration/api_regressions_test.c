@@ -423,16 +423,21 @@ Test(api_regressions, unknown_model)
     struct folder folder = api_save_folder(&a, "folder", NULL);
     API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
 
-    /* All of it is in B's log before B's engine applies the first of it. */
+    /* All of it is in B's log before B's engine can apply the first of it. */
+    api_stop(&a);
     struct syncline_options options = api_options();
-    const char *peer = a.address;
     options.role = SYNCLINE_ROLE_ENGINE;
-    options.peers = &peer;
-    options.peers_count = 1;
+    options.listen = "127.0.0.1:0";
     options.models = tag_only;
     options.models_count = 1;
     cr_assert_eq(syncline_open(b.dir, &options, &b.lib), SYNCLINE_OK, "%s", api_text);
+    struct syncline_info info = api_info(&b);
+    (void)snprintf(b.address, sizeof(b.address), "%s", info.listen);
+    api_sql(b.db, "BEGIN IMMEDIATE");
+    api_open(&a, b.address);
     API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_ACKED, API_DEADLINE_MS));
+    cr_expect_eq(api_info(&b).received_applied, 0);
+    api_sql(b.db, "COMMIT");
     API_WAIT(api_info(&b).received_applied == 3);
     cr_expect_eq(api_info(&b).received, 4);
     cr_expect_eq(api_int(b.db, "SELECT count(*) FROM tags WHERE name='before'"), 3);
@@ -442,7 +447,7 @@ Test(api_regressions, unknown_model)
     cr_expect_eq(api_info(&b).received_applied, 3);
 
     api_stop(&b);
-    api_open(&b, a.address);
+    api_open(&b, NULL);
     api_settle(&a, &b);
     cr_expect(api_has(b.db, "folders", &folder.uuid));
     api_check_equal(&a, &b);

@@ -14,9 +14,15 @@
 /* This program's wall clock is this far ahead. Set by the test's thread while nothing is open. */
 static atomic_llong clock_ahead_s;
 
+/* How often this thread has asked for the time: a flush that waits does so again and again. */
+static _Thread_local atomic_uint *times_asked;
+
 /* Stands in for the C library's. */
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
+    if (times_asked != NULL) {
+        (void)atomic_fetch_add(times_asked, 1);
+    }
     int result = (int)syscall(SYS_clock_gettime, clock, now);
     if (result == 0 && clock == CLOCK_REALTIME) {
         now->tv_sec += (time_t)atomic_load(&clock_ahead_s);
@@ -31,6 +37,20 @@ static void setup(void)
 }
 
 TestSuite(api_regressions, .init = setup, .fini = api_cleanup);
+
+/* Opens an engine that knows no model but the tags, listens and dials nobody. */
+static void open_tag_only(struct api_device *device)
+{
+    static const struct syncline_model *const tag_only[] = {&tag_model};
+    struct syncline_options options = api_options();
+    options.role = SYNCLINE_ROLE_ENGINE;
+    options.listen = "127.0.0.1:0";
+    options.models = tag_only;
+    options.models_count = 1;
+    cr_assert_eq(syncline_open(device->dir, &options, &device->lib), SYNCLINE_OK, "%s", api_text);
+    struct syncline_info info = api_info(device);
+    (void)snprintf(device->address, sizeof(device->address), "%s", info.listen);
+}
 
 /* Opens for capturing only: what is captured is read again by the engine that comes later. */
 static void open_capture(struct api_device *device)
@@ -408,7 +428,6 @@ Test(api_regressions, clock_ahead)
  * with that model, the rest follows. */
 Test(api_regressions, unknown_model)
 {
-    static const struct syncline_model *const tag_only[] = {&tag_model};
     struct api_device a;
     struct api_device b;
     struct tag tags[3];
@@ -425,14 +444,7 @@ Test(api_regressions, unknown_model)
 
     /* All of it is in B's log before B's engine can apply the first of it. */
     api_stop(&a);
-    struct syncline_options options = api_options();
-    options.role = SYNCLINE_ROLE_ENGINE;
-    options.listen = "127.0.0.1:0";
-    options.models = tag_only;
-    options.models_count = 1;
-    cr_assert_eq(syncline_open(b.dir, &options, &b.lib), SYNCLINE_OK, "%s", api_text);
-    struct syncline_info info = api_info(&b);
-    (void)snprintf(b.address, sizeof(b.address), "%s", info.listen);
+    open_tag_only(&b);
     api_sql(b.db, "BEGIN IMMEDIATE");
     api_open(&a, b.address);
     API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_ACKED, API_DEADLINE_MS));
@@ -591,6 +603,57 @@ Test(api_regressions, flush_under_load)
     cr_expect_eq(sqlite3_close(writer.db), SQLITE_OK);
     api_settle(&a, &b);
     api_check_equal(&a, &b);
+    api_close(&a);
+    api_close(&b);
+}
+
+/* A flush on a thread of its own. */
+struct flusher {
+    struct syncline *lib;
+    atomic_uint asked; /* for the time, while it waits */
+    atomic_bool ended;
+    enum syncline_status status;
+};
+
+static void *flush_on(void *arg)
+{
+    struct flusher *flusher = arg;
+    times_asked = &flusher->asked;
+    flusher->status = syncline_flush(flusher->lib, SYNCLINE_LEVEL_APPLIED, -1);
+    times_asked = NULL;
+    atomic_store(&flusher->ended, true);
+    return NULL;
+}
+
+/* What is committed while a flush waits is not waited for: here it is never applied. */
+Test(api_regressions, flush_and_what_comes_after)
+{
+    struct api_device a;
+    struct api_device b;
+    api_create(&a, "a");
+    api_open(&a, NULL);
+    api_join(&b, "b", a.address);
+    api_stop(&a);
+    open_tag_only(&b);
+    api_open(&a, b.address);
+    api_sql(b.db, "BEGIN IMMEDIATE"); /* nothing is applied for now */
+    struct tag tag = api_tag("before");
+    api_save_tag(&a, &tag, SYNCLINE_INSERT);
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+
+    struct flusher flusher = {.lib = a.lib};
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, flush_on, &flusher), 0);
+    API_WAIT(atomic_load(&flusher.asked) > 5); /* it waits */
+    (void)api_save_folder(&a, "unknown to B", NULL);
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_ACKED, API_DEADLINE_MS));
+    cr_expect_not(atomic_load(&flusher.ended));
+    api_sql(b.db, "COMMIT");
+    API_WAIT(atomic_load(&flusher.ended));
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_expect_eq(flusher.status, SYNCLINE_OK, "%s", syncline_status_name(flusher.status));
+    cr_expect(api_has(b.db, "tags", &tag.uuid));
+    cr_expect_eq(api_info(&b).received_applied, 1);
     api_close(&a);
     api_close(&b);
 }

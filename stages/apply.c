@@ -173,10 +173,11 @@ static enum syncline_status try_record(struct sl_apply *apply, const struct sl_a
 struct careful {
     uint64_t first_seq;
     uint64_t last_seq;
-    bool continued; /* later segments belong to these */
-    uint8_t *todo;  /* by seq - first_seq: not written yet */
-    uint64_t left;  /* of them */
-    bool not_yet;   /* one of those left has an open key */
+    uint32_t segments; /* from the one to the other */
+    bool continued;    /* later segments belong to these */
+    uint8_t *todo;     /* by seq - first_seq: not written yet */
+    uint64_t left;     /* of them */
+    bool not_yet;      /* one of those left has an open key */
 };
 
 /* Takes the next segment of the log in. */
@@ -201,6 +202,7 @@ static enum syncline_status careful_extend(struct sl_apply *apply, struct sl_ori
     careful->todo = grown;
     careful->left += more;
     careful->last_seq = last_seq;
+    careful->segments++;
     careful->continued = (apply->decoded.segment.flags & SL_SEGMENT_CONTINUED) != 0;
     origin->todo = grown;
     origin->todo_first = careful->first_seq;
@@ -236,6 +238,10 @@ static enum syncline_status careful_pass(struct sl_apply *apply, struct sl_origi
     char reason[256] = "";
     careful->not_yet = false;
     for (uint64_t seq = careful->first_seq; seq <= careful->last_seq;) {
+        if (careful->todo[seq - careful->first_seq] == 0) {
+            seq++; /* a segment that is done is not read again */
+            continue;
+        }
         struct sl_apply_record *records = NULL;
         uint32_t len = 0;
         enum syncline_status status = load(apply, origin, seq, err);
@@ -268,6 +274,21 @@ static enum syncline_status careful_pass(struct sl_apply *apply, struct sl_origi
     return SYNCLINE_OK;
 }
 
+/* As many segments more as were taken in before, so that passes do not grow with their square. */
+static enum syncline_status careful_double(struct sl_apply *apply, struct sl_origin_state *origin,
+                                           struct careful *careful, struct sl_error *err)
+{
+    enum syncline_status status = SYNCLINE_OK;
+    uint32_t count = careful->segments;
+    for (uint32_t i = 0; i < count && status == SYNCLINE_OK; i++) {
+        if (i > 0 && (!careful->continued || careful->last_seq >= origin->head.held_seq)) {
+            break;
+        }
+        status = careful_extend(apply, origin, careful, err);
+    }
+    return status;
+}
+
 /* Every record that can be written, whatever the order. One segment, or as many as belong together
  * if a parent is missing; AGAIN when those have not all come. What then still fails is set aside.
  */
@@ -284,7 +305,7 @@ static enum syncline_status careful_passes(struct sl_apply *apply, struct sl_ori
         if (!careful->not_yet || !careful->continued) {
             status = careful_pass(apply, origin, careful, true, err);
         } else if (careful->last_seq < origin->head.held_seq) {
-            status = careful_extend(apply, origin, careful, err);
+            status = careful_double(apply, origin, careful, err);
         } else {
             return sl_fail(err, SYNCLINE_AGAIN,
                            "the segments that belong together are not all here");

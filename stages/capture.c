@@ -35,7 +35,7 @@ enum syncline_status sl_capture_init(struct sl_capture *capture, struct sl_core 
         return status;
     }
     status =
-        sl_db_exec(&capture->own.db, "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL", err);
+        sl_db_exec(&capture->own.db, "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=FULL", err);
     if (status == SYNCLINE_OK && pthread_mutex_init(&capture->lock, NULL) != 0) {
         status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for a lock");
     }

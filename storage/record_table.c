@@ -24,7 +24,10 @@ void sl_record_table_fini(struct sl_record_table *table)
     }
 }
 
-/* ---- The SQL, from the descriptor ---- */
+/* ---- The SQL, from the descriptor ----
+ *
+ * OR ABORT, so that an ON CONFLICT clause of the table neither replaces other records nor rolls the
+ * transaction back. */
 
 /* "SELECT t.uuid, t.a, p1.uuid, ... FROM t LEFT JOIN parent p1 ON p1.id = t.key ..." and, for each
  * key, its local id after all the fields. */
@@ -74,7 +77,8 @@ static void write_sql(sqlite3_str *sql, const struct sl_model *model, unsigned n
         sqlite3_str_appendf(sql, " ORDER BY t.\"%w\"", model->uuid.name);
         return;
     case INSERT:
-        sqlite3_str_appendf(sql, "INSERT INTO \"%w\"(\"%w\"", model->table, model->uuid.name);
+        sqlite3_str_appendf(sql, "INSERT OR ABORT INTO \"%w\"(\"%w\"", model->table,
+                            model->uuid.name);
         for (uint32_t i = 0; i < model->field_count; i++) {
             sqlite3_str_appendf(sql, ",\"%w\"", model->fields[i].name);
         }
@@ -85,7 +89,7 @@ static void write_sql(sqlite3_str *sql, const struct sl_model *model, unsigned n
         sqlite3_str_appendf(sql, ") ON CONFLICT(\"%w\") DO NOTHING", model->uuid.name);
         return;
     case UPDATE:
-        sqlite3_str_appendf(sql, "UPDATE \"%w\" SET ", model->table);
+        sqlite3_str_appendf(sql, "UPDATE OR ABORT \"%w\" SET ", model->table);
         for (uint32_t i = 0; i < model->field_count; i++) {
             sqlite3_str_appendf(sql, "%s\"%w\"=?%u", i > 0 ? "," : "", model->fields[i].name,
                                 i + 2);

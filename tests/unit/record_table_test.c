@@ -233,6 +233,30 @@ Test(record_table, constraints)
     cr_assert_eq(query_int(db.handle, "SELECT count(*) FROM things"), 2);
 }
 
+/* An ON CONFLICT clause of the application's table decides nothing: no other record is replaced,
+ * and the transaction stands. */
+Test(record_table, conflict_clauses)
+{
+    struct sl_value values[FIELDS];
+    struct syncline_uuid uuid = uuid_of(2);
+    bool inserted = false;
+    int64_t id = 0;
+    OK(sl_db_exec(&db,
+                  "DROP TABLE things; CREATE TABLE things(id INTEGER PRIMARY KEY, uuid BLOB UNIQUE,"
+                  " parent_id INTEGER, size INTEGER UNIQUE ON CONFLICT ROLLBACK, rating REAL,"
+                  " seen BOOLEAN, name TEXT UNIQUE ON CONFLICT REPLACE, data BLOB)",
+                  &err));
+    fill(values);
+    (void)insert(1, values);
+    OK(sl_db_exec(&db, "BEGIN", &err));
+    FAILS(sl_record_insert(&table, &uuid, values, &inserted, &id, &err), SYNCLINE_EINVAL, "UNIQUE");
+    cr_assert_eq(sqlite3_get_autocommit(db.handle), 0);
+    values[SIZE].as.int64++;
+    FAILS(sl_record_insert(&table, &uuid, values, &inserted, &id, &err), SYNCLINE_EINVAL, "name");
+    OK(sl_db_exec(&db, "COMMIT", &err));
+    cr_assert_eq(query_int(db.handle, "SELECT count(*) FROM things"), 1);
+}
+
 /* A record that is nothing but its UUID is a record too. */
 Test(record_table, records_without_fields)
 {

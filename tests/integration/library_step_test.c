@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* Two libraries in one process, without threads: their stages are stepped in a loop over the
+ * in-process transport, on real files. */
+
+#include <criterion/criterion.h>
+#include <ftw.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "net/transport_local.h"
+#include "pipeline/library.h"
+
+#define ROWS 1000
+#define ROUNDS_MAX 100000 /* far more than it takes: a bound, not a time */
+
+struct note {
+    int64_t id;
+    struct syncline_uuid uuid;
+    const char *text;
+};
+
+static const struct syncline_field note_fields[] = {SYNCLINE_ID(struct note, id),
+                                                    SYNCLINE_UUID(struct note, uuid),
+                                                    SYNCLINE_TEXT(struct note, text)};
+static const struct syncline_model note_model =
+    SYNCLINE_MODEL("note", "notes", SYNCLINE_SHARED, struct note, note_fields);
+static const struct syncline_model *const models[] = {&note_model};
+
+struct device {
+    char library_db[128];
+    char sync_db[128];
+    struct sl_identity identity;
+    struct sl_transport *transport;
+    struct sl_library *library;
+    sqlite3 *db;
+};
+
+static char folder[64];
+static struct sl_error err;
+
+static void sql(sqlite3 *db, const char *text)
+{
+    cr_assert_eq(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK, "%s: %s", text,
+                 sqlite3_errmsg(db));
+}
+
+static int64_t number(sqlite3 *db, const char *text)
+{
+    sqlite3_stmt *stmt = NULL;
+    cr_assert_eq(sqlite3_prepare_v2(db, text, -1, &stmt, NULL), SQLITE_OK, "%s",
+                 sqlite3_errmsg(db));
+    cr_assert_eq(sqlite3_step(stmt), SQLITE_ROW);
+    int64_t value = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    return value;
+}
+
+static void open_device(struct device *device, struct sl_local_hub *hub, const char *name,
+                        const struct syncline_uuid *library_id, const char *peer)
+{
+    (void)snprintf(device->library_db, sizeof(device->library_db), "%s/%s.db", folder, name);
+    (void)snprintf(device->sync_db, sizeof(device->sync_db), "%s/%s-sync.db", folder, name);
+    cr_assert_eq(sl_identity_new(sl_env_posix(), &device->identity, &err), SYNCLINE_OK);
+    cr_assert_eq(sl_transport_local_new(hub, &device->transport), SYNCLINE_OK);
+    struct sl_library_config config = {.env = sl_env_posix(),
+                                       .library_db = device->library_db,
+                                       .sync_db = device->sync_db,
+                                       .identity = &device->identity,
+                                       .models = models,
+                                       .models_count = 1,
+                                       .transport = device->transport,
+                                       .listen = name,
+                                       .peers = &peer,
+                                       .peers_count = peer != NULL ? 1 : 0,
+                                       .engine = true};
+    cr_assert_eq(sl_library_create(&config, library_id, "Notes", name, &err), SYNCLINE_OK, "%s",
+                 err.text);
+    cr_assert_eq(sqlite3_open(device->library_db, &device->db), SQLITE_OK);
+    sql(device->db, "CREATE TABLE notes(id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE,"
+                    " text TEXT)");
+    cr_assert_eq(sl_library_open(&config, &device->library, &err), SYNCLINE_OK, "%s", err.text);
+}
+
+static void close_device(struct device *device)
+{
+    sl_library_close(device->library);
+    device->transport->ops->free(device->transport);
+    cr_assert_eq(sqlite3_close(device->db), SQLITE_OK);
+}
+
+static void step(struct device *device)
+{
+    for (size_t i = 0; i < sl_library_stage_count(device->library); i++) {
+        (void)sl_library_step(device->library, i);
+    }
+    sl_library_poll(device->library, 0);
+}
+
+static void insert_notes(struct device *device)
+{
+    static struct note notes[ROWS];
+    static struct syncline_uuid uuids[ROWS];
+    cr_assert_eq(syncline_uuid_new(uuids, ROWS), SYNCLINE_OK);
+    sqlite3_stmt *stmt = NULL;
+    sql(device->db, "BEGIN IMMEDIATE");
+    cr_assert_eq(sqlite3_prepare_v2(device->db, "INSERT INTO notes(uuid,text) VALUES(?1,?2)", -1,
+                                    &stmt, NULL),
+                 SQLITE_OK);
+    for (size_t i = 0; i < ROWS; i++) {
+        notes[i] = (struct note){.uuid = uuids[i], .text = i % 3 == 0 ? NULL : "a note"};
+        sqlite3_bind_blob(stmt, 1, &uuids[i], sizeof(uuids[i]), SQLITE_STATIC);
+        sqlite3_bind_text(stmt, 2, notes[i].text, -1, SQLITE_STATIC);
+        cr_assert_eq(sqlite3_step(stmt), SQLITE_DONE);
+        notes[i].id = sqlite3_last_insert_rowid(device->db);
+        sqlite3_reset(stmt);
+    }
+    sqlite3_finalize(stmt);
+    cr_assert_eq(sl_library_capture(device->library, &note_model, notes, ROWS, SYNCLINE_INSERT,
+                                    device->db, 0, &err),
+                 SYNCLINE_OK, "%s", err.text);
+    sql(device->db, "COMMIT");
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
+{
+    (void)status;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
+/* A thousand rows of one model come from one library to the other by its stages alone, and both
+ * tables are equal by SQL. */
+Test(library_step, a_thousand_rows)
+{
+    struct device a = {.db = NULL};
+    struct device b = {.db = NULL};
+    struct syncline_uuid library_id;
+    struct sl_local_hub *hub = NULL;
+    (void)snprintf(folder, sizeof(folder), "/tmp/syncline-step-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+    cr_assert_eq(syncline_uuid_new(&library_id, 1), SYNCLINE_OK);
+    cr_assert_eq(sl_local_hub_new(&hub), SYNCLINE_OK);
+    open_device(&a, hub, "a", &library_id, NULL);
+    open_device(&b, hub, "b", &library_id, "a");
+    insert_notes(&a);
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        step(&a);
+        step(&b);
+        if (number(b.db, "SELECT count(*) FROM notes") == ROWS) {
+            break;
+        }
+    }
+    char attach[192];
+    (void)snprintf(attach, sizeof(attach), "ATTACH '%s' AS other", b.library_db);
+    sql(a.db, attach);
+    cr_expect_eq(number(a.db, "SELECT count(*) FROM notes"), ROWS);
+    cr_expect_eq(number(a.db, "SELECT count(*) FROM other.notes"), ROWS);
+    cr_expect_eq(number(a.db, "SELECT count(*) FROM (SELECT uuid,text FROM notes EXCEPT"
+                              " SELECT uuid,text FROM other.notes)"),
+                 0);
+    cr_expect_eq(number(a.db, "SELECT count(*) FROM notes WHERE text IS NULL"), 334);
+    sql(a.db, "DETACH other");
+    close_device(&a);
+    close_device(&b);
+    sl_local_hub_free(hub);
+    cr_assert_eq(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}

@@ -128,8 +128,10 @@ static enum syncline_status update_record(struct sl_record_writer *writer,
     enum syncline_status status =
         sl_record_update(&rows->tables[model->index], id, record->localized->values, &why);
     status = as_outcome(status, &why, outcome, reason, err);
-    bool shared = record->localized->group->class == SYNCLINE_SHARED;
-    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN && shared) {
+    /* A careful slice may try earlier changes later: see reconcile. */
+    bool stamped =
+        record->localized->group->class == SYNCLINE_SHARED || record->origin->todo != NULL;
+    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN && stamped) {
         status = sl_stamp_put(&rows->births, model->id_in_db, id, hlc, record->origin->number, err);
     }
     return status;

@@ -13,10 +13,10 @@
  *     the record is not here        its birth is covered by the applied vector: dead, dropped
  *                                   not covered: it cannot be judged, set aside
  *     here, with another birth      another record under the same UUID: set aside
- *     device-owned                  only a change of the device that inserted it counts
- *     shared, delete                wins: a delete is final for the birth it saw
- *     shared, update, pending here  loses
- *     shared, update                the later stamp wins: HLC, then device, then epoch
+ *     device-owned                  only a change of the device that inserted it counts, in its
+ * order shared, delete                wins: a delete is final for the birth it saw shared, update,
+ * pending here  loses shared, update                the later stamp wins: HLC, then device, then
+ * epoch
  *
  * Records are merged whole in this version, and a record has one birth. */
 

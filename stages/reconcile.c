@@ -3,6 +3,8 @@
 
 #include "stages/reconcile.h"
 
+#include "base/bytes.h"
+
 #include <string.h>
 
 static bool is_shared(const struct sl_core *core, int64_t model)
@@ -79,6 +81,67 @@ static enum syncline_status local_stamp(struct sl_rows *rows, int64_t model, int
     return status;
 }
 
+/* Does an outbox row change this record, or one that had its UUID before? It names the birth that
+ * it saw; an insert, or a birth that was not known yet, is one of this device's. */
+static bool row_is_about(const struct sl_core *core, const struct sl_outbox_row *row,
+                         const struct syncline_uuid *uuid, const struct sl_birth_run *birth)
+{
+    struct sl_reader uuids;
+    struct sl_reader births;
+    sl_reader_init(&uuids, row->uuids, row->uuids_size);
+    sl_reader_init(&births, row->births, row->births_size);
+    /* Of a row that is partly in the log, the changes that are have their stamps. */
+    uint64_t skip = row->id == core->drained.id ? core->drained.changes : 0;
+    uint64_t place = 0;      /* in the row, of the next UUID */
+    uint64_t births_end = 0; /* places that the birth runs read so far cover */
+    struct sl_birth_run seen = {0};
+    while (uuids.offset < uuids.len && !uuids.failed) {
+        struct syncline_uuid first;
+        sl_read_copy(&uuids, first.bytes, sizeof(first.bytes));
+        uint32_t n = sl_read_u32(&uuids);
+        for (uint32_t k = 0; k < n && !uuids.failed; k++, place++) {
+            while (place >= births_end && births.offset < births.len && !births.failed) {
+                seen.n = sl_read_u32(&births);
+                seen.origin = (int64_t)sl_read_u64(&births);
+                seen.seq = sl_read_u64(&births);
+                births_end += seen.n;
+            }
+            struct syncline_uuid at = sl_uuid_add(&first, k);
+            if (place < skip || !sl_uuid_equal(&at, uuid)) {
+                continue;
+            }
+            if (seen.origin == 0) {
+                return birth->origin == core->self_number;
+            }
+            return seen.origin == birth->origin &&
+                   seen.seq + (place - (births_end - seen.n)) == birth->seq;
+        }
+    }
+    return false;
+}
+
+/* Is a change of just this record - this birth - in the outbox and not in the log? */
+static enum syncline_status pending_on(struct sl_core *core, struct sl_rows *rows,
+                                       const struct sl_received *received,
+                                       const struct sl_birth_run *birth, bool *is_pending,
+                                       struct sl_error *err)
+{
+    struct sl_outbox_row row = {.id = core->drained.complete ? core->drained.id
+                                                             : core->drained.id - 1};
+    bool found = true;
+    enum syncline_status status = SYNCLINE_OK;
+    while (status == SYNCLINE_OK && !*is_pending) {
+        status = sl_outbox_next(&rows->ldb, row.id, &found, &row, err);
+        if (status != SYNCLINE_OK || !found) {
+            break;
+        }
+        *is_pending = row.change != SYNCLINE_DELETE && row.model == received->model->id_in_db &&
+                      row_is_about(core, &row, &received->uuid, birth);
+    }
+    sl_outbox_done(&rows->ldb);
+    return status;
+}
+
 static enum syncline_status judge(struct sl_core *core, struct sl_rows *rows,
                                   const struct sl_uuid_runs *pending,
                                   const struct sl_received *received,
@@ -102,13 +165,17 @@ static enum syncline_status judge(struct sl_core *core, struct sl_rows *rows,
     if (received->change == SYNCLINE_DELETE) {
         return SYNCLINE_OK;
     }
+    bool is_pending = false;
+    enum syncline_status status = SYNCLINE_OK;
     if (sl_uuid_runs_have(pending, received->model->id_in_db, &received->uuid)) {
+        status = pending_on(core, rows, received, birth, &is_pending, err);
+    }
+    if (status != SYNCLINE_OK || is_pending) {
         *verdict = SL_VERDICT_LOSES;
-        return SYNCLINE_OK;
+        return status;
     }
     struct sl_stamp here = {0};
-    enum syncline_status status =
-        local_stamp(rows, received->model->id_in_db, id, birth, &here, err);
+    status = local_stamp(rows, received->model->id_in_db, id, birth, &here, err);
     if (status == SYNCLINE_OK && sl_stamp_compare(&received->stamp, &here) <= 0) {
         *verdict = SL_VERDICT_LOSES;
     }

@@ -3,6 +3,7 @@
 
 #include "pipeline/batch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,4 +70,18 @@ struct sl_value sl_batch_value(const struct sl_batch *batch, uint32_t i, uint32_
         return sl_field_get(&model->fields[field], batch->rows + (size_t)i * model->row_size);
     }
     return batch->values[(size_t)i * model->field_count + field];
+}
+
+bool sl_batch_add_aside(struct sl_batch *batch, const struct syncline_uuid *uuid,
+                        const char *reason)
+{
+    struct sl_batch_aside *aside = sl_arena_alloc(&batch->arena, sizeof(*aside));
+    if (aside == NULL) {
+        return false;
+    }
+    aside->uuid = *uuid;
+    (void)snprintf(aside->reason, sizeof(aside->reason), "not sent: %s", reason);
+    aside->next = batch->asides;
+    batch->asides = aside;
+    return true;
 }

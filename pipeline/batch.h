@@ -80,6 +80,11 @@ struct sl_batch *sl_batch_take(struct sl_batch_pool *pool);
 /* Gives back; true if the batch is this pool's, else nothing was done. */
 bool sl_batch_give(struct sl_batch_pool *pool, struct sl_batch *batch);
 
+/* Notes a record that cannot be sent, with "not sent: " and the text as its reason. false: no
+ * memory. */
+bool sl_batch_add_aside(struct sl_batch *batch, const struct syncline_uuid *uuid,
+                        const char *reason);
+
 /* The value of a field (not a KEY) of the i-th of the n changes. */
 struct sl_value sl_batch_value(const struct sl_batch *batch, uint32_t i, uint32_t field);
 

@@ -13,7 +13,7 @@ static enum syncline_status drained_id(struct sl_peer_log *log, int64_t *id, str
     bool found = false;
     enum syncline_status status = sl_drained_newest(log, &found, &drained, err);
     if (status == SYNCLINE_OK) {
-        *id = drained.complete ? drained.id : drained.id - 1;
+        *id = sl_drained_to(&drained);
     }
     return status;
 }

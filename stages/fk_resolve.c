@@ -60,17 +60,11 @@ static uint32_t *id_map_slot(struct id_map *map, int64_t id)
 
 static bool leave_out(struct sl_batch *batch, uint32_t i, const struct sl_field *field, int64_t id)
 {
-    struct sl_batch_aside *aside = sl_arena_alloc(&batch->arena, sizeof(*aside));
-    if (aside == NULL) {
-        return false;
-    }
-    aside->uuid = batch->uuids[i];
-    (void)sqlite3_snprintf((int)sizeof(aside->reason), aside->reason,
-                           "not sent: its parent (field '%s' = %lld) is not in table '%s'",
-                           field->name, (long long)id, field->parent->table);
-    aside->next = batch->asides;
-    batch->asides = aside;
-    return true;
+    char reason[200];
+    (void)sqlite3_snprintf((int)sizeof(reason), reason,
+                           "its parent (field '%s' = %lld) is not in table '%s'", field->name,
+                           (long long)id, field->parent->table);
+    return sl_batch_add_aside(batch, &batch->uuids[i], reason);
 }
 
 /* Resolves one KEY field of staged rows; records without their parent lose their place in `alive`.

@@ -12,7 +12,7 @@ void sl_intake_init(struct sl_intake *intake, struct sl_core *core)
     sl_mentions_init(&intake->mentions);
     intake->version = -1;
     intake->more = true;
-    intake->last_id = core->drained.complete ? core->drained.id : core->drained.id - 1;
+    intake->last_id = sl_drained_to(&core->drained);
     intake->offset = core->drained.complete ? 0 : core->drained.changes;
 }
 
@@ -136,19 +136,6 @@ static void compact(struct sl_batch *batch, const bool *keep)
     batch->n = kept;
 }
 
-static bool add_aside(struct sl_batch *batch, const struct syncline_uuid *uuid, const char *reason)
-{
-    struct sl_batch_aside *aside = sl_arena_alloc(&batch->arena, sizeof(*aside));
-    if (aside == NULL) {
-        return false;
-    }
-    aside->uuid = *uuid;
-    (void)sqlite3_snprintf((int)sizeof(aside->reason), aside->reason, "not sent: %s", reason);
-    aside->next = batch->asides;
-    batch->asides = aside;
-    return true;
-}
-
 /* Can the record be sent as the table holds it? The application may have written what its row
  * struct could not say. */
 static bool can_be_sent(const struct sl_model *model, const struct sl_value *values,
@@ -206,7 +193,7 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_batch 
         const struct sl_value *values = batch->values + (size_t)i * model->field_count;
         if (keep[i] && !can_be_sent(model, values, orphan, reason)) {
             keep[i] = false;
-            if (!add_aside(batch, &uuid, reason)) {
+            if (!sl_batch_add_aside(batch, &uuid, reason)) {
                 return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
             }
         }

@@ -21,7 +21,7 @@ enum syncline_status sl_pending_read(struct sl_uuid_runs *pending, struct sl_cor
                                      struct sl_rows *rows, struct sl_error *err)
 {
     sl_uuid_runs_clear(pending);
-    int64_t id = core->drained.complete ? core->drained.id : core->drained.id - 1;
+    int64_t id = sl_drained_to(&core->drained);
     struct sl_outbox_row row = {0};
     bool found = true;
     enum syncline_status status = SYNCLINE_OK;
@@ -126,8 +126,7 @@ static enum syncline_status pending_on(struct sl_core *core, struct sl_rows *row
                                        const struct sl_birth_run *birth, bool *is_pending,
                                        struct sl_error *err)
 {
-    struct sl_outbox_row row = {.id = core->drained.complete ? core->drained.id
-                                                             : core->drained.id - 1};
+    struct sl_outbox_row row = {.id = sl_drained_to(&core->drained)};
     bool found = true;
     enum syncline_status status = SYNCLINE_OK;
     while (status == SYNCLINE_OK && !*is_pending) {

@@ -20,8 +20,8 @@
 
 #include "stages/shared.h"
 
-/* Settles everything durable inside the caller's write transaction on `rows`. `tables` may be NULL:
- * they are made for the call then. Any thread that holds SQLite's write lock. */
+/* Settles everything durable inside the caller's write transaction on `rows`. Any thread that holds
+ * SQLite's write lock. */
 enum syncline_status sl_settle_into(struct sl_core *core, struct sl_rows *rows,
                                     struct sl_error *err);
 

@@ -118,7 +118,7 @@ void sl_core_progress(struct sl_core *core)
             progress->linked[progress->linked_count++] = member->known.device;
         }
     }
-    progress->drained_id = core->drained.complete ? core->drained.id : core->drained.id - 1;
+    progress->drained_id = sl_drained_to(&core->drained);
     progress->own_seq = core->origins[0].head.held_seq;
     progress->members = (uint32_t)core->member_count;
     progress->links = (uint32_t)progress->linked_count;

@@ -93,6 +93,12 @@ struct sl_drained {
     uint64_t seq;     /* own head when it was written */
 };
 
+/* Every outbox row up to this one is dealt with whole. */
+static inline int64_t sl_drained_to(const struct sl_drained *drained)
+{
+    return drained->complete ? drained->id : drained->id - 1;
+}
+
 enum syncline_status sl_drained_put(struct sl_peer_log *log, const struct sl_drained *drained,
                                     struct sl_error *err);
 /* The newest; *found = false: none yet. */

@@ -3,25 +3,27 @@
 
 #include "pipeline/batch.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum syncline_status sl_batch_pool_init(struct sl_batch_pool *pool, size_t len)
 {
+    assert(len < SL_RING_SLOTS);
     struct sl_batch *batches = calloc(len, sizeof(*batches));
     if (batches == NULL) {
         return SYNCLINE_ENOMEM;
     }
     pool->batches = batches;
     pool->len = len;
-    pool->free = NULL;
-    for (size_t i = len; i > 0; i--) {
-        struct sl_batch *batch = &batches[i - 1];
-        sl_arena_init(&batch->arena);
-        sl_buf_init(&batch->body);
-        batch->next = pool->free;
-        pool->free = batch;
+    sl_ring_init(&pool->free);
+    for (size_t i = 0; i < len; i++) {
+        sl_arena_init(&batches[i].arena);
+        sl_buf_init(&batches[i].body);
+        bool ok = sl_ring_push_shared(&pool->free, &batches[i]);
+        assert(ok);
+        (void)ok;
     }
     return SYNCLINE_OK;
 }
@@ -33,17 +35,13 @@ void sl_batch_pool_fini(struct sl_batch_pool *pool)
         sl_buf_fini(&pool->batches[i].body);
     }
     free(pool->batches);
-    memset(pool, 0, sizeof(*pool));
+    pool->batches = NULL;
+    pool->len = 0;
 }
 
 struct sl_batch *sl_batch_take(struct sl_batch_pool *pool)
 {
-    struct sl_batch *batch = pool->free;
-    if (batch != NULL) {
-        pool->free = batch->next;
-        batch->next = NULL;
-    }
-    return batch;
+    return sl_ring_pop_shared(&pool->free);
 }
 
 bool sl_batch_give(struct sl_batch_pool *pool, struct sl_batch *batch)
@@ -58,9 +56,15 @@ bool sl_batch_give(struct sl_batch_pool *pool, struct sl_batch *batch)
     memset(batch, 0, sizeof(*batch));
     batch->arena = arena;
     batch->body = body;
-    batch->next = pool->free;
-    pool->free = batch;
+    bool ok = sl_ring_push_shared(&pool->free, batch);
+    assert(ok); /* the ring has room for every batch of the pool */
+    (void)ok;
     return true;
+}
+
+bool sl_batch_pool_is_empty(struct sl_batch_pool *pool)
+{
+    return sl_ring_room(&pool->free) == SL_RING_SLOTS - 1;
 }
 
 struct sl_value sl_batch_value(const struct sl_batch *batch, uint32_t i, uint32_t field)

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/group.h"
 #include "base/model.h"
+#include "pipeline/ring.h"
 
 /* Changes of one kind within a batch, as serialized. */
 struct sl_batch_group {
@@ -30,7 +31,7 @@ struct sl_batch_aside {
 };
 
 struct sl_batch {
-    struct sl_batch *next; /* in the pool */
+    struct sl_batch *next; /* in a list of its owner's */
     struct sl_arena arena;
 
     /* By capture or intake. */
@@ -66,19 +67,22 @@ struct sl_batch {
     uint32_t group_count;
 };
 
-/* A fixed number of batches. Take and give are called under the owner's lock, or by one thread. */
+/* A fixed number of batches. Take and give by any thread; they never block. */
 struct sl_batch_pool {
     struct sl_batch *batches; /* ours, `len` of them */
-    struct sl_batch *free;    /* list */
-    size_t len;
+    size_t len;               /* at most SL_RING_SLOTS - 1 */
+    struct sl_ring free;      /* shared */
 };
 
+/* Not thread-safe. */
 enum syncline_status sl_batch_pool_init(struct sl_batch_pool *pool, size_t len);
 void sl_batch_pool_fini(struct sl_batch_pool *pool);
 /* An empty batch, or NULL: all are under way. */
 struct sl_batch *sl_batch_take(struct sl_batch_pool *pool);
 /* Gives back; true if the batch is this pool's, else nothing was done. */
 bool sl_batch_give(struct sl_batch_pool *pool, struct sl_batch *batch);
+/* Are all under way at this moment? */
+bool sl_batch_pool_is_empty(struct sl_batch_pool *pool);
 
 /* Notes a record that cannot be sent, with "not sent: " and the text as its reason. false: no
  * memory. */

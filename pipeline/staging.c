@@ -9,21 +9,13 @@ _Static_assert(SL_STAGED_LEN_MAX < SL_RING_SLOTS, "every batch of the pool fits 
 
 enum syncline_status sl_staging_init(struct sl_staging *staging)
 {
-    if (pthread_mutex_init(&staging->lock, NULL) != 0) {
-        return SYNCLINE_ENOMEM;
-    }
-    if (sl_batch_pool_init(&staging->pool, SL_STAGED_LEN_MAX) != SYNCLINE_OK) {
-        (void)pthread_mutex_destroy(&staging->lock);
-        return SYNCLINE_ENOMEM;
-    }
     sl_ring_init(&staging->ring);
-    return SYNCLINE_OK;
+    return sl_batch_pool_init(&staging->pool, SL_STAGED_LEN_MAX);
 }
 
 void sl_staging_fini(struct sl_staging *staging)
 {
     sl_batch_pool_fini(&staging->pool);
-    (void)pthread_mutex_destroy(&staging->lock);
 }
 
 static void give_list(struct sl_staging *staging, struct sl_batch *list)
@@ -38,27 +30,23 @@ static void give_list(struct sl_staging *staging, struct sl_batch *list)
 struct sl_batch *sl_staging_take(struct sl_staging *staging, size_t count)
 {
     struct sl_batch *list = NULL;
-    (void)pthread_mutex_lock(&staging->lock);
-    size_t taken = 0;
-    for (; taken < count; taken++) {
+    if (count > staging->pool.len) {
+        return NULL;
+    }
+    for (size_t taken = 0; taken < count; taken++) {
         struct sl_batch *batch = sl_batch_take(&staging->pool);
         if (batch == NULL) {
-            break;
+            give_list(staging, list);
+            return NULL;
         }
         batch->next = list;
         list = batch;
     }
-    if (taken < count) {
-        give_list(staging, list);
-        list = NULL;
-    }
-    (void)pthread_mutex_unlock(&staging->lock);
     return list;
 }
 
 void sl_staging_push(struct sl_staging *staging, struct sl_batch *list)
 {
-    (void)pthread_mutex_lock(&staging->lock);
     while (list != NULL) {
         struct sl_batch *next = list->next;
         list->next = NULL;
@@ -68,7 +56,6 @@ void sl_staging_push(struct sl_staging *staging, struct sl_batch *list)
         }
         list = next;
     }
-    (void)pthread_mutex_unlock(&staging->lock);
 }
 
 struct sl_batch *sl_staging_pop(struct sl_staging *staging)
@@ -81,8 +68,6 @@ bool sl_staging_give(struct sl_staging *staging, struct sl_batch *list)
     if (list < staging->pool.batches || list >= staging->pool.batches + staging->pool.len) {
         return false;
     }
-    (void)pthread_mutex_lock(&staging->lock);
     give_list(staging, list);
-    (void)pthread_mutex_unlock(&staging->lock);
     return true;
 }

@@ -5,20 +5,19 @@
  * threads to intake. The pool has a fixed size; a capture that finds it empty stages nothing, and
  * intake reads its rows again.
  *
- * Thread: take, push and give by any thread (they lock); pop by intake's thread. */
+ * Thread: take and give by any thread; pop by intake's. Push by whoever holds SQLite's write lock
+ * of library.db: so there is one producer at a time, and the order is that of the outbox. Nothing
+ * blocks. */
 
 #ifndef SL_STAGING_H
 #define SL_STAGING_H
-
-#include <pthread.h>
 
 #include "pipeline/batch.h"
 #include "pipeline/ring.h"
 
 struct sl_staging {
-    pthread_mutex_t lock; /* guards the pool, and makes the producers one */
     struct sl_batch_pool pool;
-    struct sl_ring ring; /* in the order of the captures: each holds SQLite's write lock */
+    struct sl_ring ring;
 };
 
 enum syncline_status sl_staging_init(struct sl_staging *staging);

@@ -221,7 +221,7 @@ bool sl_log_append_run(void *stage)
     }
     uint64_t now = core->env->mono_ns(core->env->ctx);
     /* Whoever waits for a batch to come back does not wait for more to come. */
-    bool full = append->len == SL_APPEND_BATCHES_MAX || core->reread_pool.free == NULL;
+    bool full = append->len == SL_APPEND_BATCHES_MAX || sl_batch_pool_is_empty(&core->reread_pool);
     if (append->len == 0 || now < append->retry_ns || (!full && now < append->linger_ns)) {
         return false;
     }

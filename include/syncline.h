@@ -248,6 +248,14 @@ enum syncline_role {
     SYNCLINE_ROLE_CAPTURE = 2 /* capture only: changes wait in the outbox for the engine */
 };
 
+/* The threads that the engine runs on. */
+enum syncline_threads {
+    SYNCLINE_THREADS_AUTO = 0,    /* by the number of processors: 1 fused, 2 grouped, 8 per stage */
+    SYNCLINE_THREADS_FUSED = 1,   /* one thread */
+    SYNCLINE_THREADS_GROUPED = 2, /* three: sender, network, applier */
+    SYNCLINE_THREADS_PER_STAGE = 3 /* six: four that send, network, applier */
+};
+
 /* Options for the calls below. Start from SYNCLINE_OPTIONS_INIT, which sets `size`; everything
  * else may stay zero. The pointers are borrowed for the call, `models` and what they point at for
  * the life of the handle. */
@@ -265,6 +273,7 @@ struct syncline_options {
     uint32_t batch_size;    /* changes per segment; 0: 1000 */
     char *error;            /* receives one line of text when the call fails; may be NULL */
     size_t error_size;      /* bytes there */
+    enum syncline_threads threads;
 };
 #define SYNCLINE_OPTIONS_INIT                                                                      \
     {                                                                                              \
@@ -296,7 +305,7 @@ syncline_open(const char *dir, const struct syncline_options *options, struct sy
 
 /* Stops the engine and frees the handle. What was captured stays in the outbox or the log and goes
  * on at the next open. No other call may be running or follow. NULL is allowed. Blocks until the
- * engine's thread has ended its slice. In a forked child it frees memory only. */
+ * engine's threads have ended their slices. In a forked child it frees memory only. */
 SYNCLINE_API void syncline_close(struct syncline *lib);
 
 /* The text of the last call that failed on this handle by this thread's reckoning: with several

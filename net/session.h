@@ -2,7 +2,7 @@
  * Copyright (c) the Syncline authors */
 
 /* The inside of net/network.h: what session.c, one connection's state machine, and network.c, the
- * set of connections, know of each other. Nobody else includes this. The engine's thread; nothing
+ * set of connections, know of each other. Nobody else includes this. The network's thread; nothing
  * blocks. */
 
 #ifndef SL_SESSION_H

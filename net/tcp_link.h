@@ -2,7 +2,7 @@
  * Copyright (c) the Syncline authors */
 
 /* One TCP connection on libuv: reading, writing, its end. Used by transport_tcp.c alone; the
- * engine's thread; nothing blocks. */
+ * network's thread; nothing blocks. */
 
 #ifndef SL_TCP_LINK_H
 #define SL_TCP_LINK_H

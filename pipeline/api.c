@@ -72,22 +72,33 @@ static enum syncline_status make_paths(struct paths *paths, const char *dir, str
     return status == SYNCLINE_OK ? join_path(paths->lock, dir, "engine.lock", err) : status;
 }
 
-/* The caller's options in this version's layout, with what an older one lacks as zero. */
-static enum syncline_status take_options(const struct syncline_options *given,
-                                         struct syncline_options *options, struct sl_error *err)
+/* The caller's options in this version's layout, with what an older one lacks as zero. false: they
+ * are too short to be any. */
+static bool copy_options(const struct syncline_options *given, struct syncline_options *options)
 {
     memset(options, 0, sizeof(*options));
     if (given == NULL) {
-        return SYNCLINE_OK;
+        return true;
     }
     if (given->size < offsetof(struct syncline_options, models) + sizeof(given->models)) {
+        return false;
+    }
+    memcpy(options, given, given->size < sizeof(*options) ? given->size : sizeof(*options));
+    return true;
+}
+
+static enum syncline_status take_options(const struct syncline_options *given,
+                                         struct syncline_options *options, struct sl_error *err)
+{
+    if (!copy_options(given, options)) {
         return sl_fail(err, SYNCLINE_EINVAL,
                        "options.size is %zu: start from SYNCLINE_OPTIONS_INIT", given->size);
     }
-    size_t size = given->size < sizeof(*options) ? given->size : sizeof(*options);
-    memcpy(options, given, size);
     if (options->role > SYNCLINE_ROLE_CAPTURE) {
         return sl_fail(err, SYNCLINE_EINVAL, "role %d does not exist", (int)options->role);
+    }
+    if (options->threads > SYNCLINE_THREADS_PER_STAGE) {
+        return sl_fail(err, SYNCLINE_EINVAL, "threads %d does not exist", (int)options->threads);
     }
     return SYNCLINE_OK;
 }
@@ -97,9 +108,8 @@ static enum syncline_status finish(const struct syncline_options *given,
                                    enum syncline_status status, const struct sl_error *err)
 {
     struct syncline_options options;
-    struct sl_error ignored;
-    if (status != SYNCLINE_OK && take_options(given, &options, &ignored) == SYNCLINE_OK &&
-        options.error != NULL && options.error_size > 0) {
+    if (status != SYNCLINE_OK && copy_options(given, &options) && options.error != NULL &&
+        options.error_size > 0) {
         (void)snprintf(options.error, options.error_size, "%s", err->text);
     }
     return status;
@@ -409,12 +419,13 @@ static enum syncline_status check_is_library(const struct paths *paths, struct s
     return SYNCLINE_OK;
 }
 
-static enum syncline_status start_engine(struct syncline *lib, struct sl_error *err)
+static enum syncline_status start_engine(struct syncline *lib, enum syncline_threads threads,
+                                         struct sl_error *err)
 {
     if (lib->lock.fd < 0) {
         return SYNCLINE_OK;
     }
-    enum syncline_status status = sl_worker_start(&lib->worker, lib->library, err);
+    enum syncline_status status = sl_worker_start(&lib->worker, lib->library, threads, err);
     lib->has_worker = status == SYNCLINE_OK;
     return status;
 }
@@ -465,7 +476,7 @@ static enum syncline_status open_handle(struct syncline *lib, const struct paths
                                        .batch_len = options->batch_size,
                                        .engine = engine};
     status = sl_library_open(&config, &lib->library, err);
-    return status == SYNCLINE_OK ? start_engine(lib, err) : status;
+    return status == SYNCLINE_OK ? start_engine(lib, options->threads, err) : status;
 }
 
 enum syncline_status syncline_open(const char *dir, const struct syncline_options *given,

@@ -44,7 +44,7 @@ struct sl_library {
     struct sl_log_hold log_hold;
     struct sl_apply apply;
     struct sl_acknowledge acknowledge;
-    struct stage stages[12];
+    struct stage stages[SL_STAGE_COUNT];
     size_t stage_count;
 
     /* Reading for people: own connections, under their lock. */
@@ -115,6 +115,7 @@ static enum syncline_status admit(void *ctx, const struct sl_hello *hello, bool 
     struct sl_member_state member = {.known = {.device = hello->device_id}};
     memcpy(member.known.public_key, hello->public_key, sizeof(member.known.public_key));
     (void)snprintf(member.known.name, sizeof(member.known.name), "%s", hello->device_name);
+    (void)pthread_mutex_lock(&core->log_lock);
     enum syncline_status status = sl_peer_log_begin(&core->log, err);
     if (status == SYNCLINE_OK) {
         status = sl_member_put(&core->log, &member.known, err);
@@ -123,9 +124,10 @@ static enum syncline_status admit(void *ctx, const struct sl_hello *hello, bool 
         status = sl_peer_log_commit(&core->log, err);
     }
     sl_peer_log_rollback(&core->log);
+    (void)pthread_mutex_unlock(&core->log_lock);
     if (status == SYNCLINE_OK) {
         core->members[core->member_count++] = member;
-        sl_core_progress(core);
+        sl_core_progress_members(core);
     }
     return status;
 }
@@ -142,7 +144,7 @@ static void ready(void *ctx, struct sl_session *session)
     member->session = session;
     member->vector_known = false;
     member->vector_due = true;
-    sl_core_progress(core);
+    sl_core_progress_members(core);
 }
 
 static enum syncline_status vector_came(void *ctx, struct sl_session *session,
@@ -176,7 +178,7 @@ static void session_closed(void *ctx, struct sl_session *session)
         member->session = NULL;
         member->vector_known = false;
     }
-    sl_core_progress(core);
+    sl_core_progress_members(core);
 }
 
 static void notice(void *ctx, enum syncline_status status, const char *text)
@@ -231,6 +233,9 @@ static enum syncline_status init_shared(struct sl_library *library, struct sl_er
     int cond = pthread_cond_init(&core->progress.moved, &attr);
     (void)pthread_condattr_destroy(&attr);
     if (cond != 0 || pthread_mutex_init(&core->progress.lock, NULL) != 0 ||
+        pthread_mutex_init(&core->clock_lock, NULL) != 0 ||
+        pthread_mutex_init(&core->log_lock, NULL) != 0 ||
+        pthread_mutex_init(&core->head_lock, NULL) != 0 ||
         pthread_mutex_init(&library->view_lock, NULL) != 0) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for locks");
     }
@@ -249,7 +254,7 @@ static enum syncline_status init_shared(struct sl_library *library, struct sl_er
 /* Own origin first, then the others, with what is applied of each. */
 static enum syncline_status load_origins(struct sl_core *core, struct sl_error *err)
 {
-    struct sl_origin_state *self = sl_core_add_origin(core, &core->self);
+    struct sl_origin_state *self = sl_core_add_origin(core, &core->self, core->hasher);
     if (self == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the vector");
     }
@@ -263,20 +268,20 @@ static enum syncline_status load_origins(struct sl_core *core, struct sl_error *
             break;
         }
         struct sl_origin_state *origin = sl_core_origin(core, &head.origin);
-        origin = origin != NULL ? origin : sl_core_add_origin(core, &head.origin);
+        origin = origin != NULL ? origin : sl_core_add_origin(core, &head.origin, core->hasher);
         if (origin == NULL) {
             return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the vector");
         }
         origin->head = head;
         /* What is held from a clock too far ahead moves no clock. */
-        bool own = origin == &core->origins[0];
+        bool own = origin == core->origins[0];
         uint64_t seen = own || head.last_hlc < limit ? head.last_hlc : limit;
         core->hlc_last = seen > core->hlc_last ? seen : core->hlc_last;
     }
-    if (status == SYNCLINE_OK && core->origins[0].head.number == 0) {
+    if (status == SYNCLINE_OK && self->head.number == 0) {
         status = sl_peer_log_begin(&core->log, err);
         if (status == SYNCLINE_OK) {
-            status = sl_peer_log_add_origin(&core->log, &core->origins[0].head, err);
+            status = sl_peer_log_add_origin(&core->log, &self->head, err);
         }
         if (status == SYNCLINE_OK) {
             status = sl_peer_log_commit(&core->log, err);
@@ -291,15 +296,16 @@ static enum syncline_status load_applied(struct sl_core *core, struct sl_error *
     struct sl_library_db *ldb = &core->writer.ldb;
     enum syncline_status status = SYNCLINE_OK;
     for (size_t i = 0; i < core->origin_count && status == SYNCLINE_OK; i++) {
-        struct sl_origin_state *origin = &core->origins[i];
-        status = sl_library_db_origin_number(ldb, &origin->head.origin, &origin->number, err);
+        struct sl_origin_state *origin = core->origins[i];
+        status = sl_library_db_origin_number(ldb, &origin->name, &origin->number, err);
         if (status == SYNCLINE_OK) {
             status = sl_library_db_applied(ldb, origin->number, &origin->applied_seq, err);
+            origin->covered_seq = origin->applied_seq;
         }
     }
     if (status == SYNCLINE_OK) {
-        core->settled_seq = core->origins[0].applied_seq;
-        core->next_seq = core->origins[0].head.held_seq + 1;
+        atomic_store(&core->settled_seq, core->origins[0]->applied_seq);
+        core->next_seq = core->origins[0]->head.held_seq + 1;
     }
     return status;
 }
@@ -308,13 +314,13 @@ static enum syncline_status load_applied(struct sl_core *core, struct sl_error *
 static enum syncline_status check_same_time(struct sl_core *core, struct sl_error *err)
 {
     for (size_t i = 0; i < core->origin_count; i++) {
-        if (core->origins[i].applied_seq > core->origins[i].head.held_seq) {
+        if (core->origins[i]->applied_seq > core->origins[i]->head.held_seq) {
             return sl_fail(
                 err, SYNCLINE_ERESTORED,
                 "sync.db is older than library.db (it ends at %llu, %llu is applied): put "
                 "back the pair that belongs together; this version cannot mend it",
-                (unsigned long long)core->origins[i].head.held_seq,
-                (unsigned long long)core->origins[i].applied_seq);
+                (unsigned long long)core->origins[i]->head.held_seq,
+                (unsigned long long)core->origins[i]->applied_seq);
         }
     }
     core->drained = (struct sl_drained){.complete = true};
@@ -389,11 +395,21 @@ static enum syncline_status load_state(struct sl_core *core, struct sl_error *er
     return status;
 }
 
-static void add_stage(struct sl_library *library, const char *name, bool (*run)(void *self),
-                      void *self)
+static void list_stages(struct sl_library *library)
 {
-    library->stages[library->stage_count++] =
-        (struct stage){.name = name, .run = run, .self = self};
+    const struct stage stages[SL_STAGE_COUNT] = {
+        [SL_STAGE_INTAKE] = {"intake", sl_intake_run, &library->intake},
+        [SL_STAGE_FK_RESOLVE] = {"fk_resolve", sl_fk_resolve_run, &library->fk_resolve},
+        [SL_STAGE_SERIALIZE] = {"serialize", sl_serialize_run, &library->serialize},
+        [SL_STAGE_LOG_APPEND] = {"log_append", sl_log_append_run, &library->log_append},
+        [SL_STAGE_NET_FLUSH] = {"net_flush", sl_net_flush_run, &library->net_flush},
+        [SL_STAGE_LOG_HOLD] = {"log_hold", sl_log_hold_run, &library->log_hold},
+        [SL_STAGE_APPLY] = {"apply", sl_apply_run, &library->apply},
+        [SL_STAGE_ACKNOWLEDGE] = {"acknowledge", sl_acknowledge_run, &library->acknowledge},
+        [SL_STAGE_SETTLE] = {"settle", sl_settle_run, &library->settle},
+    };
+    memcpy(library->stages, stages, sizeof(stages));
+    library->stage_count = SL_STAGE_COUNT;
 }
 
 static enum syncline_status open_engine(struct sl_library *library,
@@ -402,11 +418,19 @@ static enum syncline_status open_engine(struct sl_library *library,
 {
     struct sl_core *core = &library->core;
     core->hasher = sl_hasher_new();
-    if (core->hasher == NULL || sl_signer_new(&library->identity, &core->signer) != SYNCLINE_OK) {
+    core->net_hasher = sl_hasher_new();
+    if (core->hasher == NULL || core->net_hasher == NULL ||
+        sl_signer_new(&library->identity, &core->signer) != SYNCLINE_OK) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for keys");
     }
     enum syncline_status status =
         sl_peer_log_open(&core->log, core->env, config->sync_db, SL_DB_WRITE, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_peer_log_open(&core->net_log, core->env, config->sync_db, SL_DB_READ, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_peer_log_open(&core->apply_log, core->env, config->sync_db, SL_DB_READ, err);
+    }
     if (status == SYNCLINE_OK) {
         status =
             sl_rows_open(&core->writer, core, config->library_db, SL_DB_WRITE, ENGINE_BUSY_MS, err);
@@ -415,6 +439,10 @@ static enum syncline_status open_engine(struct sl_library *library,
         (void)sqlite3_wal_hook(core->writer.ldb.db.handle, wal_grew, core);
         status =
             sl_rows_open(&core->reader, core, config->library_db, SL_DB_WRITE, ENGINE_BUSY_MS, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_rows_open(&core->resolver, core, config->library_db, SL_DB_WRITE,
+                              ENGINE_BUSY_MS, err);
     }
     if (status == SYNCLINE_OK) {
         status = load_state(core, err);
@@ -438,19 +466,12 @@ static enum syncline_status open_engine(struct sl_library *library,
         status = sl_apply_init(&library->apply, core, err);
         library->apply_ready = true; /* fini is allowed after a failure too */
     }
-    add_stage(library, "intake", sl_intake_run, &library->intake);
-    add_stage(library, "fk_resolve", sl_fk_resolve_run, &library->fk_resolve);
-    add_stage(library, "serialize", sl_serialize_run, &library->serialize);
-    add_stage(library, "log_append", sl_log_append_run, &library->log_append);
-    add_stage(library, "net_flush", sl_net_flush_run, &library->net_flush);
-    add_stage(library, "log_hold", sl_log_hold_run, &library->log_hold);
-    add_stage(library, "apply", sl_apply_run, &library->apply);
-    add_stage(library, "acknowledge", sl_acknowledge_run, &library->acknowledge);
-    add_stage(library, "settle", sl_settle_run, &library->settle);
+    list_stages(library);
     if (status == SYNCLINE_OK) {
         status = open_network(library, config, err);
     }
-    sl_core_progress(core);
+    sl_core_progress_members(core);
+    sl_core_progress_log(core, sl_drained_to(&core->drained), core->origins[0]->head.held_seq);
     return status;
 }
 
@@ -545,6 +566,13 @@ static void empty_ring(struct sl_core *core, struct sl_ring *ring)
     }
 }
 
+static void close_log(struct sl_peer_log *log)
+{
+    if (log->db.handle != NULL) {
+        sl_peer_log_fini(log);
+    }
+}
+
 static void close_engine(struct sl_library *library)
 {
     struct sl_core *core = &library->core;
@@ -566,13 +594,17 @@ static void close_engine(struct sl_library *library)
         sl_verifier_free(core->members[i].verifier);
     }
     sl_rows_fini(&core->reader, core->models.count);
+    sl_rows_fini(&core->resolver, core->models.count);
     sl_rows_fini(&core->writer, core->models.count);
-    if (core->log.db.handle != NULL) {
-        sl_peer_log_fini(&core->log);
-    }
+    close_log(&core->net_log);
+    close_log(&core->apply_log);
+    close_log(&core->log); /* last: it checkpoints */
     sl_signer_free(core->signer);
     sl_hasher_free(core->hasher);
-    free(core->origins);
+    sl_hasher_free(core->net_hasher);
+    for (size_t i = 0; i < core->origin_count; i++) {
+        free(core->origins[i]);
+    }
 }
 
 void sl_library_close(struct sl_library *library)
@@ -598,6 +630,9 @@ void sl_library_close(struct sl_library *library)
         sl_staging_fini(&core->staging);
         sl_unsettled_fini(&core->unsettled);
         (void)pthread_mutex_destroy(&core->progress.lock);
+        (void)pthread_mutex_destroy(&core->clock_lock);
+        (void)pthread_mutex_destroy(&core->log_lock);
+        (void)pthread_mutex_destroy(&core->head_lock);
         (void)pthread_cond_destroy(&core->progress.moved);
         (void)pthread_mutex_destroy(&library->view_lock);
     }
@@ -639,17 +674,20 @@ void sl_library_wake(struct sl_library *library)
     }
 }
 
+bool sl_library_lingers(struct sl_library *library)
+{
+    return library->log_append.len > 0;
+}
+
 bool sl_library_has_backlog(struct sl_library *library)
 {
-    const struct sl_core *core = &library->core;
-    if (library->log_append.len > 0) {
-        return true;
-    }
-    for (size_t i = 1; i < core->origin_count; i++) {
-        const struct sl_origin_state *origin = &core->origins[i];
-        if (!origin->held && origin->held_until_ms == 0 &&
-            origin->waits_at_seq != origin->head.held_seq &&
-            origin->applied_seq < origin->head.held_seq) {
+    struct sl_core *core = &library->core;
+    size_t count = atomic_load_explicit(&core->origin_count, memory_order_acquire);
+    for (size_t i = 1; i < count; i++) {
+        const struct sl_origin_state *origin = core->origins[i];
+        uint64_t held_seq = sl_core_held(core, origin);
+        if (!origin->held && origin->held_until_ms == 0 && origin->waits_at_seq != held_seq &&
+            origin->applied_seq < held_seq) {
             return true;
         }
     }

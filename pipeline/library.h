@@ -5,8 +5,8 @@
  * layer. syncline_open (api.c) builds one of these from the real world and gives it a worker; the
  * simulator builds them from simulated worlds and steps them itself.
  *
- * Thread: sl_library_open, _step, _close by one thread at a time (the engine's); sl_capture by any
- * thread. */
+ * Thread: sl_library_open and _close by one thread; _step and _poll by one thread for each group
+ * of stages; sl_library_capture by any thread. */
 
 #ifndef SL_LIBRARY_H
 #define SL_LIBRARY_H
@@ -47,10 +47,27 @@ enum syncline_status sl_library_open(const struct sl_library_config *config,
                                      struct sl_library **out, struct sl_error *err);
 void sl_library_close(struct sl_library *library);
 
-/* The stages in the order of a change's way; each is one bounded slice that never waits. */
+/* The stages in the order of a change's way; each is one bounded slice that never waits for another
+ * one. */
+enum sl_stage {
+    SL_STAGE_INTAKE,
+    SL_STAGE_FK_RESOLVE,
+    SL_STAGE_SERIALIZE,
+    SL_STAGE_LOG_APPEND,
+    SL_STAGE_NET_FLUSH,
+    SL_STAGE_LOG_HOLD,
+    SL_STAGE_APPLY,
+    SL_STAGE_ACKNOWLEDGE,
+    SL_STAGE_SETTLE,
+    SL_STAGE_COUNT
+};
+
+/* SL_STAGE_COUNT, or 0 without an engine. */
 size_t sl_library_stage_count(const struct sl_library *library);
 const char *sl_library_stage_name(const struct sl_library *library, size_t stage);
-/* Runs one slice of one stage. Returns true if it did something. */
+/* Runs one slice of one stage. Returns true if it did something. One thread at a time for each
+ * stage; these belong together and are one thread's: net_flush, log_hold, acknowledge and the poll
+ * below; apply and settle. */
 bool sl_library_step(struct sl_library *library, size_t stage);
 /* Polls the network, waiting at most timeout_ms; included in no stage. */
 void sl_library_poll(struct sl_library *library, uint32_t timeout_ms);

@@ -24,8 +24,9 @@ const char *sl_library_bound(const struct sl_library *library); /* "": not liste
 /* Makes a waiting poll return. Any thread. */
 void sl_library_wake(struct sl_library *library);
 
-/* Is something waiting for a lock or for its time? Then a sleep should be short. Engine's thread.
- */
+/* Is something in log_append waiting for its time? Then a sleep should be short. The sender's. */
+bool sl_library_lingers(struct sl_library *library);
+/* Is something to be applied or settled, and waits for a lock or for its time? The applier's. */
 bool sl_library_has_backlog(struct sl_library *library);
 
 enum syncline_status sl_library_member(struct sl_library *library, size_t index,

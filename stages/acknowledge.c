@@ -18,20 +18,22 @@ void sl_acknowledge_init(struct sl_acknowledge *acknowledge, struct sl_core *cor
 
 static enum syncline_status send_vector(struct sl_core *core, struct sl_member_state *member)
 {
-    struct sl_vector_entry *entries = calloc(core->origin_count, sizeof(*entries));
+    size_t count = atomic_load_explicit(&core->origin_count, memory_order_acquire);
+    struct sl_vector_entry *entries = calloc(count, sizeof(*entries));
     if (entries == NULL) {
         return SYNCLINE_ENOMEM;
     }
-    for (size_t i = 0; i < core->origin_count; i++) {
-        const struct sl_origin_state *origin = &core->origins[i];
-        entries[i].origin = origin->head.origin;
+    (void)pthread_mutex_lock(&core->head_lock);
+    for (size_t i = 0; i < count; i++) {
+        const struct sl_origin_state *origin = core->origins[i];
+        entries[i].origin = origin->name;
         entries[i].held_seq = origin->head.held_seq;
         memcpy(entries[i].held_hash, origin->head.held_hash, SL_HASH_SIZE);
         /* Own changes came from the tables: they are there, whether settled or not. */
         entries[i].applied_seq = i == 0 ? origin->head.held_seq : origin->applied_seq;
     }
-    enum syncline_status status =
-        sl_session_send_vector(member->session, entries, core->origin_count);
+    (void)pthread_mutex_unlock(&core->head_lock);
+    enum syncline_status status = sl_session_send_vector(member->session, entries, count);
     free(entries);
     return status;
 }
@@ -50,6 +52,7 @@ static bool any_dirty(const struct sl_core *core)
 
 static enum syncline_status write_members(struct sl_core *core, struct sl_error *err)
 {
+    (void)pthread_mutex_lock(&core->log_lock);
     enum syncline_status status = sl_peer_log_begin(&core->log, err);
     for (size_t i = 0; i < core->member_count && status == SYNCLINE_OK; i++) {
         if (core->members[i].dirty) {
@@ -60,6 +63,7 @@ static enum syncline_status write_members(struct sl_core *core, struct sl_error 
         status = sl_peer_log_commit(&core->log, err);
     }
     sl_peer_log_rollback(&core->log);
+    (void)pthread_mutex_unlock(&core->log_lock);
     for (size_t i = 0; i < core->member_count && status == SYNCLINE_OK; i++) {
         core->members[i].dirty = false;
     }
@@ -71,8 +75,10 @@ bool sl_acknowledge_run(void *stage)
     struct sl_acknowledge *acknowledge = stage;
     struct sl_core *core = acknowledge->core;
     bool worked = false;
+    bool moved = atomic_exchange_explicit(&core->vector_moved, false, memory_order_acq_rel);
     for (size_t i = 0; i < core->member_count; i++) {
         struct sl_member_state *member = &core->members[i];
+        member->vector_due = member->vector_due || moved;
         if (!member->vector_due || member->session == NULL) {
             continue;
         }
@@ -109,12 +115,12 @@ bool sl_acknowledge_run(void *stage)
 static enum syncline_status check_own(struct sl_core *core, const struct sl_vector_entry *entry,
                                       struct sl_error *err)
 {
-    const struct sl_log_head *head = &core->origins[0].head;
-    if (entry->held_seq > head->held_seq) {
+    struct sl_log_head head = sl_core_head(core, core->origins[0]);
+    if (entry->held_seq > head.held_seq) {
         return sl_fail(err, SYNCLINE_ERESTORED,
                        "it holds %llu changes of this device, whose own log ends at %llu: this "
                        "library was restored from an older copy, which this version cannot mend",
-                       (unsigned long long)entry->held_seq, (unsigned long long)head->held_seq);
+                       (unsigned long long)entry->held_seq, (unsigned long long)head.held_seq);
     }
     if (entry->applied_seq > entry->held_seq) {
         return sl_fail(err, SYNCLINE_EPROTO, "its vector has applied more than it holds");
@@ -125,7 +131,7 @@ static enum syncline_status check_own(struct sl_core *core, const struct sl_vect
     bool found = false;
     uint8_t hash[SL_HASH_SIZE];
     enum syncline_status status =
-        sl_peer_log_hash_at(&core->log, head->number, entry->held_seq, &found, hash, err);
+        sl_peer_log_hash_at(&core->net_log, head.number, entry->held_seq, &found, hash, err);
     if (status == SYNCLINE_OK && (!found || memcmp(hash, entry->held_hash, SL_HASH_SIZE) != 0)) {
         status =
             sl_fail(err, SYNCLINE_ERESTORED,
@@ -168,6 +174,6 @@ enum syncline_status sl_acknowledge_vector(struct sl_core *core, struct sl_membe
         member->vector_known = true;
         member->sent_seq = own.held_seq; /* from here on it gets what it lacks */
     }
-    sl_core_progress(core);
+    sl_core_progress_members(core);
     return SYNCLINE_OK;
 }

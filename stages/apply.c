@@ -28,7 +28,7 @@ enum syncline_status sl_apply_init(struct sl_apply *apply, struct sl_core *core,
 void sl_apply_fini(struct sl_apply *apply)
 {
     sl_decoded_fini(&apply->decoded);
-    sl_uuid_runs_fini(&apply->pending);
+    sl_uuid_runs_fini(&apply->pending.runs);
     free(apply->asides);
     free(apply->writer.gone);
 }
@@ -52,7 +52,8 @@ static bool keys_open(const struct sl_apply *apply)
 static enum syncline_status load(struct sl_apply *apply, const struct sl_origin_state *origin,
                                  uint64_t seq, struct sl_error *err)
 {
-    return sl_decode_from_log(&apply->decoded, &apply->core->log, origin->head.number, seq, err);
+    struct sl_log_head head = sl_core_head(apply->core, origin);
+    return sl_decode_from_log(&apply->decoded, &apply->core->apply_log, head.number, seq, err);
 }
 
 /* Nothing of a clock too far ahead is applied. */
@@ -104,7 +105,7 @@ static enum syncline_status gather(struct sl_apply *apply, struct sl_origin_stat
             return status;
         }
         for (uint32_t i = 0; i < group->n; i++, seq++) {
-            if (seq > origin->applied_seq) {
+            if (seq > origin->covered_seq) {
                 (*records)[(*len)++] = (struct sl_apply_record){
                     .origin = origin, .localized = &localized[g], .i = i, .seq = seq};
             }
@@ -113,11 +114,63 @@ static enum syncline_status gather(struct sl_apply *apply, struct sl_origin_stat
     return SYNCLINE_OK;
 }
 
-static void merge_clock(struct sl_apply *apply)
+/* ---- Clocks, and what is pending ---- */
+
+static bool is_ahead(const struct sl_core *core, uint64_t hlc)
 {
-    uint64_t last_hlc = apply->decoded.segment.last_hlc;
-    uint64_t *clock = &apply->core->hlc_last;
-    *clock = last_hlc > *clock ? last_hlc : *clock;
+    return sl_hlc_ms(hlc) > core->env->wall_ms(core->env->ctx) + SL_MAX_DRIFT_MS;
+}
+
+/* How far this slice may go, and the clock value to merge for it. Clock values of an origin only
+ * rise. When the end of the log is from a clock too far ahead, what comes before that is looked at
+ * segment by segment: one for a plain slice, all for a careful one. */
+static enum syncline_status find_upto(struct sl_apply *apply, struct sl_origin_state *origin,
+                                      uint64_t *hlc, struct sl_error *err)
+{
+    struct sl_log_head head = sl_core_head(apply->core, origin);
+    apply->held_seq = head.held_seq;
+    apply->upto_seq = head.held_seq;
+    *hlc = head.last_hlc;
+    if (!is_ahead(apply->core, head.last_hlc)) {
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status = load(apply, origin, origin->applied_seq + 1, err);
+    if (status == SYNCLINE_OK) {
+        status = check_clock(apply, origin, err);
+    }
+    while (status == SYNCLINE_OK) {
+        *hlc = apply->decoded.segment.last_hlc;
+        apply->upto_seq = sl_segment_last_seq(&apply->decoded.segment);
+        if (!origin->careful || apply->upto_seq >= head.held_seq) {
+            break;
+        }
+        status = load(apply, origin, apply->upto_seq + 1, err);
+        if (status == SYNCLINE_OK && is_ahead(apply->core, apply->decoded.segment.last_hlc)) {
+            break;
+        }
+    }
+    return status;
+}
+
+/* From here on every local change that is not settled or pending now is stamped later than all that
+ * this slice applies. */
+static enum syncline_status merge_and_settle(struct sl_apply *apply, struct sl_origin_state *origin,
+                                             struct sl_error *err)
+{
+    struct sl_core *core = apply->core;
+    uint64_t hlc = 0;
+    enum syncline_status status = find_upto(apply, origin, &hlc, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)pthread_mutex_lock(&core->clock_lock);
+    core->hlc_last = hlc > core->hlc_last ? hlc : core->hlc_last;
+    status = sl_settle_into(core, &core->writer, &apply->settled, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_pending_read(&apply->pending, core, &core->writer, err);
+    }
+    (void)pthread_mutex_unlock(&core->clock_lock);
+    return status;
 }
 
 /* ---- Carefully, record by record ---- */
@@ -220,7 +273,7 @@ static bool cancels(const struct sl_origin_state *origin, struct careful *carefu
     }
     const struct sl_birth *birth = &group->births[record->i];
     if (birth->seq < careful->first_seq || birth->seq >= record->seq ||
-        !sl_origin_equal(&birth->origin, &origin->head.origin) ||
+        !sl_origin_equal(&birth->origin, &origin->name) ||
         careful->todo[birth->seq - careful->first_seq] == 0) {
         return false;
     }
@@ -268,7 +321,6 @@ static enum syncline_status careful_pass(struct sl_apply *apply, struct sl_origi
         if (status != SYNCLINE_OK) {
             return status;
         }
-        merge_clock(apply);
         seq = sl_segment_last_seq(&apply->decoded.segment) + 1;
     }
     return SYNCLINE_OK;
@@ -281,7 +333,7 @@ static enum syncline_status careful_double(struct sl_apply *apply, struct sl_ori
     enum syncline_status status = SYNCLINE_OK;
     uint32_t count = careful->segments;
     for (uint32_t i = 0; i < count && status == SYNCLINE_OK; i++) {
-        if (i > 0 && (!careful->continued || careful->last_seq >= origin->head.held_seq)) {
+        if (i > 0 && (!careful->continued || careful->last_seq >= apply->held_seq)) {
             break;
         }
         status = careful_extend(apply, origin, careful, err);
@@ -304,7 +356,7 @@ static enum syncline_status careful_passes(struct sl_apply *apply, struct sl_ori
         }
         if (!careful->not_yet || !careful->continued) {
             status = careful_pass(apply, origin, careful, true, err);
-        } else if (careful->last_seq < origin->head.held_seq) {
+        } else if (careful->last_seq < apply->held_seq) {
             status = careful_double(apply, origin, careful, err);
         } else {
             return sl_fail(err, SYNCLINE_AGAIN,
@@ -350,12 +402,12 @@ static enum syncline_status apply_plainly(struct sl_apply *apply, struct sl_orig
 {
     struct sl_core *core = apply->core;
     uint64_t end_ns = now_ns(core) + SL_APPLY_HOLD_MS * NS_PER_MS;
-    uint64_t before = origin->applied_seq;
+    uint64_t before = *applied;
     enum syncline_status status = SYNCLINE_OK;
     do {
         struct sl_apply_record *records = NULL;
         uint32_t len = 0;
-        origin->applied_seq = *applied; /* births that this slice has brought are covered */
+        origin->covered_seq = *applied; /* births that this slice has brought are covered */
         status = load(apply, origin, *applied + 1, err);
         if (status == SYNCLINE_OK) {
             status = check_clock(apply, origin, err);
@@ -373,10 +425,8 @@ static enum syncline_status apply_plainly(struct sl_apply *apply, struct sl_orig
         if (status != SYNCLINE_OK || *cannot) {
             break;
         }
-        merge_clock(apply);
         *applied = sl_segment_last_seq(&apply->decoded.segment);
-    } while (*applied < origin->head.held_seq && now_ns(core) < end_ns);
-    origin->applied_seq = before;
+    } while (*applied < apply->upto_seq && now_ns(core) < end_ns);
     return status;
 }
 
@@ -404,11 +454,12 @@ static enum syncline_status put_asides(struct sl_apply *apply, const struct sl_o
     if (apply->aside_len == 0 && writer->gone_len == 0) {
         return SYNCLINE_OK;
     }
+    (void)pthread_mutex_lock(&core->log_lock);
     enum syncline_status status = sl_peer_log_begin(&core->log, err);
     for (size_t i = 0; i < apply->aside_len && status == SYNCLINE_OK; i++) {
         const struct sl_apply_aside *aside = &apply->asides[i];
         struct sl_set_aside record = {
-            .origin = origin->head.origin, .seq = aside->seq, .uuid = aside->uuid};
+            .origin = origin->name, .seq = aside->seq, .uuid = aside->uuid};
         (void)sqlite3_snprintf((int)sizeof(record.model), record.model, "%s", aside->model->name);
         memcpy(record.reason, aside->reason, sizeof(record.reason));
         status = sl_set_aside_put(&core->log, &record, core->env->wall_ms(core->env->ctx), err);
@@ -420,6 +471,7 @@ static enum syncline_status put_asides(struct sl_apply *apply, const struct sl_o
         status = sl_peer_log_commit(&core->log, err);
     }
     sl_peer_log_rollback(&core->log);
+    (void)pthread_mutex_unlock(&core->log_lock);
     return status;
 }
 
@@ -436,14 +488,10 @@ static enum syncline_status apply_in_transaction(struct sl_apply *apply,
     apply->writer.gone_len = 0;
     enum syncline_status status = sl_db_exec(&rows->ldb.db, "PRAGMA defer_foreign_keys=ON", err);
     if (status == SYNCLINE_OK && origin->number == 0) {
-        status =
-            sl_library_db_origin_number(&rows->ldb, &origin->head.origin, &origin->number, err);
+        status = sl_library_db_origin_number(&rows->ldb, &origin->name, &origin->number, err);
     }
     if (status == SYNCLINE_OK) {
-        status = sl_settle_into(core, rows, err);
-    }
-    if (status == SYNCLINE_OK) {
-        status = sl_pending_read(&apply->pending, core, rows, err);
+        status = merge_and_settle(apply, origin, err);
     }
     if (status == SYNCLINE_OK) {
         status = origin->careful ? apply_carefully(apply, origin, applied, err)
@@ -486,7 +534,6 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
     struct sl_core *core = apply->core;
     struct sl_library_db *ldb = &core->writer.ldb;
     uint64_t applied = origin->applied_seq;
-    uint64_t hlc_before = core->hlc_last;
     int64_t number_before = origin->number;
     bool cannot = false;
     enum syncline_status status = sl_library_db_begin_write(ldb, err);
@@ -499,8 +546,8 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
     }
     if (status != SYNCLINE_OK || cannot) {
         sl_library_db_rollback(ldb);
-        core->hlc_last = hlc_before;
         origin->number = number_before;
+        origin->covered_seq = origin->applied_seq;
         if (cannot && origin->careful) {
             return sl_fail(err, SYNCLINE_ECORRUPT,
                            "library.db has foreign keys that point nowhere");
@@ -509,7 +556,8 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
         return status;
     }
     origin->careful = false;
-    origin->applied_seq = applied;
+    sl_core_set_applied(core, origin, applied);
+    sl_settle_committed(core, apply->settled);
     return SYNCLINE_OK;
 }
 
@@ -517,13 +565,15 @@ static struct sl_origin_state *next_origin(struct sl_apply *apply)
 {
     struct sl_core *core = apply->core;
     uint64_t wall_ms = core->env->wall_ms(core->env->ctx);
-    for (size_t i = 0; i < core->origin_count; i++) {
-        size_t at = (apply->next + i) % core->origin_count;
-        struct sl_origin_state *origin = &core->origins[at];
-        if (at == 0 || origin->held || origin->applied_seq >= origin->head.held_seq) {
+    size_t count = atomic_load_explicit(&core->origin_count, memory_order_acquire);
+    for (size_t i = 0; i < count; i++) {
+        size_t at = (apply->next + i) % count;
+        struct sl_origin_state *origin = core->origins[at];
+        uint64_t held_seq = sl_core_held(core, origin);
+        if (at == 0 || origin->held || origin->applied_seq >= held_seq) {
             continue;
         }
-        if (origin->held_until_ms > wall_ms || origin->waits_at_seq == origin->head.held_seq) {
+        if (origin->held_until_ms > wall_ms || origin->waits_at_seq == held_seq) {
             continue;
         }
         origin->held_until_ms = 0;
@@ -571,7 +621,7 @@ bool sl_apply_run(void *stage)
         return false;
     }
     if (status == SYNCLINE_AGAIN) {
-        origin->waits_at_seq = origin->head.held_seq;
+        origin->waits_at_seq = apply->held_seq;
         origin->careful = false;
         return false;
     }
@@ -588,7 +638,6 @@ bool sl_apply_run(void *stage)
         make_room(apply);
         (void)checkpoint(core);
         sl_core_vector_moved(core);
-        sl_core_progress(core);
     }
     return true;
 }

@@ -3,11 +3,12 @@
 
 /* apply: brings what the log holds of other devices into the tables.
  *
- * Happy path, one slice: the segment after the applied entry of an origin is decoded; clocks are
- * checked and merged; the write lock is taken; own changes are settled and pending ones read; then
- * each change is written - inserts as plain INSERTs, their births as runs - until the slice's time
- * is over, segment after segment; the applied vector moves with them, and they commit. After a
- * slice the lock is left alone for a moment if anybody else writes.
+ * Happy path, one slice: the write lock is taken; the clock is merged with the end of the origin's
+ * log, own changes are settled and pending ones read, all three while nothing can be stamped; then
+ * the segment after the applied entry is decoded and each change is written - inserts as plain
+ * INSERTs, their births as runs - until the slice's time is over, segment after segment; the
+ * applied vector moves with them, and they commit. After a slice the lock is left alone for a
+ * moment if anybody else writes.
  *
  * Failure modes:
  * - The write lock is taken: later. Nothing was done.
@@ -39,7 +40,10 @@ struct sl_apply {
     struct sl_core *core;
     size_t next; /* origin to look at first */
     struct sl_decoded decoded;
-    struct sl_uuid_runs pending;
+    struct sl_pending pending;
+    uint64_t held_seq;      /* end of the origin's log when the slice began */
+    uint64_t upto_seq;      /* the slice may apply up to here: the clock was merged with it */
+    uint64_t settled;       /* own entry, as this slice writes it */
     uint64_t not_before_ns; /* lock left alone, or a failure */
 
     struct sl_record_writer writer;

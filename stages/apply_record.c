@@ -200,7 +200,7 @@ static enum syncline_status change_record(struct sl_record_writer *writer,
         .change = group->change,
         .uuid = group->uuids[record->i],
         .birth = group->births[record->i],
-        .stamp = {.hlc = group->hlc_first + record->i, .origin = record->origin->head.origin}};
+        .stamp = {.hlc = group->hlc_first + record->i, .origin = record->origin->name}};
     enum sl_verdict verdict = SL_VERDICT_LOSES;
     int64_t id = 0;
     *outcome = SL_OUTCOME_WRITTEN;

@@ -353,7 +353,8 @@ static enum syncline_status work_outbox(struct call *call, struct sl_rows *rows,
 static enum syncline_status work_settle(struct call *call, struct sl_rows *rows,
                                         struct sl_error *err)
 {
-    return sl_settle_into(call->core, rows, err);
+    uint64_t settled = 0; /* known for certain when the caller commits: settle sees it then */
+    return sl_settle_into(call->core, rows, &settled, err);
 }
 
 static bool something_to_settle(struct sl_core *core)

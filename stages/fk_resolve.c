@@ -89,7 +89,7 @@ static enum syncline_status resolve_field(struct sl_core *core, struct sl_batch 
         if (*place == 0) {
             bool found = false;
             enum syncline_status status =
-                sl_record_uuid(&core->reader.tables[field->parent->index], id.as.int64, &found,
+                sl_record_uuid(&core->resolver.tables[field->parent->index], id.as.int64, &found,
                                &uuids[found_count], err);
             if (status != SYNCLINE_OK) {
                 return status;
@@ -122,7 +122,7 @@ static enum syncline_status is_suspect(struct sl_core *core, const struct sl_bat
         }
         int64_t last_delete = 0;
         enum syncline_status status =
-            sl_outbox_last_delete(&core->reader.ldb, field->parent->id_in_db, &last_delete, err);
+            sl_outbox_last_delete(&core->resolver.ldb, field->parent->id_in_db, &last_delete, err);
         if (status != SYNCLINE_OK) {
             return status;
         }
@@ -175,10 +175,10 @@ static enum syncline_status is_deleted_later(struct sl_core *core, const struct 
 {
     int64_t last_delete = 0;
     enum syncline_status status =
-        sl_outbox_last_delete(&core->reader.ldb, batch->model->id_in_db, &last_delete, err);
+        sl_outbox_last_delete(&core->resolver.ldb, batch->model->id_in_db, &last_delete, err);
     struct sl_uuid_runs deleted = {0};
     if (status == SYNCLINE_OK && last_delete > batch->outbox_id) {
-        status = sl_uuid_runs_add_deletes(&deleted, &core->reader.ldb, batch->model->id_in_db,
+        status = sl_uuid_runs_add_deletes(&deleted, &core->resolver.ldb, batch->model->id_in_db,
                                           batch->outbox_id, err);
         *alive = !sl_uuid_runs_have(&deleted, batch->model->id_in_db, &batch->uuids[i]);
     }
@@ -197,13 +197,13 @@ static enum syncline_status look_up(struct sl_core *core, const struct sl_batch 
     int64_t id = 0;
     bool found = false;
     enum syncline_status status =
-        sl_record_id(&core->reader.tables[model->index], &batch->uuids[i], &found, &id, err);
+        sl_record_id(&core->resolver.tables[model->index], &batch->uuids[i], &found, &id, err);
     if (status != SYNCLINE_OK || !found) {
         *alive = false;
         return status;
     }
     struct sl_birth_run run;
-    status = sl_birth_get(&core->reader.births, model->id_in_db, id, &found, &run, err);
+    status = sl_birth_get(&core->resolver.births, model->id_in_db, id, &found, &run, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
@@ -211,7 +211,7 @@ static enum syncline_status look_up(struct sl_core *core, const struct sl_batch 
     birth->origin = core->self;
     birth->seq = run.seq;
     if (found && run.origin != core->self_number) {
-        status = sl_library_db_origin(&core->reader.ldb, run.origin, &found, &birth->origin, err);
+        status = sl_library_db_origin(&core->resolver.ldb, run.origin, &found, &birth->origin, err);
     }
     if (status == SYNCLINE_OK && captured.seq != 0) {
         *alive = found && birth->seq == captured.seq &&
@@ -240,7 +240,7 @@ static enum syncline_status classify(struct sl_core *core, const struct sl_batch
         }
         if (birth->seq == 0) {
             enum syncline_status status = sl_late_birth_get(
-                &core->reader.births, batch->model->id_in_db, &batch->uuids[i], &birth->seq, err);
+                &core->resolver.births, batch->model->id_in_db, &batch->uuids[i], &birth->seq, err);
             if (status != SYNCLINE_OK) {
                 return status;
             }
@@ -266,9 +266,9 @@ static enum syncline_status resolve_births(struct sl_core *core, struct sl_batch
         return no_memory(err);
     }
     int64_t born_to = 0;
-    sl_births_forget(&core->reader.births);
+    sl_births_forget(&core->resolver.births);
     enum syncline_status found =
-        sl_birth_highest(&core->reader.births, batch->model->id_in_db, &born_to, err);
+        sl_birth_highest(&core->resolver.births, batch->model->id_in_db, &born_to, err);
     if (found != SYNCLINE_OK) {
         return found;
     }
@@ -336,7 +336,7 @@ static enum syncline_status resolve_in_transaction(struct sl_core *core, struct 
         status = is_suspect(core, batch, &suspect, err);
     }
     if (status == SYNCLINE_OK && suspect) {
-        status = sl_intake_read_again(core, batch, err);
+        status = sl_intake_read_again(core, &core->resolver, batch, err);
     }
     bool *alive = sl_arena_alloc(&batch->arena, batch->n * sizeof(*alive));
     if (status == SYNCLINE_OK && alive == NULL) {
@@ -370,14 +370,17 @@ bool sl_fk_resolve_run(void *stage)
     if (resolve->batch == NULL) {
         resolve->batch = sl_ring_pop(&core->to_resolve);
     }
+    /* Between two transactions: whoever looks for a birth from here on sees it in library.db. */
+    sl_unsettled_drop(&core->unsettled,
+                      atomic_load_explicit(&core->settled_seq, memory_order_acquire));
     if (resolve->batch == NULL) {
         return false;
     }
     struct sl_error err;
-    enum syncline_status status = sl_library_db_begin_read(&core->reader.ldb, &err);
+    enum syncline_status status = sl_library_db_begin_read(&core->resolver.ldb, &err);
     if (status == SYNCLINE_OK) {
         status = resolve_in_transaction(core, resolve->batch, &err);
-        sl_library_db_rollback(&core->reader.ldb);
+        sl_library_db_rollback(&core->resolver.ldb);
     }
     if (status == SYNCLINE_OK && !sl_ring_push(&core->to_serialize, resolve->batch)) {
         status = sl_fail(&err, SYNCLINE_ECORRUPT, "a ring with room took nothing");

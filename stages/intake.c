@@ -163,8 +163,18 @@ static bool can_be_sent(const struct sl_model *model, const struct sl_value *val
     return true;
 }
 
-enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_batch *batch,
-                                          struct sl_error *err)
+/* Two threads may read again at once: the mark only rises. */
+static void note_read_again(struct sl_core *core, int64_t newest)
+{
+    int_fast64_t before = atomic_load_explicit(&core->read_again_to, memory_order_relaxed);
+    while (before < newest &&
+           !atomic_compare_exchange_weak_explicit(&core->read_again_to, &before, newest,
+                                                  memory_order_release, memory_order_relaxed)) {
+    }
+}
+
+enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *rows,
+                                          struct sl_batch *batch, struct sl_error *err)
 {
     const struct sl_model *model = batch->model;
     bool staged = batch->rows != NULL;
@@ -174,17 +184,19 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_batch 
     if (batch->values == NULL || keep == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
     }
-    enum syncline_status status = sl_outbox_max(&core->reader.ldb, &core->read_again_to, err);
+    int64_t newest = 0;
+    enum syncline_status status = sl_outbox_max(&rows->ldb, &newest, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
+    note_read_again(core, newest);
     for (uint32_t i = 0; i < batch->n; i++) {
         bool found = false;
         struct syncline_uuid uuid;
         const struct sl_field *orphan = NULL;
         status =
-            sl_record_read(&core->reader.tables[model->index], batch->ids[i], &batch->arena, &found,
-                           &uuid, batch->values + (size_t)i * model->field_count, &orphan, err);
+            sl_record_read(&rows->tables[model->index], batch->ids[i], &batch->arena, &found, &uuid,
+                           batch->values + (size_t)i * model->field_count, &orphan, err);
         if (status != SYNCLINE_OK) {
             return status;
         }
@@ -300,7 +312,7 @@ static enum syncline_status read_row(struct sl_intake *intake, const struct sl_o
         return status; /* a delete is whole in its row */
     }
     int64_t row_id = row->id; /* the row itself dies when others are looked at */
-    status = sl_intake_read_again(core, batch, err);
+    status = sl_intake_read_again(core, &core->reader, batch, err);
     return status == SYNCLINE_OK ? leave_to_last_mention(intake, row_id, batch, err) : status;
 }
 

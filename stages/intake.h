@@ -41,11 +41,11 @@ void sl_intake_init(struct sl_intake *intake, struct sl_core *core);
 void sl_intake_fini(struct sl_intake *intake);
 bool sl_intake_run(void *stage);
 
-/* Reads the batch's records again, as they are now, inside the caller's read transaction, into
- * batch->values. Records that are gone, or whose id is another record's now, leave the batch. A
- * staged batch keeps its rows, and only the keys of what was read are used. A batch that was not
+/* Reads the batch's records again, as they are now, inside the caller's read transaction on `rows`,
+ * into batch->values. Records that are gone, or whose id is another record's now, leave the batch.
+ * A staged batch keeps its rows, and only the keys of what was read are used. A batch that was not
  * staged may be cut short (taken_n), so that it does not grow without limit. */
-enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_batch *batch,
-                                          struct sl_error *err);
+enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *rows,
+                                          struct sl_batch *batch, struct sl_error *err);
 
 #endif

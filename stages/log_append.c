@@ -95,7 +95,8 @@ static void add_groups(struct sl_buf *raw, const struct sl_batch *batch, uint64_
 static bool is_continued(const struct sl_core *core, const struct sl_batch *batch)
 {
     bool row_goes_on = batch->offset + batch->taken_n < batch->row_n;
-    return row_goes_on || batch->outbox_id < core->read_again_to;
+    return row_goes_on ||
+           batch->outbox_id < atomic_load_explicit(&core->read_again_to, memory_order_acquire);
 }
 
 /* One segment of as many batches as fit, from *at on; *at moves past them. */
@@ -194,8 +195,9 @@ static enum syncline_status append_all(struct sl_log_append *append,
     return status;
 }
 
-/* The commit is done: memory follows. */
-static void finish(struct sl_log_append *append, const uint64_t hlcs[SL_APPEND_BATCHES_MAX])
+/* What is in the log now can be settled, and is seen as such by apply: before the clock is free. */
+static void publish(struct sl_log_append *append, const uint64_t hlcs[SL_APPEND_BATCHES_MAX],
+                    const struct sl_log_head *head)
 {
     struct sl_core *core = append->core;
     for (size_t i = 0; i < append->len; i++) {
@@ -203,9 +205,43 @@ static void finish(struct sl_log_append *append, const uint64_t hlcs[SL_APPEND_B
         if (batch->unsettled != NULL) {
             sl_unsettled_set_durable(&core->unsettled, batch->unsettled, hlcs[i]);
         }
-        sl_core_give_batch(core, batch);
     }
-    append->len = 0;
+    sl_core_set_head(core, core->origins[0], head);
+}
+
+/* Stamps and commits everything that waits. */
+static enum syncline_status commit_all(struct sl_log_append *append, struct sl_error *err)
+{
+    struct sl_core *core = append->core;
+    uint64_t hlcs[SL_APPEND_BATCHES_MAX] = {0};
+    struct sl_log_head head = sl_core_head(core, core->origins[0]);
+    uint64_t seq_before = head.held_seq;
+    (void)pthread_mutex_lock(&core->clock_lock);
+    uint64_t hlc_last = core->hlc_last;
+    struct sl_drained drained = core->drained;
+    (void)pthread_mutex_lock(&core->log_lock);
+    enum syncline_status status = sl_peer_log_begin(&core->log, err);
+    if (status == SYNCLINE_OK) {
+        status = append_all(append, hlcs, &head, &hlc_last, &drained, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_peer_log_commit(&core->log, err);
+        }
+        sl_peer_log_rollback(&core->log);
+    }
+    (void)pthread_mutex_unlock(&core->log_lock);
+    if (status == SYNCLINE_OK) {
+        core->hlc_last = hlc_last;
+        core->drained = drained;
+        publish(append, hlcs, &head);
+    }
+    (void)pthread_mutex_unlock(&core->clock_lock);
+    if (status == SYNCLINE_OK) {
+        if (head.held_seq > seq_before) {
+            sl_core_vector_moved(core);
+        }
+        sl_core_progress_log(core, sl_drained_to(&drained), head.held_seq);
+    }
+    return status;
 }
 
 bool sl_log_append_run(void *stage)
@@ -226,32 +262,17 @@ bool sl_log_append_run(void *stage)
         return false;
     }
     struct sl_error err;
-    uint64_t hlcs[SL_APPEND_BATCHES_MAX] = {0};
-    struct sl_log_head head = core->origins[0].head;
-    uint64_t hlc_last = core->hlc_last;
-    struct sl_drained drained = core->drained;
-    enum syncline_status status = sl_peer_log_begin(&core->log, &err);
-    if (status == SYNCLINE_OK) {
-        status = append_all(append, hlcs, &head, &hlc_last, &drained, &err);
-        if (status == SYNCLINE_OK) {
-            status = sl_peer_log_commit(&core->log, &err);
-        }
-        sl_peer_log_rollback(&core->log);
-    }
+    enum syncline_status status = commit_all(append, &err);
+    now = core->env->mono_ns(core->env->ctx);
     if (status != SYNCLINE_OK) {
-        append->retry_ns = core->env->mono_ns(core->env->ctx) + RETRY_NS;
+        append->retry_ns = now + RETRY_NS;
         sl_core_failed(core, "log_append", status, &err);
         return false;
     }
-    append->linger_ns = core->env->mono_ns(core->env->ctx) + (uint64_t)SL_LINGER_MS * 1000 * 1000;
-    bool grew = head.held_seq > core->origins[0].head.held_seq;
-    core->origins[0].head = head;
-    core->hlc_last = hlc_last;
-    core->drained = drained;
-    finish(append, hlcs);
-    if (grew) {
-        sl_core_vector_moved(core);
+    append->linger_ns = now + (uint64_t)SL_LINGER_MS * 1000 * 1000;
+    for (size_t i = 0; i < append->len; i++) {
+        sl_core_give_batch(core, append->batches[i]);
     }
-    sl_core_progress(core);
+    append->len = 0;
     return true;
 }

@@ -14,16 +14,31 @@ void sl_log_hold_init(struct sl_log_hold *hold, struct sl_core *core, struct sl_
     hold->retry_ns = 0;
 }
 
+/* The number of the origin in the log; 0: it has none yet. One that this transaction has given is
+ * known from an earlier segment. */
+static int64_t number_of(struct sl_core *core, const struct sl_incoming *first,
+                         const struct sl_incoming *it)
+{
+    for (const struct sl_incoming *earlier = first; earlier != it; earlier = earlier->next) {
+        if (sl_origin_equal(&earlier->head.origin, &it->head.origin)) {
+            return earlier->head.number;
+        }
+    }
+    struct sl_log_head head = sl_core_head(core, sl_core_origin(core, &it->head.origin));
+    return head.number;
+}
+
 static enum syncline_status hold_all(struct sl_core *core, struct sl_incoming *first,
                                      struct sl_error *err)
 {
     enum syncline_status status = SYNCLINE_OK;
     for (struct sl_incoming *it = first; it != NULL && status == SYNCLINE_OK; it = it->next) {
-        struct sl_origin_state *origin = sl_core_origin(core, &it->head.origin);
-        if (origin->head.number == 0) {
-            status = sl_peer_log_add_origin(&core->log, &origin->head, err);
+        it->head.number = number_of(core, first, it);
+        if (it->head.number == 0) {
+            struct sl_log_head added = sl_core_head(core, sl_core_origin(core, &it->head.origin));
+            status = sl_peer_log_add_origin(&core->log, &added, err);
+            it->head.number = added.number;
         }
-        it->head.number = origin->head.number;
         if (status == SYNCLINE_OK) {
             status = sl_peer_log_append(&core->log, &it->head, it->data, it->size, err);
         }
@@ -31,14 +46,20 @@ static enum syncline_status hold_all(struct sl_core *core, struct sl_incoming *f
     return status;
 }
 
-/* Origins that a rolled-back transaction had added are not there. */
-static void forget_new_origins(struct sl_core *core)
+static enum syncline_status commit_all(struct sl_core *core, struct sl_incoming *first,
+                                       struct sl_error *err)
 {
-    for (size_t i = 0; i < core->origin_count; i++) {
-        if (core->origins[i].head.held_seq == 0 && i > 0) {
-            core->origins[i].head.number = 0;
+    (void)pthread_mutex_lock(&core->log_lock);
+    enum syncline_status status = sl_peer_log_begin(&core->log, err);
+    if (status == SYNCLINE_OK) {
+        status = hold_all(core, first, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_peer_log_commit(&core->log, err);
         }
+        sl_peer_log_rollback(&core->log);
     }
+    (void)pthread_mutex_unlock(&core->log_lock);
+    return status;
 }
 
 bool sl_log_hold_run(void *stage)
@@ -50,25 +71,17 @@ bool sl_log_hold_run(void *stage)
         return false;
     }
     struct sl_error err;
-    enum syncline_status status = sl_peer_log_begin(&core->log, &err);
-    if (status == SYNCLINE_OK) {
-        status = hold_all(core, verify->first, &err);
-        if (status == SYNCLINE_OK) {
-            status = sl_peer_log_commit(&core->log, &err);
-        }
-        sl_peer_log_rollback(&core->log);
-    }
+    enum syncline_status status = commit_all(core, verify->first, &err);
     if (status != SYNCLINE_OK) {
-        forget_new_origins(core);
         hold->retry_ns = core->env->mono_ns(core->env->ctx) + RETRY_NS;
         sl_core_failed(core, "log_hold", status, &err);
         return false;
     }
     for (struct sl_incoming *it = verify->first; it != NULL; it = it->next) {
-        sl_core_origin(core, &it->head.origin)->head = it->head;
+        sl_core_set_head(core, sl_core_origin(core, &it->head.origin), &it->head);
     }
     sl_verify_fini(verify);
     sl_core_vector_moved(core);
-    sl_core_progress(core);
+    sl_core_progress_members(core);
     return true;
 }

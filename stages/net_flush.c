@@ -12,9 +12,8 @@ void sl_net_flush_init(struct sl_net_flush *flush, struct sl_core *core)
 /* Sends one segment to a member that lacks it and has room. */
 static bool flush_member(struct sl_core *core, struct sl_member_state *member)
 {
-    const struct sl_origin_state *self = &core->origins[0];
-    if (member->session == NULL || !member->vector_known ||
-        member->sent_seq >= self->head.held_seq ||
+    struct sl_log_head self = sl_core_head(core, core->origins[0]);
+    if (member->session == NULL || !member->vector_known || member->sent_seq >= self.held_seq ||
         sl_session_queued(member->session) >= SL_LINK_QUEUE_SIZE_MAX) {
         return false;
     }
@@ -23,7 +22,7 @@ static bool flush_member(struct sl_core *core, struct sl_member_state *member)
     const uint8_t *data = NULL;
     size_t size = 0;
     enum syncline_status status = sl_peer_log_segment(
-        &core->log, self->head.number, member->sent_seq + 1, &found, &data, &size, &err);
+        &core->net_log, self.number, member->sent_seq + 1, &found, &data, &size, &err);
     struct sl_segment segment;
     if (status == SYNCLINE_OK && !found) {
         status = sl_fail(&err, SYNCLINE_ECORRUPT, "the log lacks seq %llu",
@@ -34,11 +33,11 @@ static bool flush_member(struct sl_core *core, struct sl_member_state *member)
     }
     if (status != SYNCLINE_OK) {
         sl_core_failed(core, "net_flush", status, &err);
-        sl_peer_log_done(&core->log);
+        sl_peer_log_done(&core->net_log);
         return false;
     }
     status = sl_session_send_segment(member->session, data, size);
-    sl_peer_log_done(&core->log);
+    sl_peer_log_done(&core->net_log);
     if (status != SYNCLINE_OK) {
         sl_session_close(member->session, status, "the segment could not be queued");
         return true;

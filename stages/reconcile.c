@@ -17,11 +17,12 @@ static bool is_shared(const struct sl_core *core, int64_t model)
     return false;
 }
 
-enum syncline_status sl_pending_read(struct sl_uuid_runs *pending, struct sl_core *core,
+enum syncline_status sl_pending_read(struct sl_pending *pending, struct sl_core *core,
                                      struct sl_rows *rows, struct sl_error *err)
 {
-    sl_uuid_runs_clear(pending);
-    int64_t id = sl_drained_to(&core->drained);
+    sl_uuid_runs_clear(&pending->runs);
+    pending->drained = core->drained;
+    int64_t id = sl_drained_to(&pending->drained);
     struct sl_outbox_row row = {0};
     bool found = true;
     enum syncline_status status = SYNCLINE_OK;
@@ -35,8 +36,8 @@ enum syncline_status sl_pending_read(struct sl_uuid_runs *pending, struct sl_cor
             continue;
         }
         /* Of a row that is partly in the log, the changes that are have their stamps. */
-        uint32_t skip = row.id == core->drained.id ? core->drained.changes : 0;
-        if (!sl_uuid_runs_add(pending, &row, skip)) {
+        uint32_t skip = row.id == pending->drained.id ? pending->drained.changes : 0;
+        if (!sl_uuid_runs_add(&pending->runs, &row, skip)) {
             status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for pending changes");
         }
     }
@@ -47,10 +48,10 @@ enum syncline_status sl_pending_read(struct sl_uuid_runs *pending, struct sl_cor
 static bool is_covered(struct sl_core *core, const struct sl_birth *birth)
 {
     if (sl_origin_equal(&birth->origin, &core->self)) {
-        return birth->seq <= core->origins[0].head.held_seq;
+        return birth->seq <= sl_core_held(core, core->origins[0]);
     }
     const struct sl_origin_state *origin = sl_core_origin(core, &birth->origin);
-    if (origin == NULL || birth->seq <= origin->applied_seq) {
+    if (origin == NULL || birth->seq <= origin->covered_seq) {
         return origin != NULL;
     }
     /* Within a careful slice: written already, though the applied entry stands before it. */
@@ -83,15 +84,16 @@ static enum syncline_status local_stamp(struct sl_rows *rows, int64_t model, int
 
 /* Does an outbox row change this record, or one that had its UUID before? It names the birth that
  * it saw; an insert, or a birth that was not known yet, is one of this device's. */
-static bool row_is_about(const struct sl_core *core, const struct sl_outbox_row *row,
-                         const struct syncline_uuid *uuid, const struct sl_birth_run *birth)
+static bool row_is_about(const struct sl_core *core, const struct sl_pending *pending,
+                         const struct sl_outbox_row *row, const struct syncline_uuid *uuid,
+                         const struct sl_birth_run *birth)
 {
     struct sl_reader uuids;
     struct sl_reader births;
     sl_reader_init(&uuids, row->uuids, row->uuids_size);
     sl_reader_init(&births, row->births, row->births_size);
     /* Of a row that is partly in the log, the changes that are have their stamps. */
-    uint64_t skip = row->id == core->drained.id ? core->drained.changes : 0;
+    uint64_t skip = row->id == pending->drained.id ? pending->drained.changes : 0;
     uint64_t place = 0;      /* in the row, of the next UUID */
     uint64_t births_end = 0; /* places that the birth runs read so far cover */
     struct sl_birth_run seen = {0};
@@ -122,11 +124,12 @@ static bool row_is_about(const struct sl_core *core, const struct sl_outbox_row 
 
 /* Is a change of just this record - this birth - in the outbox and not in the log? */
 static enum syncline_status pending_on(struct sl_core *core, struct sl_rows *rows,
+                                       const struct sl_pending *pending,
                                        const struct sl_received *received,
                                        const struct sl_birth_run *birth, bool *is_pending,
                                        struct sl_error *err)
 {
-    struct sl_outbox_row row = {.id = sl_drained_to(&core->drained)};
+    struct sl_outbox_row row = {.id = sl_drained_to(&pending->drained)};
     bool found = true;
     enum syncline_status status = SYNCLINE_OK;
     while (status == SYNCLINE_OK && !*is_pending) {
@@ -135,14 +138,14 @@ static enum syncline_status pending_on(struct sl_core *core, struct sl_rows *row
             break;
         }
         *is_pending = row.change != SYNCLINE_DELETE && row.model == received->model->id_in_db &&
-                      row_is_about(core, &row, &received->uuid, birth);
+                      row_is_about(core, pending, &row, &received->uuid, birth);
     }
     sl_outbox_done(&rows->ldb);
     return status;
 }
 
 static enum syncline_status judge(struct sl_core *core, struct sl_rows *rows,
-                                  const struct sl_uuid_runs *pending,
+                                  const struct sl_pending *pending,
                                   const struct sl_received *received,
                                   const struct sl_birth_run *birth, const struct sl_origin *born_by,
                                   int64_t id, enum sl_verdict *verdict, char reason[256],
@@ -166,8 +169,8 @@ static enum syncline_status judge(struct sl_core *core, struct sl_rows *rows,
     }
     bool is_pending = false;
     enum syncline_status status = SYNCLINE_OK;
-    if (sl_uuid_runs_have(pending, received->model->id_in_db, &received->uuid)) {
-        status = pending_on(core, rows, received, birth, &is_pending, err);
+    if (sl_uuid_runs_have(&pending->runs, received->model->id_in_db, &received->uuid)) {
+        status = pending_on(core, rows, pending, received, birth, &is_pending, err);
     }
     if (status != SYNCLINE_OK || is_pending) {
         *verdict = SL_VERDICT_LOSES;
@@ -182,7 +185,7 @@ static enum syncline_status judge(struct sl_core *core, struct sl_rows *rows,
 }
 
 enum syncline_status sl_reconcile(struct sl_core *core, struct sl_rows *rows,
-                                  const struct sl_uuid_runs *pending,
+                                  const struct sl_pending *pending,
                                   const struct sl_received *received, enum sl_verdict *verdict,
                                   int64_t *id, char reason[256], struct sl_error *err)
 {

@@ -34,8 +34,14 @@ enum sl_verdict {
 };
 
 /* The local changes that are in the outbox and not in the log, of shared records that still exist.
- * Inside the caller's transaction. */
-enum syncline_status sl_pending_read(struct sl_uuid_runs *pending, struct sl_core *core,
+ */
+struct sl_pending {
+    struct sl_uuid_runs runs;
+    struct sl_drained drained; /* the log's place in the outbox, when they were read */
+};
+
+/* Inside the caller's transaction; the caller holds clock_lock. */
+enum syncline_status sl_pending_read(struct sl_pending *pending, struct sl_core *core,
                                      struct sl_rows *rows, struct sl_error *err);
 
 /* One received change of a record that was inserted before. */
@@ -49,7 +55,7 @@ struct sl_received {
 
 /* Errors: EDB, EIO, ENOMEM, ... - of the database, not of the change. */
 enum syncline_status sl_reconcile(struct sl_core *core, struct sl_rows *rows,
-                                  const struct sl_uuid_runs *pending,
+                                  const struct sl_pending *pending,
                                   const struct sl_received *received, enum sl_verdict *verdict,
                                   int64_t *id, char reason[256], struct sl_error *err);
 

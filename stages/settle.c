@@ -114,22 +114,22 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
     return status;
 }
 
-enum syncline_status sl_settle_into(struct sl_core *core, struct sl_rows *rows,
+enum syncline_status sl_settle_into(struct sl_core *core, struct sl_rows *rows, uint64_t *settled,
                                     struct sl_error *err)
 {
-    uint64_t settled = 0;
+    uint64_t before = 0;
     int64_t self = core->self_number;
-    enum syncline_status status = sl_library_db_applied(&rows->ldb, self, &settled, err);
+    enum syncline_status status = sl_library_db_applied(&rows->ldb, self, &before, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
-    uint64_t moved = settled;
+    uint64_t moved = before;
     int64_t outbox_id = 0;
     (void)pthread_mutex_lock(&core->unsettled.lock);
     for (const struct sl_unsettled_entry *entry = core->unsettled.first;
          entry != NULL && entry->durable && status == SYNCLINE_OK; entry = entry->next) {
         uint64_t last_seq = entry->first_seq + entry->n - 1;
-        if (last_seq <= settled) {
+        if (last_seq <= before) {
             continue;
         }
         status = settle_entry(core, rows, entry, err);
@@ -137,9 +137,10 @@ enum syncline_status sl_settle_into(struct sl_core *core, struct sl_rows *rows,
         outbox_id = entry->row_complete ? entry->outbox_id : outbox_id;
     }
     (void)pthread_mutex_unlock(&core->unsettled.lock);
-    if (status == SYNCLINE_OK && moved > settled) {
+    if (status == SYNCLINE_OK && moved > before) {
         status = sl_library_db_set_applied(&rows->ldb, self, moved, err);
     }
+    *settled = moved;
     if (status == SYNCLINE_OK && outbox_id > 0) {
         status = sl_outbox_remove_below(&rows->ldb, outbox_id, err);
         if (status == SYNCLINE_OK) {
@@ -152,47 +153,59 @@ enum syncline_status sl_settle_into(struct sl_core *core, struct sl_rows *rows,
 void sl_settle_init(struct sl_settle *settle, struct sl_core *core)
 {
     settle->core = core;
-    settle->reader_version = -1;
+    settle->version = -1;
     settle->due_ns = 0;
 }
 
-/* Reads the own entry as committed, if anything was committed since. */
-static enum syncline_status notice_settled(struct sl_settle *settle, bool *moved,
-                                           struct sl_error *err)
+static uint64_t settled_seq(struct sl_core *core)
+{
+    return atomic_load_explicit(&core->settled_seq, memory_order_relaxed);
+}
+
+void sl_settle_committed(struct sl_core *core, uint64_t settled)
+{
+    if (settled > settled_seq(core)) {
+        sl_core_set_applied(core, core->origins[0], settled);
+        atomic_store_explicit(&core->settled_seq, settled, memory_order_release);
+    }
+}
+
+/* Reads the own entry as committed, if anybody else committed since. */
+static enum syncline_status notice_settled(struct sl_settle *settle, struct sl_error *err)
 {
     struct sl_core *core = settle->core;
     int64_t version = 0;
-    enum syncline_status status = sl_library_db_data_version(&core->reader.ldb, &version, err);
-    if (status != SYNCLINE_OK || version == settle->reader_version) {
+    enum syncline_status status = sl_library_db_data_version(&core->writer.ldb, &version, err);
+    if (status != SYNCLINE_OK || version == settle->version) {
         return status;
     }
     uint64_t settled = 0;
-    status = sl_library_db_applied(&core->reader.ldb, core->self_number, &settled, err);
+    status = sl_library_db_applied(&core->writer.ldb, core->self_number, &settled, err);
     if (status == SYNCLINE_OK) {
-        settle->reader_version = version;
-        *moved = settled > core->settled_seq;
-        core->settled_seq = settled;
-        core->origins[0].applied_seq = settled;
-        sl_unsettled_drop(&core->unsettled, settled);
+        settle->version = version;
+        sl_settle_committed(core, settled);
     }
     return status;
 }
 
 static enum syncline_status settle_now(struct sl_core *core, struct sl_error *err)
 {
+    uint64_t settled = 0;
     enum syncline_status status = sl_library_db_begin_write(&core->writer.ldb, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
     sl_births_forget(&core->writer.births);
-    status = sl_settle_into(core, &core->writer, err);
+    status = sl_settle_into(core, &core->writer, &settled, err);
     if (status == SYNCLINE_OK) {
         status = sl_library_db_commit(&core->writer.ldb, err);
     }
     if (status != SYNCLINE_OK) {
         sl_library_db_rollback(&core->writer.ldb);
+        return status;
     }
-    return status;
+    sl_settle_committed(core, settled);
+    return SYNCLINE_OK;
 }
 
 bool sl_settle_run(void *stage)
@@ -200,9 +213,10 @@ bool sl_settle_run(void *stage)
     struct sl_settle *settle = stage;
     struct sl_core *core = settle->core;
     struct sl_error err;
-    bool moved = false;
-    enum syncline_status status = notice_settled(settle, &moved, &err);
-    if (status == SYNCLINE_OK && core->settled_seq >= core->origins[0].head.held_seq) {
+    uint64_t before = settled_seq(core);
+    enum syncline_status status = notice_settled(settle, &err);
+    bool moved = settled_seq(core) > before;
+    if (status == SYNCLINE_OK && settled_seq(core) >= sl_core_held(core, core->origins[0])) {
         settle->due_ns = 0;
         return moved;
     }
@@ -270,7 +284,7 @@ static enum syncline_status recover_segment(struct sl_core *core, const struct s
 
 enum syncline_status sl_settle_recover(struct sl_core *core, struct sl_error *err)
 {
-    const struct sl_origin_state *self = &core->origins[0];
+    const struct sl_origin_state *self = core->origins[0];
     struct sl_decoded decoded;
     enum syncline_status status = sl_decoded_init(&decoded, err);
     uint64_t seq = self->applied_seq;

@@ -22,17 +22,19 @@
 
 /* Settles everything durable inside the caller's write transaction on `rows`. Any thread that holds
  * SQLite's write lock. */
-enum syncline_status sl_settle_into(struct sl_core *core, struct sl_rows *rows,
+enum syncline_status sl_settle_into(struct sl_core *core, struct sl_rows *rows, uint64_t *settled,
                                     struct sl_error *err);
+/* Such a transaction of the writer's was committed. The applier's. */
+void sl_settle_committed(struct sl_core *core, uint64_t settled);
 
 struct sl_settle {
     struct sl_core *core;
-    int64_t reader_version; /* data_version when the own entry was last read */
-    uint64_t due_ns;        /* when waiting for a capture to do it is over; 0: nothing to do */
+    int64_t version; /* data_version when the own entry was last read */
+    uint64_t due_ns; /* when waiting for a capture to do it is over; 0: nothing to do */
 };
 
 void sl_settle_init(struct sl_settle *settle, struct sl_core *core);
-/* One slice: notices what others settled, settles what waited long enough. Engine's thread. */
+/* One slice: notices what others settled, settles what waited long enough. The applier's. */
 bool sl_settle_run(void *stage);
 
 /* Fills the list of the unsettled from the log at open: own changes above the own applied entry. */

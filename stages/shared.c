@@ -56,34 +56,65 @@ void sl_core_give_batch(struct sl_core *core, struct sl_batch *batch)
 
 struct sl_origin_state *sl_core_origin(struct sl_core *core, const struct sl_origin *origin)
 {
-    for (size_t i = 0; i < core->origin_count; i++) {
-        if (sl_origin_equal(&core->origins[i].head.origin, origin)) {
-            return &core->origins[i];
+    size_t count = atomic_load_explicit(&core->origin_count, memory_order_acquire);
+    for (size_t i = 0; i < count; i++) {
+        if (sl_origin_equal(&core->origins[i]->name, origin)) {
+            return core->origins[i];
         }
     }
     return NULL;
 }
 
-struct sl_origin_state *sl_core_add_origin(struct sl_core *core, const struct sl_origin *origin)
+struct sl_origin_state *sl_core_add_origin(struct sl_core *core, const struct sl_origin *origin,
+                                           struct sl_hasher *hasher)
 {
-    if (core->origin_count >= SL_VECTOR_LEN_MAX) {
+    size_t count = atomic_load_explicit(&core->origin_count, memory_order_relaxed);
+    struct sl_origin_state *state = count < SL_VECTOR_LEN_MAX ? calloc(1, sizeof(*state)) : NULL;
+    if (state == NULL) {
         return NULL;
     }
-    struct sl_origin_state *grown =
-        realloc(core->origins, (core->origin_count + 1) * sizeof(*core->origins));
-    if (grown == NULL) {
-        return NULL;
-    }
-    core->origins = grown;
-    struct sl_origin_state *state = &grown[core->origin_count];
-    memset(state, 0, sizeof(*state));
+    state->name = *origin;
     state->head.origin = *origin;
-    if (sl_origin_hash(core->hasher, &core->who.library_id, origin, state->head.held_hash) !=
+    if (sl_origin_hash(hasher, &core->who.library_id, origin, state->head.held_hash) !=
         SYNCLINE_OK) {
+        free(state);
         return NULL;
     }
-    core->origin_count++;
+    core->origins[count] = state;
+    atomic_store_explicit(&core->origin_count, count + 1, memory_order_release);
     return state;
+}
+
+struct sl_log_head sl_core_head(struct sl_core *core, const struct sl_origin_state *origin)
+{
+    (void)pthread_mutex_lock(&core->head_lock);
+    struct sl_log_head head = origin->head;
+    (void)pthread_mutex_unlock(&core->head_lock);
+    return head;
+}
+
+void sl_core_set_head(struct sl_core *core, struct sl_origin_state *origin,
+                      const struct sl_log_head *head)
+{
+    (void)pthread_mutex_lock(&core->head_lock);
+    origin->head = *head;
+    (void)pthread_mutex_unlock(&core->head_lock);
+}
+
+uint64_t sl_core_held(struct sl_core *core, const struct sl_origin_state *origin)
+{
+    (void)pthread_mutex_lock(&core->head_lock);
+    uint64_t seq = origin->head.held_seq;
+    (void)pthread_mutex_unlock(&core->head_lock);
+    return seq;
+}
+
+void sl_core_set_applied(struct sl_core *core, struct sl_origin_state *origin, uint64_t seq)
+{
+    (void)pthread_mutex_lock(&core->head_lock);
+    origin->applied_seq = seq;
+    origin->covered_seq = seq;
+    (void)pthread_mutex_unlock(&core->head_lock);
 }
 
 struct sl_member_state *sl_core_member(struct sl_core *core, const struct syncline_uuid *device)
@@ -98,12 +129,10 @@ struct sl_member_state *sl_core_member(struct sl_core *core, const struct syncli
 
 void sl_core_vector_moved(struct sl_core *core)
 {
-    for (size_t i = 0; i < core->member_count; i++) {
-        core->members[i].vector_due = core->members[i].session != NULL;
-    }
+    atomic_store_explicit(&core->vector_moved, true, memory_order_release);
 }
 
-void sl_core_progress(struct sl_core *core)
+void sl_core_progress_members(struct sl_core *core)
 {
     uint64_t acked = UINT64_MAX;
     uint64_t applied = UINT64_MAX;
@@ -118,8 +147,6 @@ void sl_core_progress(struct sl_core *core)
             progress->linked[progress->linked_count++] = member->known.device;
         }
     }
-    progress->drained_id = sl_drained_to(&core->drained);
-    progress->own_seq = core->origins[0].head.held_seq;
     progress->members = (uint32_t)core->member_count;
     progress->links = (uint32_t)progress->linked_count;
     progress->acked_seq = core->member_count > 0 ? acked : 0;
@@ -127,6 +154,16 @@ void sl_core_progress(struct sl_core *core)
     if (core->network != NULL) {
         progress->counts = sl_network_counts(core->network);
     }
+    (void)pthread_cond_broadcast(&progress->moved);
+    (void)pthread_mutex_unlock(&progress->lock);
+}
+
+void sl_core_progress_log(struct sl_core *core, int64_t drained_id, uint64_t own_seq)
+{
+    struct sl_progress *progress = &core->progress;
+    (void)pthread_mutex_lock(&progress->lock);
+    progress->drained_id = drained_id;
+    progress->own_seq = own_seq;
     (void)pthread_cond_broadcast(&progress->moved);
     (void)pthread_mutex_unlock(&progress->lock);
 }
@@ -147,6 +184,7 @@ void sl_core_failed(struct sl_core *core, const char *stage, enum syncline_statu
     (void)sl_fail(&progress->notice, status, "%s: %s", stage, err->text);
     if (status == SYNCLINE_ECORRUPT || status == SYNCLINE_EFORMAT) {
         progress->health = status;
+        atomic_store_explicit(&core->dead, true, memory_order_release);
         (void)pthread_cond_broadcast(&progress->moved);
     }
     (void)pthread_mutex_unlock(&progress->lock);
@@ -154,8 +192,5 @@ void sl_core_failed(struct sl_core *core, const char *stage, enum syncline_statu
 
 bool sl_core_is_dead(struct sl_core *core)
 {
-    (void)pthread_mutex_lock(&core->progress.lock);
-    bool dead = core->progress.health != SYNCLINE_OK;
-    (void)pthread_mutex_unlock(&core->progress.lock);
-    return dead;
+    return atomic_load_explicit(&core->dead, memory_order_acquire);
 }

@@ -1,11 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* What the stages of one library share. Built by the composition root (pipeline/library); each
- * field says whose it is. There is one of these per open library and nothing global. */
+/* What the stages of one library share. Built by the composition root (pipeline/library); there is
+ * one of these per open library and nothing global.
+ *
+ * The stages belong to three groups, and each group is one thread's at a time (or each sending
+ * stage a thread's of its own; see pipeline/worker.h):
+ *
+ *     sender     intake -> fk_resolve -> serialize -> log_append, over rings of batches
+ *     network    the transport's events, net_flush, log_hold, acknowledge
+ *     applier    apply, settle
+ *
+ * Each field says whose it is. What several groups need stands under one of the locks below; they
+ * are taken in this order, and none but the first is held while waiting for a disk that is not its
+ * own:
+ *
+ *     SQLite's write lock of library.db   the host's transactions, apply, settle
+ *     clock_lock    makes two things exclude each other: log_append's way from stamping changes to
+ *                   publishing them as durable, and apply's from merging received clock values to
+ *                   having read what is pending. So what apply sees pending is stamped later than
+ *                   everything it merged
+ *     log_lock      the writing connection to sync.db
+ *     head_lock, unsettled.lock, progress.lock   memory only
+ */
 
 #ifndef SL_SHARED_H
 #define SL_SHARED_H
+
+#include <stdatomic.h>
 
 #include "base/env.h"
 #include "base/hash.h"
@@ -30,19 +52,23 @@ struct sl_rows {
 
 /* What this device has of one origin. */
 struct sl_origin_state {
-    struct sl_log_head head; /* in the log; head.number is its number there */
-    int64_t number;          /* in library.db; 0: not written there yet */
-    uint64_t applied_seq;    /* as committed in library.db */
-    bool held;               /* applying stopped; the notice says why */
-    bool careful;            /* its next slice is done record by record */
-    uint64_t waits_at_seq;   /* segments after this one are needed first; 0: none */
-    const uint8_t *todo;     /* during a careful slice: by seq - todo_first, not written yet */
+    struct sl_origin name;   /* constant */
+    struct sl_log_head head; /* in the log; head.number is its number there. Under head_lock: own by
+                                log_append, others by log_hold; read by sl_core_head */
+    /* The applier's. */
+    int64_t number;        /* in library.db; 0: not written there yet */
+    uint64_t applied_seq;  /* as committed in library.db; written under head_lock */
+    uint64_t covered_seq;  /* the same, and moves with the slice under way */
+    bool held;             /* applying stopped; the notice says why */
+    bool careful;          /* its next slice is done record by record */
+    uint64_t waits_at_seq; /* segments after this one are needed first; 0: none */
+    const uint8_t *todo;   /* during a careful slice: by seq - todo_first, not written yet */
     uint64_t todo_first;
     uint64_t todo_len;
     uint64_t held_until_ms; /* by the wall clock, when it is only a matter of time; else 0 */
 };
 
-/* A member and the link to it. */
+/* A member and the link to it. The network's. */
 struct sl_member_state {
     struct sl_member known;       /* as in sync.db, or newer */
     bool dirty;                   /* `known` is newer */
@@ -67,7 +93,7 @@ struct sl_progress {
     uint64_t applied_seq; /* least of the members' */
     struct sl_network_counts counts;
     uint64_t segments_sent;
-    enum syncline_status health; /* not OK: nothing moves any more */
+    enum syncline_status health; /* not OK: nothing moves any more; see sl_core.dead */
     struct sl_error notice;      /* the last thing worth telling */
 };
 
@@ -83,35 +109,48 @@ struct sl_core {
     struct sl_staging staging;     /* any thread, by its own rules */
     struct sl_unsettled unsettled; /* any thread, by its own rules */
     struct sl_progress progress;   /* any thread, under its lock */
+    atomic_bool dead;              /* any thread: progress.health is not OK */
 
-    /* The rest belongs to the engine's thread. */
-    struct sl_rows reader; /* intake and fk_resolve: reads only */
-    struct sl_rows writer; /* settle and apply; synchronous=NORMAL */
-    struct sl_peer_log log;
-    struct sl_hasher *hasher;
-    struct sl_signer *signer;
-    struct sl_network *network; /* NULL: none */
+    pthread_mutex_t clock_lock;
+    uint64_t hlc_last;         /* under clock_lock: highest clock value given or seen */
+    struct sl_drained drained; /* under clock_lock: the newest, as committed in sync.db */
 
-    struct sl_origin_state *origins; /* [0] is this device */
-    size_t origin_count;
-    struct sl_member_state members[SL_MEMBER_COUNT_MAX];
-    size_t member_count;
+    pthread_mutex_t log_lock;
+    struct sl_peer_log log; /* under log_lock: writes */
 
-    uint64_t hlc_last;         /* highest clock value given or seen */
-    uint64_t next_seq;         /* provisional: for the next change resolved */
-    int64_t read_again_to;     /* records were read again when this was the newest outbox row: what
-                                  comes from it or an earlier one may hold later content */
-    struct sl_drained drained; /* the newest, as committed in sync.db */
-    uint64_t settled_seq;      /* own applied entry, as last seen committed */
+    pthread_mutex_t head_lock;
+    struct sl_origin_state *origins[SL_VECTOR_LEN_MAX]; /* [0] is this device; each is constant */
+    atomic_size_t origin_count;                         /* they are there; added by the network */
 
-    struct sl_batch_pool reread_pool; /* for changes that were not staged */
+    /* The sender's. */
+    struct sl_rows reader;             /* intake: reads only */
+    struct sl_rows resolver;           /* fk_resolve: reads only */
+    struct sl_hasher *hasher;          /* log_append */
+    struct sl_signer *signer;          /* log_append */
+    uint64_t next_seq;                 /* fk_resolve: provisional, for the next change resolved */
+    atomic_int_fast64_t read_again_to; /* records were read again when this was the newest outbox
+                                          row: what comes from it or an earlier one may hold later
+                                          content */
+    struct sl_batch_pool reread_pool;  /* for changes that were not staged */
     struct sl_ring to_resolve;
     struct sl_ring to_serialize;
     struct sl_ring to_append;
 
-    int64_t writer_version;   /* data_version of the writer, to see others commit */
-    uint64_t others_wrote_ns; /* when they last did; 0: never seen */
-    int wal_pages;            /* of library.db, at the writer's last commit */
+    /* The network's. */
+    struct sl_network *network;   /* NULL: none */
+    struct sl_peer_log net_log;   /* reads only */
+    struct sl_hasher *net_hasher; /* verify */
+    struct sl_member_state members[SL_MEMBER_COUNT_MAX];
+    size_t member_count;
+    atomic_bool vector_moved; /* any thread sets it: members are to be told */
+
+    /* The applier's. */
+    struct sl_rows writer;            /* settle and apply; synchronous=NORMAL */
+    struct sl_peer_log apply_log;     /* reads only */
+    atomic_uint_fast64_t settled_seq; /* own applied entry, as last seen committed; all read it */
+    int64_t writer_version;           /* data_version of the writer, to see others commit */
+    uint64_t others_wrote_ns;         /* when they last did; 0: never seen */
+    int wal_pages;                    /* of library.db, at the writer's last commit */
 };
 
 /* Opens a connection with births and tables. On failure nothing is left. */
@@ -123,16 +162,28 @@ void sl_rows_fini(struct sl_rows *rows, size_t model_count);
 /* Gives a batch back to whichever pool it is of. */
 void sl_core_give_batch(struct sl_core *core, struct sl_batch *batch);
 
-/* The state of an origin, or NULL. */
+/* The state of an origin, or NULL. Any thread. */
 struct sl_origin_state *sl_core_origin(struct sl_core *core, const struct sl_origin *origin);
-/* Adds one with nothing held or applied, in memory only. NULL: no memory or too many. */
-struct sl_origin_state *sl_core_add_origin(struct sl_core *core, const struct sl_origin *origin);
+/* Adds one with nothing held or applied, in memory only. NULL: no memory or too many. The
+ * network's, and at open. */
+struct sl_origin_state *sl_core_add_origin(struct sl_core *core, const struct sl_origin *origin,
+                                           struct sl_hasher *hasher);
+/* Reads and writes the end of an origin's log. Any thread. */
+struct sl_log_head sl_core_head(struct sl_core *core, const struct sl_origin_state *origin);
+void sl_core_set_head(struct sl_core *core, struct sl_origin_state *origin,
+                      const struct sl_log_head *head);
+uint64_t sl_core_held(struct sl_core *core, const struct sl_origin_state *origin);
+/* The applier's. */
+void sl_core_set_applied(struct sl_core *core, struct sl_origin_state *origin, uint64_t seq);
+/* The network's. */
 struct sl_member_state *sl_core_member(struct sl_core *core, const struct syncline_uuid *device);
 
-/* Tells every member of our vector, when next possible. */
+/* Tells every member of our vector, when next possible. Any thread. */
 void sl_core_vector_moved(struct sl_core *core);
-/* Recomputes the figures of `progress` and wakes who waits. */
-void sl_core_progress(struct sl_core *core);
+/* Publish figures of `progress` and wake who waits: the network's, of its members and links; and
+ * log_append's, of the own log. */
+void sl_core_progress_members(struct sl_core *core);
+void sl_core_progress_log(struct sl_core *core, int64_t drained_id, uint64_t own_seq);
 /* Remembers one line for whoever asks. */
 void sl_core_notice(struct sl_core *core, enum syncline_status status, const char *text);
 /* A stage failed. What time or space may mend is a notice, and the stage tries again; a

@@ -4,9 +4,9 @@
 /* Changes of this device that have a seq but are not yet written back to library.db: what settle
  * works from, and where the births of records are found that were inserted a moment ago.
  *
- * Entries are in seq order. The engine's thread appends, marks as durable and drops; any thread may
- * read them, under the lock, while it holds SQLite's write lock (in that order: write lock, then
- * this). An entry does not change once it is durable. */
+ * Entries are in seq order. fk_resolve appends and drops, log_append marks as durable; any thread
+ * may read them, under the lock, while it holds SQLite's write lock (in that order: write lock,
+ * then this). An entry does not change once it is durable. */
 
 #ifndef SL_UNSETTLED_H
 #define SL_UNSETTLED_H
@@ -51,8 +51,9 @@ void sl_unsettled_set_durable(struct sl_unsettled *list, struct sl_unsettled_ent
                               uint64_t first_hlc);
 /* Frees durable entries whose changes all have seqs up to settled_seq. */
 void sl_unsettled_drop(struct sl_unsettled *list, uint64_t settled_seq);
-/* The seq of the birth of a record that lives and is not settled yet; 0: there is none. Engine's
- * thread. */
+/* The seq of the birth of a record that lives and is not settled yet; 0: there is none.
+ * fk_resolve's.
+ */
 uint64_t sl_unsettled_birth(struct sl_unsettled *list, const struct sl_model *model,
                             const struct syncline_uuid *uuid);
 

@@ -34,13 +34,13 @@ static enum syncline_status expected_head(struct sl_verify *verify, const struct
     if (origin == NULL) {
         memset(head, 0, sizeof(*head));
         head->origin = *name;
-        if (sl_origin_hash(core->hasher, &core->who.library_id, name, head->held_hash) !=
+        if (sl_origin_hash(core->net_hasher, &core->who.library_id, name, head->held_hash) !=
             SYNCLINE_OK) {
             return sl_fail(err, SYNCLINE_ENOMEM, "no memory to verify a segment");
         }
         return SYNCLINE_OK;
     }
-    *head = origin->head;
+    *head = sl_core_head(core, origin);
     for (const struct sl_incoming *it = verify->first; it != NULL; it = it->next) {
         if (sl_origin_equal(&it->head.origin, name)) {
             *head = it->head;
@@ -68,7 +68,7 @@ static enum syncline_status check_seal(struct sl_core *core, struct sl_member_st
                                        uint8_t hash[SL_HASH_SIZE], struct sl_error *err)
 {
     enum syncline_status status =
-        sl_segment_hash(core->hasher, data, segment->body, segment->body_size, hash);
+        sl_segment_hash(core->net_hasher, data, segment->body, segment->body_size, hash);
     if (status == SYNCLINE_OK && member->verifier == NULL) {
         status = sl_verifier_new(member->known.public_key, &member->verifier);
     }
@@ -141,7 +141,7 @@ enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_membe
     }
     /* Only what its device signed makes an origin. */
     if (sl_core_origin(core, &segment.origin) == NULL &&
-        sl_core_add_origin(core, &segment.origin) == NULL) {
+        sl_core_add_origin(core, &segment.origin, core->net_hasher) == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no room for another origin");
     }
     head.held_seq = last_seq;

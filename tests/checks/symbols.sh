@@ -17,7 +17,8 @@ declare -A excepted=(
     [net/tcp_link.c]="is one connection of it"
     [net/key_file.c]="reads and writes device.key"
     [pipeline/api.c]="opens a library in the real world: folder, files, thread"
-    [pipeline/worker.c]="is the engine's thread, and waits"
+    [pipeline/worker.c]="is the engine's threads, and waits"
+    [pipeline/park.c]="is where they sleep"
     [pipeline/engine_lock.c]="is a lock on a file"
 )
 

@@ -212,7 +212,10 @@ Test(api_open, options)
 
     options = api_options();
     options.role = (enum syncline_role)3;
-    cr_expect_eq(syncline_open(a.dir, &options, &lib), SYNCLINE_EINVAL);
+    refuse_open(a.dir, &options, SYNCLINE_EINVAL, "role 3");
+    options = api_options();
+    options.threads = (enum syncline_threads)4;
+    refuse_open(a.dir, &options, SYNCLINE_EINVAL, "threads 4");
     options = api_options();
     options.batch_size = 70000;
     refuse_open(a.dir, &options, SYNCLINE_EINVAL, "70000");

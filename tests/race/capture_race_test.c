@@ -2,9 +2,10 @@
  * Copyright (c) the Syncline authors */
 
 /* Threads of an application against the engine, for ThreadSanitizer. Two devices in one process,
- * over TCP; on A several threads insert, update, roll back and look, each with a connection of its
- * own, while A's engine drains what they commit and B's engine applies it. What must hold: no data
- * race, and equal content at the end. */
+ * over TCP; on both several threads insert, update, roll back and look, each with a connection of
+ * its own, and one on each changes what the other device made, while the engines drain what they
+ * commit and apply what comes; with each way of sharing the stages out to threads. What must hold:
+ * no data race, and equal content at the end. */
 
 #include "include/syncline.h"
 
@@ -17,10 +18,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WRITERS 3
-#define ROUNDS 100 /* transactions of a writer; every fourth is rolled back */
+#define WRITERS 2  /* on each device */
+#define ROUNDS 60  /* transactions of a writer; every fourth is rolled back */
 #define ROWS 10    /* in a transaction */
-#define REOPENS 2  /* times that both devices are closed and opened again */
+#define TOUCHES 40 /* changes of rows of either device, by one thread on each */
 #define WAIT_MS 120000
 
 struct item {
@@ -88,11 +89,42 @@ static void write_row(sqlite3 *db, sqlite3_stmt *stmt, struct item *row)
         row->id = sqlite3_last_insert_rowid(db);
 }
 
+/* Changes the row that was made last, whoever made it, again and again. */
+static void *touch_rows(void *arg)
+{
+    int device = *(const int *)arg;
+    sqlite3 *db = connect_to(device);
+    sqlite3_stmt *find;
+    sqlite3_stmt *update;
+    CHECK(sqlite3_prepare_v2(db, "SELECT id, uuid FROM items ORDER BY id DESC LIMIT 1", -1, &find,
+                             NULL) == SQLITE_OK);
+    CHECK(sqlite3_prepare_v2(db, "UPDATE items SET number = ?1 WHERE uuid = ?2", -1, &update,
+                             NULL) == SQLITE_OK);
+    for (int round = 0; round < TOUCHES; round++) {
+        run_sql(db, "BEGIN IMMEDIATE");
+        if (sqlite3_step(find) == SQLITE_ROW) {
+            struct item row = {.id = sqlite3_column_int64(find, 0), .number = device - 2 * round};
+            memcpy(row.uuid.bytes, sqlite3_column_blob(find, 1), sizeof(row.uuid.bytes));
+            CHECK(sqlite3_reset(find) == SQLITE_OK);
+            write_row(db, update, &row);
+            CHECK(syncline_sync_model_with_db(libs[device], &item_model, &row, SYNCLINE_UPDATE,
+                                              db) == SYNCLINE_OK);
+        }
+        CHECK(sqlite3_reset(find) == SQLITE_OK);
+        run_sql(db, "COMMIT");
+    }
+    CHECK(sqlite3_finalize(find) == SQLITE_OK);
+    CHECK(sqlite3_finalize(update) == SQLITE_OK);
+    CHECK(sqlite3_close(db) == SQLITE_OK);
+    return NULL;
+}
+
 /* One writer: inserts in transactions, then a change of each row in the same transaction. */
 static void *write_rows(void *arg)
 {
     int64_t writer = *(const int *)arg;
-    sqlite3 *db = connect_to(0);
+    int device = (int)(writer % 2);
+    sqlite3 *db = connect_to(device);
     sqlite3_stmt *insert;
     sqlite3_stmt *update;
     CHECK(sqlite3_prepare_v2(db, "INSERT INTO items(number, uuid) VALUES(?1, ?2)", -1, &insert,
@@ -109,12 +141,12 @@ static void *write_rows(void *arg)
             rows[i].number = writer * 1000000 + round * 1000 + i;
             write_row(db, insert, &rows[i]);
         }
-        CHECK(syncline_sync_models_batch(libs[0], &item_model, rows, ROWS, SYNCLINE_INSERT, db,
+        CHECK(syncline_sync_models_batch(libs[device], &item_model, rows, ROWS, SYNCLINE_INSERT, db,
                                          NULL) == SYNCLINE_OK);
         rows[0].number = -rows[0].number;
         write_row(db, update, &rows[0]);
-        CHECK(syncline_sync_model_with_db(libs[0], &item_model, &rows[0], SYNCLINE_UPDATE, db) ==
-              SYNCLINE_OK);
+        CHECK(syncline_sync_model_with_db(libs[device], &item_model, &rows[0], SYNCLINE_UPDATE,
+                                          db) == SYNCLINE_OK);
         bool is_kept = round % 4 != 3;
         run_sql(db, is_kept ? "COMMIT" : "ROLLBACK");
         if (is_kept)
@@ -144,7 +176,7 @@ static void *look(void *unused)
     return NULL;
 }
 
-static void open_both(void)
+static void open_both(enum syncline_threads threads)
 {
     struct syncline_info info = SYNCLINE_INFO_INIT;
     struct syncline_options options = SYNCLINE_OPTIONS_INIT;
@@ -152,6 +184,7 @@ static void open_both(void)
     options.models_count = 1;
     options.role = SYNCLINE_ROLE_ENGINE;
     options.insecure_loopback = true;
+    options.threads = threads;
     options.listen = "127.0.0.1:0";
     CHECK(syncline_open(paths[0], &options, &libs[0]) == SYNCLINE_OK);
     CHECK(syncline_info(libs[0], &info) == SYNCLINE_OK);
@@ -182,19 +215,21 @@ static void close_both(void)
 
 static void write_and_compare(void)
 {
-    pthread_t writers[WRITERS];
+    pthread_t writers[2 * WRITERS + 2];
     pthread_t onlooker;
-    int numbers[WRITERS];
+    int numbers[2 * WRITERS + 2];
     atomic_store(&is_over, false);
     CHECK(pthread_create(&onlooker, NULL, look, NULL) == 0);
-    for (int i = 0; i < WRITERS; i++) {
-        numbers[i] = i + 1;
-        CHECK(pthread_create(&writers[i], NULL, write_rows, &numbers[i]) == 0);
+    for (int i = 0; i < 2 * WRITERS + 2; i++) {
+        numbers[i] = i; /* its parity is the device */
+        CHECK(pthread_create(&writers[i], NULL, i < 2 ? touch_rows : write_rows, &numbers[i]) == 0);
     }
-    for (int i = 0; i < WRITERS; i++)
+    for (int i = 0; i < 2 * WRITERS + 2; i++)
         CHECK(pthread_join(writers[i], NULL) == 0);
-    CHECK(syncline_flush(libs[0], SYNCLINE_LEVEL_DURABLE, WAIT_MS) == SYNCLINE_OK);
-    CHECK(syncline_flush(libs[0], SYNCLINE_LEVEL_APPLIED, WAIT_MS) == SYNCLINE_OK);
+    for (int i = 0; i < 2; i++) {
+        CHECK(syncline_flush(libs[i], SYNCLINE_LEVEL_DURABLE, WAIT_MS) == SYNCLINE_OK);
+        CHECK(syncline_flush(libs[i], SYNCLINE_LEVEL_APPLIED, WAIT_MS) == SYNCLINE_OK);
+    }
     atomic_store(&is_over, true);
     CHECK(pthread_join(onlooker, NULL) == 0);
 
@@ -228,8 +263,11 @@ int main(void)
     run_sql(db, "CREATE TABLE items(id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, "
                 "number INTEGER NOT NULL)");
     CHECK(sqlite3_close(db) == SQLITE_OK);
-    for (int i = 0; i <= REOPENS; i++) {
-        open_both();
+    static const enum syncline_threads ways[] = {SYNCLINE_THREADS_AUTO, SYNCLINE_THREADS_FUSED,
+                                                 SYNCLINE_THREADS_GROUPED,
+                                                 SYNCLINE_THREADS_PER_STAGE};
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        open_both(ways[i]);
         write_and_compare();
         close_both();
     }

@@ -5,7 +5,6 @@
 
 #include <stdalign.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define BLOCK_SIZE_MIN ((size_t)64 * 1024)
@@ -18,10 +17,11 @@ struct sl_arena_block {
     alignas(16) unsigned char data[];
 };
 
-void sl_arena_init(struct sl_arena *arena)
+void sl_arena_init(struct sl_arena *arena, const struct sl_allocator *alloc)
 {
     arena->blocks = NULL;
     arena->used = 0;
+    arena->alloc = alloc;
 }
 
 void sl_arena_fini(struct sl_arena *arena)
@@ -29,10 +29,10 @@ void sl_arena_fini(struct sl_arena *arena)
     struct sl_arena_block *block = arena->blocks;
     while (block != NULL) {
         struct sl_arena_block *next = block->next;
-        free(block);
+        sl_free(arena->alloc, block);
         block = next;
     }
-    sl_arena_init(arena);
+    sl_arena_init(arena, arena->alloc);
 }
 
 void sl_arena_reset(struct sl_arena *arena)
@@ -42,10 +42,10 @@ void sl_arena_reset(struct sl_arena *arena)
     while (block != NULL) {
         struct sl_arena_block *next = block->next;
         if (keep == NULL || block->size > keep->size) {
-            free(keep);
+            sl_free(arena->alloc, keep);
             keep = block;
         } else {
-            free(block);
+            sl_free(arena->alloc, block);
         }
         block = next;
     }
@@ -72,7 +72,7 @@ static struct sl_arena_block *block_new(struct sl_arena *arena, size_t size)
     if (want > SIZE_MAX - sizeof(struct sl_arena_block)) {
         return NULL;
     }
-    struct sl_arena_block *block = malloc(sizeof(*block) + want);
+    struct sl_arena_block *block = sl_alloc(arena->alloc, sizeof(*block) + want);
     if (block == NULL) {
         return NULL;
     }

@@ -6,16 +6,18 @@
 #ifndef SL_ARENA_H
 #define SL_ARENA_H
 
-#include <stddef.h>
+#include "base/alloc.h"
 
 struct sl_arena_block;
 
 struct sl_arena {
-    struct sl_arena_block *blocks; /* newest first */
-    size_t used;                   /* bytes handed out since init or reset */
+    struct sl_arena_block *blocks;    /* newest first */
+    size_t used;                      /* bytes handed out since init or reset */
+    const struct sl_allocator *alloc; /* borrowed for life */
 };
 
-void sl_arena_init(struct sl_arena *arena);
+void sl_arena_init(struct sl_arena *arena, const struct sl_allocator *alloc);
+/* Gives all memory back; the arena is as after init. */
 void sl_arena_fini(struct sl_arena *arena);
 /* Forgets all allocations and keeps the largest block. */
 void sl_arena_reset(struct sl_arena *arena);

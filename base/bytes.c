@@ -3,7 +3,6 @@
 
 #include "base/bytes.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define CAPACITY_MIN 256u /* bytes of a buffer's first memory */
@@ -73,15 +72,15 @@ bool sl_reader_done(const struct sl_reader *reader)
     return !reader->failed && reader->offset == reader->len;
 }
 
-void sl_buf_init(struct sl_buf *buf)
+void sl_buf_init(struct sl_buf *buf, const struct sl_allocator *alloc)
 {
-    *buf = (struct sl_buf){0};
+    *buf = (struct sl_buf){.alloc = alloc};
 }
 
 void sl_buf_fini(struct sl_buf *buf)
 {
-    free(buf->data);
-    *buf = (struct sl_buf){0};
+    sl_free(buf->alloc, buf->data);
+    sl_buf_init(buf, buf->alloc);
 }
 
 void sl_buf_clear(struct sl_buf *buf)
@@ -104,7 +103,7 @@ bool sl_buf_reserve(struct sl_buf *buf, size_t more)
     size_t capacity = buf->capacity < CAPACITY_MIN ? CAPACITY_MIN : buf->capacity;
     while (capacity < needed)
         capacity = capacity > SIZE_MAX / 2 ? needed : capacity * 2;
-    uint8_t *data = realloc(buf->data, capacity);
+    uint8_t *data = sl_resize(buf->alloc, buf->data, capacity, 1);
     if (data == NULL) {
         buf->failed = true;
         return false;

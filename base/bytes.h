@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/alloc.h"
+
 /* Reads [data, data + len). After the first read past the end `failed` is set, and every later
  * read gives zero or NULL; check once at the end. */
 struct sl_reader {
@@ -30,14 +32,15 @@ bool sl_reader_done(const struct sl_reader *reader);                /* all read,
 
 /* A growing buffer. Failing to grow sets `failed`, and later writes do nothing; check once. */
 struct sl_buf {
-    uint8_t *data;   /* ours */
-    size_t len;      /* bytes used */
-    size_t capacity; /* bytes there */
-    bool failed;     /* no memory */
+    uint8_t *data;                    /* ours */
+    size_t len;                       /* bytes used */
+    size_t capacity;                  /* bytes there */
+    bool failed;                      /* no memory */
+    const struct sl_allocator *alloc; /* borrowed for life */
 };
 
-void sl_buf_init(struct sl_buf *buf);
-void sl_buf_fini(struct sl_buf *buf);
+void sl_buf_init(struct sl_buf *buf, const struct sl_allocator *alloc);
+void sl_buf_fini(struct sl_buf *buf);                 /* gives memory back; is as after init */
 void sl_buf_clear(struct sl_buf *buf);                /* len = 0, failed = false; keeps memory */
 bool sl_buf_reserve(struct sl_buf *buf, size_t more); /* room for `more` bytes; false: no memory */
 void sl_buf_u8(struct sl_buf *buf, uint8_t value);

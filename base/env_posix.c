@@ -47,6 +47,7 @@ const struct sl_env *sl_env_posix(void)
         .wall_ms = wall_ms,
         .mono_ns = mono_ns,
         .random = random_bytes,
+        .alloc = &sl_allocator_libc,
     };
     return &env;
 }

@@ -3,21 +3,21 @@
 
 #include "base/hash.h"
 
-#include <stdlib.h>
-
 #include <openssl/evp.h>
 
 struct sl_hasher {
-    EVP_MD_CTX *ctx; /* ours */
-    bool failed;     /* something since the last start */
+    EVP_MD_CTX *ctx;                  /* ours */
+    bool failed;                      /* something since the last start */
+    const struct sl_allocator *alloc; /* borrowed */
 };
 
-struct sl_hasher *sl_hasher_new(void)
+struct sl_hasher *sl_hasher_new(const struct sl_allocator *alloc)
 {
-    struct sl_hasher *hasher = calloc(1, sizeof(*hasher));
+    struct sl_hasher *hasher = sl_calloc(alloc, 1, sizeof(*hasher));
     if (hasher == NULL) {
         return NULL;
     }
+    hasher->alloc = alloc;
     hasher->ctx = EVP_MD_CTX_new();
     if (hasher->ctx == NULL || EVP_DigestInit_ex(hasher->ctx, EVP_sha256(), NULL) != 1) {
         sl_hasher_free(hasher);
@@ -32,7 +32,7 @@ void sl_hasher_free(struct sl_hasher *hasher)
         return;
     }
     EVP_MD_CTX_free(hasher->ctx);
-    free(hasher);
+    sl_free(hasher->alloc, hasher);
 }
 
 void sl_hasher_update(struct sl_hasher *hasher, const void *data, size_t size)

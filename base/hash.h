@@ -10,12 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/alloc.h"
 #include "base/vector.h"
 
 struct sl_hasher; /* a hash under way */
 
-/* NULL: no memory. */
-struct sl_hasher *sl_hasher_new(void);
+/* NULL: no memory. The allocator is borrowed for its life. */
+struct sl_hasher *sl_hasher_new(const struct sl_allocator *alloc);
 void sl_hasher_free(struct sl_hasher *hasher);
 void sl_hasher_update(struct sl_hasher *hasher, const void *data, size_t size);
 /* Writes the hash and starts anew. false: an update or this failed (no memory). */

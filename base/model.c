@@ -149,8 +149,8 @@ static enum syncline_status check_column_names(const struct sl_model *model, str
     return SYNCLINE_OK;
 }
 
-static enum syncline_status model_init(struct sl_model *model, const struct syncline_model *from,
-                                       struct sl_error *err)
+static enum syncline_status model_init(struct sl_model *model, const struct sl_allocator *alloc,
+                                       const struct syncline_model *from, struct sl_error *err)
 {
     if (from == NULL || from->struct_size < sizeof(struct syncline_model) ||
         from->field_size < sizeof(struct syncline_field)) {
@@ -182,7 +182,7 @@ static enum syncline_status model_init(struct sl_model *model, const struct sync
         return sl_fail(err, SYNCLINE_EMODEL, "model '%s': 1 to %u fields are allowed, not %u",
                        from->name, SL_FIELD_COUNT_MAX, from->field_count);
     }
-    model->fields = calloc(from->field_count, sizeof(*model->fields));
+    model->fields = sl_calloc(alloc, from->field_count, sizeof(*model->fields));
     if (model->fields == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the models");
     }
@@ -223,16 +223,16 @@ static enum syncline_status link_parents(struct sl_model_set *set, struct sl_mod
     return SYNCLINE_OK;
 }
 
-enum syncline_status sl_model_set_init(struct sl_model_set *set,
+enum syncline_status sl_model_set_init(struct sl_model_set *set, const struct sl_allocator *alloc,
                                        const struct syncline_model *const *described, size_t count,
                                        struct sl_error *err)
 {
-    struct sl_model_set made = {0};
+    struct sl_model_set made = {.alloc = alloc};
     if (count > SL_MODEL_COUNT_MAX || (count > 0 && described == NULL)) {
         return sl_fail(err, SYNCLINE_EMODEL, "at most %u models are allowed, not %zu",
                        SL_MODEL_COUNT_MAX, count);
     }
-    made.models = calloc(count > 0 ? count : 1, sizeof(*made.models));
+    made.models = sl_calloc(alloc, count > 0 ? count : 1, sizeof(*made.models));
     if (made.models == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the models");
     }
@@ -240,7 +240,7 @@ enum syncline_status sl_model_set_init(struct sl_model_set *set,
     enum syncline_status status = SYNCLINE_OK;
     for (size_t i = 0; i < count && status == SYNCLINE_OK; i++) {
         made.models[i].index = (uint32_t)i;
-        status = model_init(&made.models[i], described[i], err);
+        status = model_init(&made.models[i], alloc, described[i], err);
         for (size_t k = 0; k < i && status == SYNCLINE_OK; k++) {
             if (strcmp(made.models[k].name, made.models[i].name) == 0 ||
                 strcmp(made.models[k].table, made.models[i].table) == 0) {
@@ -265,9 +265,9 @@ enum syncline_status sl_model_set_init(struct sl_model_set *set,
 void sl_model_set_fini(struct sl_model_set *set)
 {
     for (size_t i = 0; i < set->count && set->models != NULL; i++) {
-        free(set->models[i].fields);
+        sl_free(set->alloc, set->models[i].fields);
     }
-    free(set->models);
+    sl_free(set->alloc, set->models);
     set->models = NULL;
     set->count = 0;
 }

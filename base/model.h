@@ -35,10 +35,11 @@ struct sl_model {
 struct sl_model_set {
     struct sl_model *models; /* ours */
     size_t count;
+    const struct sl_allocator *alloc; /* borrowed for life */
 };
 
 /* Errors: EMODEL (the text names model and field), ENOMEM. On failure nothing is left. */
-enum syncline_status sl_model_set_init(struct sl_model_set *set,
+enum syncline_status sl_model_set_init(struct sl_model_set *set, const struct sl_allocator *alloc,
                                        const struct syncline_model *const *described, size_t count,
                                        struct sl_error *err);
 void sl_model_set_fini(struct sl_model_set *set);

@@ -256,9 +256,24 @@ enum syncline_threads {
     SYNCLINE_THREADS_PER_STAGE = 3 /* six: four that send, network, applier */
 };
 
+/* Where a host wants Syncline's memory to come from: one function, as realloc. It must work for any
+ * thread and for several at once, give blocks aligned for any type, and not call the library. A
+ * block goes back to the allocator it came from, in a forked child's syncline_close too.
+ *
+ * What other libraries allocate for us stays theirs: SQLite (sqlite3_config gives it an allocator),
+ * OpenSSL, libuv, LMDB, zstd and the C library with its threads. */
+struct syncline_allocator {
+    /* block NULL: `size` new bytes. size 0: frees the block, and returns NULL. Else the block with
+     * room for `size` bytes, moved or not, holding what it held as far as there is room. Nothing
+     * need be zeroed. NULL: there is no memory, and the block is as it was; the call that needed it
+     * ends with ENOMEM, and the engine tries again later. */
+    void *(*resize)(void *ctx, void *block, size_t size);
+    void *ctx; /* its first argument */
+};
+
 /* Options for the calls below. Start from SYNCLINE_OPTIONS_INIT, which sets `size`; everything
- * else may stay zero. The pointers are borrowed for the call, `models` and what they point at for
- * the life of the handle. */
+ * else may stay zero. The pointers are borrowed for the call; `models` and what they point at, and
+ * what the allocator's function needs, for the life of the handle. */
 struct syncline_options {
     size_t size;                                /* sizeof(struct syncline_options) */
     const struct syncline_model *const *models; /* what syncs; may be NULL: nothing does */
@@ -274,6 +289,7 @@ struct syncline_options {
     char *error;            /* receives one line of text when the call fails; may be NULL */
     size_t error_size;      /* bytes there */
     enum syncline_threads threads;
+    const struct syncline_allocator *allocator; /* copied; NULL: the C library's */
 };
 #define SYNCLINE_OPTIONS_INIT                                                                      \
     {                                                                                              \
@@ -283,7 +299,7 @@ struct syncline_options {
 /* Makes a new library in the directory `dir` (made if missing; an existing one must be empty of
  * Syncline's files) and names it. A `library.db` that is there already is taken as it is.
  * Blocks on the disk. Errors: EEXIST (a library is there), EFORMAT (its library.db is not a
- * database in WAL mode), EIO, ENOSPC, EDB, EINVAL. On failure files it made are removed. */
+ * database in WAL mode), EIO, ENOSPC, EDB, ENOMEM, EINVAL. On failure files it made are removed. */
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_create(const char *dir, const char *name, const struct syncline_options *options);
 

@@ -46,7 +46,6 @@
 
 #include "net/frame.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define MAGIC "SYNCLINE"
@@ -72,10 +71,11 @@ const char *sl_frame_type_name(enum sl_frame_type type)
 
 /* ---- The stream --------------------------------------------------------------------------- */
 
-void sl_frame_decoder_init(struct sl_frame_decoder *decoder, size_t size_max)
+void sl_frame_decoder_init(struct sl_frame_decoder *decoder, const struct sl_allocator *alloc,
+                           size_t size_max)
 {
     memset(decoder, 0, sizeof(*decoder));
-    sl_buf_init(&decoder->payload);
+    sl_buf_init(&decoder->payload, alloc);
     decoder->size_max = size_max;
 }
 
@@ -136,10 +136,8 @@ static enum syncline_status check_header(struct sl_frame_decoder *decoder, bool 
 /* Forgets the frame that was handed out. */
 static void begin_frame(struct sl_frame_decoder *decoder)
 {
-    if (decoder->payload.capacity > KEPT_CAPACITY_MAX) {
+    if (decoder->payload.capacity > KEPT_CAPACITY_MAX)
         sl_buf_fini(&decoder->payload);
-        sl_buf_init(&decoder->payload);
-    }
     sl_buf_clear(&decoder->payload);
     decoder->header_len = 0;
     decoder->handed = false;
@@ -539,8 +537,10 @@ static enum syncline_status read_entry(struct sl_reader *reader, struct sl_vecto
     return SYNCLINE_OK;
 }
 
-enum syncline_status sl_frame_get_vector(const struct sl_frame *frame, struct sl_vector_entry **out,
-                                         size_t *len, struct sl_error *err)
+enum syncline_status sl_frame_get_vector(const struct sl_frame *frame,
+                                         const struct sl_allocator *alloc,
+                                         struct sl_vector_entry **out, size_t *len,
+                                         struct sl_error *err)
 {
     struct sl_reader reader;
 
@@ -558,13 +558,13 @@ enum syncline_status sl_frame_get_vector(const struct sl_frame *frame, struct sl
         *len = 0;
         return SYNCLINE_OK;
     }
-    struct sl_vector_entry *entries = calloc(count, sizeof(*entries));
+    struct sl_vector_entry *entries = sl_calloc(alloc, count, sizeof(*entries));
     if (entries == NULL)
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a vector of %u entries", count);
     for (uint32_t i = 0; i < count; i++) {
         enum syncline_status status = read_entry(&reader, &entries[i], err);
         if (status != SYNCLINE_OK) {
-            free(entries);
+            sl_free(alloc, entries);
             return status;
         }
     }

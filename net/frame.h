@@ -57,7 +57,9 @@ bool sl_frame_text_is_valid(const uint8_t *text, size_t len);
 /* "HELLO" and so on. Never NULL. */
 const char *sl_frame_type_name(enum sl_frame_type type);
 
-void sl_frame_decoder_init(struct sl_frame_decoder *decoder, size_t size_max);
+/* The allocator is borrowed for the decoder's life. */
+void sl_frame_decoder_init(struct sl_frame_decoder *decoder, const struct sl_allocator *alloc,
+                           size_t size_max);
 void sl_frame_decoder_fini(struct sl_frame_decoder *decoder);
 
 /* Takes bytes from [*data, *data + *len), moving both, until a frame is complete.
@@ -88,8 +90,9 @@ enum syncline_status sl_frame_get_join(const struct sl_frame *frame, struct sl_h
                                        struct sl_error *err);
 enum syncline_status sl_frame_get_welcome(const struct sl_frame *frame, struct sl_welcome *welcome,
                                           struct sl_error *err);
-/* *entries is to be given to free(); NULL for an empty vector. */
+/* *entries is to be given to sl_free(); NULL for an empty vector. */
 enum syncline_status sl_frame_get_vector(const struct sl_frame *frame,
+                                         const struct sl_allocator *alloc,
                                          struct sl_vector_entry **entries, size_t *len,
                                          struct sl_error *err);
 /* *status is never OK; one that this version does not know becomes EREFUSED. */

@@ -7,7 +7,6 @@
 
 #include "net/identity.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
@@ -61,16 +60,19 @@ enum syncline_status sl_identity_new(const struct sl_env *env, struct sl_identit
 }
 
 struct sl_signer {
-    EVP_PKEY *key;   /* ours */
-    EVP_MD_CTX *ctx; /* ours; set up anew for every message, as Ed25519 wants it */
+    EVP_PKEY *key;                    /* ours */
+    EVP_MD_CTX *ctx;                  /* ours; set up anew for every message, as Ed25519 wants it */
+    const struct sl_allocator *alloc; /* borrowed */
 };
 
-enum syncline_status sl_signer_new(const struct sl_identity *identity, struct sl_signer **out)
+enum syncline_status sl_signer_new(const struct sl_allocator *alloc,
+                                   const struct sl_identity *identity, struct sl_signer **out)
 {
-    struct sl_signer *signer = calloc(1, sizeof(*signer));
+    struct sl_signer *signer = sl_calloc(alloc, 1, sizeof(*signer));
 
     if (signer == NULL)
         return SYNCLINE_ENOMEM;
+    signer->alloc = alloc;
     signer->key =
         EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, identity->private_key, SL_KEY_SIZE);
     signer->ctx = EVP_MD_CTX_new();
@@ -88,7 +90,7 @@ void sl_signer_free(struct sl_signer *signer)
         return;
     EVP_MD_CTX_free(signer->ctx);
     EVP_PKEY_free(signer->key);
-    free(signer);
+    sl_free(signer->alloc, signer);
 }
 
 enum syncline_status sl_sign(struct sl_signer *signer, const void *message, size_t len,
@@ -105,17 +107,20 @@ enum syncline_status sl_sign(struct sl_signer *signer, const void *message, size
 }
 
 struct sl_verifier {
-    EVP_PKEY *key;   /* ours */
-    EVP_MD_CTX *ctx; /* ours; as in a signer */
+    EVP_PKEY *key;                    /* ours */
+    EVP_MD_CTX *ctx;                  /* ours; as in a signer */
+    const struct sl_allocator *alloc; /* borrowed */
 };
 
-enum syncline_status sl_verifier_new(const uint8_t public_key[SL_KEY_SIZE],
+enum syncline_status sl_verifier_new(const struct sl_allocator *alloc,
+                                     const uint8_t public_key[SL_KEY_SIZE],
                                      struct sl_verifier **out)
 {
-    struct sl_verifier *verifier = calloc(1, sizeof(*verifier));
+    struct sl_verifier *verifier = sl_calloc(alloc, 1, sizeof(*verifier));
 
     if (verifier == NULL)
         return SYNCLINE_ENOMEM;
+    verifier->alloc = alloc;
     verifier->key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, SL_KEY_SIZE);
     verifier->ctx = EVP_MD_CTX_new();
     if (verifier->key == NULL || verifier->ctx == NULL) {
@@ -132,7 +137,7 @@ void sl_verifier_free(struct sl_verifier *verifier)
         return;
     EVP_MD_CTX_free(verifier->ctx);
     EVP_PKEY_free(verifier->key);
-    free(verifier);
+    sl_free(verifier->alloc, verifier);
 }
 
 bool sl_verify(struct sl_verifier *verifier, const void *message, size_t len,

@@ -29,15 +29,18 @@ enum syncline_status sl_identity_init(struct sl_identity *identity,
 /* The device id that belongs to a public key. */
 void sl_device_id(const uint8_t public_key[SL_KEY_SIZE], struct syncline_uuid *device_id);
 
-/* A signer or verifier keeps its parsed key; made once, used for many messages by one thread. */
+/* A signer or verifier keeps its parsed key; made once, used for many messages by one thread.
+ * The allocator is borrowed for its life. */
 struct sl_signer;
-enum syncline_status sl_signer_new(const struct sl_identity *identity, struct sl_signer **out);
+enum syncline_status sl_signer_new(const struct sl_allocator *alloc,
+                                   const struct sl_identity *identity, struct sl_signer **out);
 void sl_signer_free(struct sl_signer *signer);
 enum syncline_status sl_sign(struct sl_signer *signer, const void *message, size_t len,
                              uint8_t signature[SL_SIGNATURE_SIZE]);
 
 struct sl_verifier;
-enum syncline_status sl_verifier_new(const uint8_t public_key[SL_KEY_SIZE],
+enum syncline_status sl_verifier_new(const struct sl_allocator *alloc,
+                                     const uint8_t public_key[SL_KEY_SIZE],
                                      struct sl_verifier **out);
 void sl_verifier_free(struct sl_verifier *verifier);
 /* true: the signature is by that key over exactly these bytes. */

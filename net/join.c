@@ -144,8 +144,8 @@ enum syncline_status sl_network_join(const struct sl_env *env, struct sl_transpo
 
     memset(&join, 0, sizeof(join));
     join.address = address;
-    sl_buf_init(&join.question);
-    sl_frame_decoder_init(&join.decoder, SL_FRAME_HANDSHAKE_MAX);
+    sl_buf_init(&join.question, env->alloc);
+    sl_frame_decoder_init(&join.decoder, env->alloc, SL_FRAME_HANDSHAKE_MAX);
     enum syncline_status status = sl_frame_put_join(&join.question, self);
     if (status != SYNCLINE_OK)
         (void)sl_fail(&join.err, status, "cannot ask to join: %s",

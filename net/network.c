@@ -245,7 +245,7 @@ enum syncline_status sl_network_add_peer(struct sl_network *net, const char *add
     if (net->peers_len >= SL_LINK_COUNT_MAX)
         return sl_fail(err, SYNCLINE_EINVAL, "cannot dial %s too: %u peers are the limit", address,
                        SL_LINK_COUNT_MAX);
-    struct sl_peer *peer = calloc(1, sizeof(*peer));
+    struct sl_peer *peer = sl_calloc(net->env->alloc, 1, sizeof(*peer));
     if (peer == NULL)
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the peer %s", address);
     memcpy(peer->address, address, len + 1);
@@ -358,12 +358,12 @@ enum syncline_status sl_network_new(const struct sl_env *env, struct sl_transpor
         return SYNCLINE_EINVAL;
     memcpy(welcome.library_name, library_name, strlen(library_name) + 1);
     /* What we shall have to say must be sayable. */
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, env->alloc);
     enum syncline_status status = sl_frame_put_welcome(&buf, &welcome);
     sl_buf_fini(&buf);
     if (status != SYNCLINE_OK)
         return status;
-    struct sl_network *net = calloc(1, sizeof(*net));
+    struct sl_network *net = sl_calloc(env->alloc, 1, sizeof(*net));
     if (net == NULL)
         return SYNCLINE_ENOMEM;
     net->env = env;
@@ -391,9 +391,9 @@ void sl_network_free(struct sl_network *net)
     while (net->peers != NULL) {
         struct sl_peer *peer = net->peers;
         net->peers = peer->next;
-        free(peer);
+        sl_free(net->env->alloc, peer);
     }
-    free(net);
+    sl_free(net->env->alloc, net);
 }
 
 enum syncline_status sl_network_listen(struct sl_network *net, const char *address,

@@ -30,7 +30,6 @@
 #include "net/session.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef enum syncline_status (*frame_fn)(struct sl_connection *connection,
@@ -100,7 +99,7 @@ void sl_connection_free(struct sl_connection *connection)
 {
     assert(connection->session.link == NULL);
     sl_frame_decoder_fini(&connection->decoder);
-    free(connection);
+    sl_free(connection->session.net->env->alloc, connection);
 }
 
 /* ---- Sending ------------------------------------------------------------------------------ */
@@ -151,7 +150,7 @@ static void say_error(struct sl_connection *connection, enum syncline_status sta
     struct sl_buf buf;
 
     connection->was_refused = true;
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, connection->session.net->env->alloc);
     say_last(connection, sl_frame_put_error(&buf, status, text), &buf);
 }
 
@@ -165,24 +164,24 @@ static void fail(struct sl_connection *connection, enum syncline_status status, 
 enum syncline_status sl_connection_open(struct sl_network *net, struct sl_link *link,
                                         struct sl_peer *peer, struct sl_connection **out)
 {
-    struct sl_connection *connection = calloc(1, sizeof(*connection));
+    struct sl_connection *connection = sl_calloc(net->env->alloc, 1, sizeof(*connection));
     struct sl_buf buf;
 
     if (connection == NULL)
         return SYNCLINE_ENOMEM;
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, net->env->alloc);
     enum syncline_status status = sl_frame_put_hello(&buf, &net->self);
     connection->session.net = net;
     connection->session.link = link;
     connection->session.dialled = peer != NULL;
     connection->peer = peer;
-    sl_frame_decoder_init(&connection->decoder, SL_FRAME_HANDSHAKE_MAX);
+    sl_frame_decoder_init(&connection->decoder, net->env->alloc, SL_FRAME_HANDSHAKE_MAX);
     set_deadline(connection);
     if (status == SYNCLINE_OK)
         status = send_frame(connection, buf.data, buf.len, NULL, 0);
     sl_buf_fini(&buf);
     if (status != SYNCLINE_OK) {
-        free(connection);
+        sl_free(net->env->alloc, connection);
         return SYNCLINE_ENOMEM;
     }
     *out = connection;
@@ -274,7 +273,7 @@ static enum syncline_status on_join(struct sl_connection *connection, const stru
     welcome.library_id = net->self.library_id;
     memcpy(welcome.library_name, net->library_name, sizeof(welcome.library_name));
     welcome.member = net->self;
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, net->env->alloc);
     say_last(connection, sl_frame_put_welcome(&buf, &welcome), &buf);
     return SYNCLINE_OK;
 }
@@ -285,12 +284,12 @@ static enum syncline_status on_vector(struct sl_connection *connection,
     struct sl_network *net = connection->session.net;
     struct sl_vector_entry *entries;
     size_t len;
-    enum syncline_status status = sl_frame_get_vector(frame, &entries, &len, err);
+    enum syncline_status status = sl_frame_get_vector(frame, net->env->alloc, &entries, &len, err);
 
     if (status != SYNCLINE_OK)
         return status;
     status = net->events->vector(net->ctx, &connection->session, entries, len, err);
-    free(entries);
+    sl_free(net->env->alloc, entries);
     return status;
 }
 
@@ -401,7 +400,7 @@ enum syncline_status sl_session_send_vector(struct sl_session *session,
 
     if (connection->state != SL_CONNECTION_READY)
         return SYNCLINE_ENET;
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, connection->session.net->env->alloc);
     enum syncline_status status = sl_frame_put_vector(&buf, entries, len);
     if (status == SYNCLINE_OK)
         status = send_frame(connection, buf.data, buf.len, NULL, 0);

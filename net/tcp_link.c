@@ -10,7 +10,6 @@
 
 #include "net/address.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define KEEPALIVE_S 30            /* silence after which the system asks whether the peer lives */
@@ -38,7 +37,7 @@ static void on_link_closed(uv_handle_t *handle)
     if (link->next != NULL)
         link->next->at = link->at;
     sl_buf_fini(&link->pending);
-    free(link);
+    sl_free(transport_of(link)->alloc, link);
 }
 
 void sl_tcp_link_close(struct sl_tcp_link *link)
@@ -73,25 +72,25 @@ static void on_written(uv_write_t *request, int status)
     if (status < 0)
         link_lost(write->link, uv_strerror(status));
     sl_buf_fini(&write->buf);
-    free(write);
+    sl_free(transport_of(write->link)->alloc, write);
 }
 
 /* Gives what is pending, from `done` on, to libuv. Returns 0 or libuv's error. */
 static int write_rest(struct sl_tcp_link *link, size_t done)
 {
-    struct tcp_write *write = calloc(1, sizeof(*write));
+    struct tcp_write *write = sl_calloc(link->pending.alloc, 1, sizeof(*write));
 
     if (write == NULL)
         return UV_ENOMEM;
     write->request.data = write;
     write->link = link;
     write->buf = link->pending;
-    sl_buf_init(&link->pending);
+    sl_buf_init(&link->pending, link->pending.alloc);
     uv_buf_t rest = uv_buf_init((char *)write->buf.data + done, (unsigned)(write->buf.len - done));
     int status = uv_write(&write->request, (uv_stream_t *)&link->tcp, &rest, 1, on_written);
     if (status < 0) {
         sl_buf_fini(&write->buf);
-        free(write);
+        sl_free(link->pending.alloc, write);
     }
     return status;
 }
@@ -156,18 +155,18 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 
 struct sl_tcp_link *sl_tcp_link_new(struct sl_tcp_transport *transport, uint64_t dial_tag)
 {
-    struct sl_tcp_link *link = calloc(1, sizeof(*link));
+    struct sl_tcp_link *link = sl_calloc(transport->alloc, 1, sizeof(*link));
 
     if (link == NULL)
         return NULL;
     if (uv_tcp_init(&transport->loop, &link->tcp) != 0) {
-        free(link);
+        sl_free(transport->alloc, link);
         return NULL;
     }
     link->link.transport = &transport->transport;
     link->tcp.data = link;
     link->dial_tag = dial_tag;
-    sl_buf_init(&link->pending);
+    sl_buf_init(&link->pending, transport->alloc);
     link->next = transport->links;
     link->at = &transport->links;
     if (link->next != NULL)

@@ -18,6 +18,7 @@ struct sl_tcp_transport {
     struct sl_transport transport;            /* what the user sees */
     const struct sl_transport_events *events; /* NULL: nobody listens */
     void *ctx;                                /* their first argument */
+    const struct sl_allocator *alloc;         /* borrowed for life */
     uv_loop_t loop;                           /* ours */
     uv_timer_t timer;                         /* ends a poll */
     uv_async_t async;                  /* wakes a poll; the only handle other threads touch */

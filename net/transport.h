@@ -33,7 +33,7 @@ struct sl_transport_ops {
     void (*set_events)(struct sl_transport *transport, const struct sl_transport_events *events,
                        void *ctx);
     /* Accepts connections at `address` ("host:port"; port 0: any free one). `bound` receives the
-     * address in use. Errors: ENET (the text names address and reason), EINVAL. */
+     * address in use. Errors: ENET (the text names address and reason), EINVAL, ENOMEM. */
     enum syncline_status (*listen)(struct sl_transport *transport, const char *address,
                                    char bound[SL_ADDRESS_SIZE_MAX + 1], struct sl_error *err);
     /* Starts to connect; the outcome is an event with `dial_tag` (not 0). Errors: EINVAL, ENET. */

@@ -12,7 +12,6 @@
 #include "net/transport_local.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct local_link;
@@ -58,6 +57,7 @@ struct local_transport {
 
 struct sl_local_hub {
     struct local_transport *transports; /* all that are not freed */
+    const struct sl_allocator *alloc;   /* borrowed for life */
 };
 
 static struct local_transport *transport_of(const struct local_link *link)
@@ -67,10 +67,11 @@ static struct local_transport *transport_of(const struct local_link *link)
 
 /* ---- Events ------------------------------------------------------------------------------- */
 
-static struct event *event_new(enum event_kind kind, struct local_link *link, uint64_t dial_tag,
-                               const void *data, size_t len)
+static struct event *event_new(const struct sl_local_hub *hub, enum event_kind kind,
+                               struct local_link *link, uint64_t dial_tag, const void *data,
+                               size_t len)
 {
-    struct event *event = malloc(sizeof(*event) + len);
+    struct event *event = sl_alloc(hub->alloc, sizeof(*event) + len);
 
     if (event == NULL)
         return NULL;
@@ -111,20 +112,22 @@ static struct event *pop(struct local_transport *transport)
 
 static void link_free(struct local_link *link)
 {
-    free(link->opened);
-    free(link->closed);
-    free(link);
+    const struct sl_allocator *alloc = transport_of(link)->hub->alloc;
+
+    sl_free(alloc, link->opened);
+    sl_free(alloc, link->closed);
+    sl_free(alloc, link);
 }
 
 static struct local_link *link_new(struct local_transport *transport, uint64_t dial_tag)
 {
-    struct local_link *link = calloc(1, sizeof(*link));
+    struct local_link *link = sl_calloc(transport->hub->alloc, 1, sizeof(*link));
 
     if (link == NULL)
         return NULL;
     link->link.transport = &transport->transport;
-    link->opened = event_new(EVENT_OPENED, link, dial_tag, NULL, 0);
-    link->closed = event_new(EVENT_CLOSED, link, 0, NULL, 0);
+    link->opened = event_new(transport->hub, EVENT_OPENED, link, dial_tag, NULL, 0);
+    link->closed = event_new(transport->hub, EVENT_CLOSED, link, 0, NULL, 0);
     if (link->opened == NULL || link->closed == NULL) {
         link_free(link);
         return NULL;
@@ -178,7 +181,8 @@ static enum syncline_status local_send(struct sl_link *base, const void *data, s
         return SYNCLINE_ENET;
     if (len == 0)
         return SYNCLINE_OK;
-    struct event *event = event_new(EVENT_RECEIVED, link->other, 0, data, len);
+    struct event *event =
+        event_new(transport_of(link)->hub, EVENT_RECEIVED, link->other, 0, data, len);
     if (event == NULL)
         return SYNCLINE_ENOMEM;
     push(transport_of(link->other), event);
@@ -232,9 +236,9 @@ static enum syncline_status local_listen(struct sl_transport *base, const char *
     if (find_listener(transport->hub, address) != NULL)
         return sl_fail(err, SYNCLINE_ENET,
                        "cannot listen on %s: address already in use; choose another", address);
-    struct listener *listener = calloc(1, sizeof(*listener));
+    struct listener *listener = sl_calloc(transport->hub->alloc, 1, sizeof(*listener));
     if (listener == NULL)
-        return sl_fail(err, SYNCLINE_ENET, "cannot listen on %s: out of memory", address);
+        return sl_fail(err, SYNCLINE_ENOMEM, "cannot listen on %s: out of memory", address);
     (void)snprintf(listener->address, sizeof(listener->address), "%s", address);
     listener->next = transport->listeners;
     transport->listeners = listener;
@@ -253,7 +257,8 @@ static enum syncline_status local_dial(struct sl_transport *base, const char *ad
     struct local_transport *there = find_listener(transport->hub, address);
     if (there == NULL) {
         static const char reason[] = "connection refused";
-        struct event *event = event_new(EVENT_DIAL_FAILED, NULL, dial_tag, reason, sizeof(reason));
+        struct event *event =
+            event_new(transport->hub, EVENT_DIAL_FAILED, NULL, dial_tag, reason, sizeof(reason));
         if (event == NULL)
             return sl_fail(err, SYNCLINE_ENET, "cannot dial %s: out of memory", address);
         push(transport, event);
@@ -323,7 +328,7 @@ static void local_poll(struct sl_transport *base, uint32_t timeout_ms)
     for (; count > 0; count--) {
         struct event *event = pop(transport);
         deliver(transport, event);
-        free(event);
+        sl_free(transport->hub->alloc, event);
     }
     reap(transport);
 }
@@ -341,17 +346,17 @@ static void local_free(struct sl_transport *base)
     for (struct local_link *link = transport->links; link != NULL; link = link->next)
         link_close(link);
     while (transport->first != NULL)
-        free(pop(transport));
+        sl_free(transport->hub->alloc, pop(transport));
     reap(transport);
     while (transport->listeners != NULL) {
         struct listener *listener = transport->listeners;
         transport->listeners = listener->next;
-        free(listener);
+        sl_free(transport->hub->alloc, listener);
     }
     while (*at != transport)
         at = &(*at)->next;
     *at = transport->next;
-    free(transport);
+    sl_free(transport->hub->alloc, transport);
 }
 
 static const struct sl_transport_ops local_ops = {
@@ -368,7 +373,7 @@ static const struct sl_transport_ops local_ops = {
 
 enum syncline_status sl_transport_local_new(struct sl_local_hub *hub, struct sl_transport **out)
 {
-    struct local_transport *transport = calloc(1, sizeof(*transport));
+    struct local_transport *transport = sl_calloc(hub->alloc, 1, sizeof(*transport));
 
     if (transport == NULL)
         return SYNCLINE_ENOMEM;
@@ -381,17 +386,19 @@ enum syncline_status sl_transport_local_new(struct sl_local_hub *hub, struct sl_
     return SYNCLINE_OK;
 }
 
-enum syncline_status sl_local_hub_new(struct sl_local_hub **out)
+enum syncline_status sl_local_hub_new(const struct sl_allocator *alloc, struct sl_local_hub **out)
 {
-    struct sl_local_hub *hub = calloc(1, sizeof(*hub));
+    struct sl_local_hub *hub = sl_calloc(alloc, 1, sizeof(*hub));
 
     if (hub == NULL)
         return SYNCLINE_ENOMEM;
+    hub->alloc = alloc;
     *out = hub;
     return SYNCLINE_OK;
 }
 
 void sl_local_hub_free(struct sl_local_hub *hub)
 {
-    free(hub);
+    if (hub != NULL)
+        sl_free(hub->alloc, hub);
 }

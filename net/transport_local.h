@@ -6,11 +6,13 @@
 #ifndef SL_TRANSPORT_LOCAL_H
 #define SL_TRANSPORT_LOCAL_H
 
+#include "base/alloc.h"
 #include "net/transport.h"
 
 struct sl_local_hub; /* the "network" that local transports share */
 
-enum syncline_status sl_local_hub_new(struct sl_local_hub **out);
+/* The allocator, borrowed for the hub's life, is its transports' too. */
+enum syncline_status sl_local_hub_new(const struct sl_allocator *alloc, struct sl_local_hub **out);
 /* Only after all its transports were freed. */
 void sl_local_hub_free(struct sl_local_hub *hub);
 

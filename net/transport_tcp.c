@@ -10,8 +10,6 @@
 #include "net/sigpipe.h"
 #include "net/tcp_link.h"
 
-#include <stdlib.h>
-
 #define BACKLOG 64 /* connections that wait to be accepted */
 
 /* An address served. */
@@ -54,7 +52,7 @@ static void on_listener_closed(uv_handle_t *handle)
     *listener->at = listener->next;
     if (listener->next != NULL)
         listener->next->at = listener->at;
-    free(listener);
+    sl_free(listener->owner->alloc, listener);
 }
 
 /* ---- The calls ---------------------------------------------------------------------------- */
@@ -77,11 +75,12 @@ static enum syncline_status tcp_listen(struct sl_transport *base, const char *ad
 
     if (parsed != SYNCLINE_OK)
         return parsed;
-    struct sl_tcp_listener *listener = calloc(1, sizeof(*listener));
+    struct sl_tcp_listener *listener = sl_calloc(transport->alloc, 1, sizeof(*listener));
     int status = listener == NULL ? UV_ENOMEM : uv_tcp_init(&transport->loop, &listener->tcp);
     if (status != 0) {
-        free(listener);
-        return sl_fail(err, SYNCLINE_ENET, "cannot listen on %s: %s", address, uv_strerror(status));
+        sl_free(transport->alloc, listener);
+        return sl_fail(err, status == UV_ENOMEM ? SYNCLINE_ENOMEM : SYNCLINE_ENET,
+                       "cannot listen on %s: %s", address, uv_strerror(status));
     }
     listener->tcp.data = listener;
     listener->owner = transport;
@@ -219,7 +218,7 @@ static void tcp_free(struct sl_transport *base)
     transport->events = NULL;
     close_all(transport);
     (void)uv_loop_close(&transport->loop);
-    free(transport);
+    sl_free(transport->alloc, transport);
 }
 
 static const struct sl_transport_ops tcp_ops = {
@@ -234,12 +233,14 @@ static const struct sl_transport_ops tcp_ops = {
     .free = tcp_free,
 };
 
-enum syncline_status sl_transport_tcp_new(struct sl_transport **out, struct sl_error *err)
+enum syncline_status sl_transport_tcp_new(const struct sl_allocator *alloc,
+                                          struct sl_transport **out, struct sl_error *err)
 {
-    struct sl_tcp_transport *transport = calloc(1, sizeof(*transport));
+    struct sl_tcp_transport *transport = sl_calloc(alloc, 1, sizeof(*transport));
 
     if (transport == NULL)
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the network");
+    transport->alloc = alloc;
     int status = uv_loop_init(&transport->loop);
     if (status != 0)
         goto err_free_transport;
@@ -255,7 +256,7 @@ enum syncline_status sl_transport_tcp_new(struct sl_transport **out, struct sl_e
 err_close_loop:
     (void)uv_loop_close(&transport->loop);
 err_free_transport:
-    free(transport);
+    sl_free(alloc, transport);
     return sl_fail(err, status == UV_ENOMEM ? SYNCLINE_ENOMEM : SYNCLINE_ENET,
                    "cannot start the network: %s", uv_strerror(status));
 }

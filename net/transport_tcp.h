@@ -6,9 +6,12 @@
 #ifndef SL_TRANSPORT_TCP_H
 #define SL_TRANSPORT_TCP_H
 
+#include "base/alloc.h"
 #include "net/transport.h"
 
-/* Errors: ENOMEM, ENET. On success *out is to be freed with its ops->free. */
-enum syncline_status sl_transport_tcp_new(struct sl_transport **out, struct sl_error *err);
+/* Errors: ENOMEM, ENET. On success *out is to be freed with its ops->free; the
+ * allocator is borrowed until then. What libuv itself needs is the C library's. */
+enum syncline_status sl_transport_tcp_new(const struct sl_allocator *alloc,
+                                          struct sl_transport **out, struct sl_error *err);
 
 #endif

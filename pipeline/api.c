@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -26,7 +25,9 @@
 #define NS_PER_MS 1000000L
 
 struct syncline {
-    pid_t pid; /* of the process that opened it */
+    struct sl_allocator alloc; /* the host's, or the C library's */
+    struct sl_env env;         /* the real world with that allocator */
+    pid_t pid;                 /* of the process that opened it */
     struct sl_library *library;
     struct sl_transport *transport; /* NULL in the capture role */
     struct sl_engine_lock lock;
@@ -100,7 +101,22 @@ static enum syncline_status take_options(const struct syncline_options *given,
     if (options->threads > SYNCLINE_THREADS_PER_STAGE) {
         return sl_fail(err, SYNCLINE_EINVAL, "threads %d does not exist", (int)options->threads);
     }
+    if (options->allocator != NULL && options->allocator->resize == NULL) {
+        return sl_fail(err, SYNCLINE_EINVAL, "the allocator has no function");
+    }
     return SYNCLINE_OK;
+}
+
+/* The real world with the host's allocator, if it gave one, copied to *alloc. */
+static struct sl_env make_env(const struct syncline_options *options, struct sl_allocator *alloc)
+{
+    struct sl_env env = *sl_env_posix();
+    if (options->allocator != NULL) {
+        *alloc = (struct sl_allocator){.resize = options->allocator->resize,
+                                       .ctx = options->allocator->ctx};
+        env.alloc = alloc;
+    }
+    return env;
 }
 
 /* Ends a call without a handle: its text goes where the options say. */
@@ -236,8 +252,9 @@ static enum syncline_status make_dir(const struct paths *paths, struct made *mad
 }
 
 /* Directory and key: what does not need the library's id. */
-static enum syncline_status make_device(const struct paths *paths, struct made *made,
-                                        struct sl_identity *identity, struct sl_error *err)
+static enum syncline_status make_device(const struct sl_env *env, const struct paths *paths,
+                                        struct made *made, struct sl_identity *identity,
+                                        struct sl_error *err)
 {
     enum syncline_status status = make_dir(paths, made, err);
     if (status == SYNCLINE_OK && (exists(paths->sync_db) || exists(paths->key))) {
@@ -245,7 +262,7 @@ static enum syncline_status make_device(const struct paths *paths, struct made *
                        "there is a library in %s already: take another directory", paths->dir);
     }
     if (status == SYNCLINE_OK) {
-        status = sl_identity_new(sl_env_posix(), identity, err);
+        status = sl_identity_new(env, identity, err);
     }
     if (status == SYNCLINE_OK) {
         status = sl_key_file_write(paths->key, identity, err);
@@ -254,12 +271,12 @@ static enum syncline_status make_device(const struct paths *paths, struct made *
     return status;
 }
 
-static enum syncline_status make_files(const struct paths *paths, struct made *made,
-                                       const struct sl_identity *identity,
+static enum syncline_status make_files(const struct sl_env *env, const struct paths *paths,
+                                       struct made *made, const struct sl_identity *identity,
                                        const struct syncline_uuid *library_id, const char *name,
                                        const char *device_name, struct sl_error *err)
 {
-    struct sl_library_config config = {.env = sl_env_posix(),
+    struct sl_library_config config = {.env = env,
                                        .library_db = paths->library_db,
                                        .sync_db = paths->sync_db,
                                        .identity = identity};
@@ -294,10 +311,12 @@ enum syncline_status syncline_create(const char *dir, const char *name,
     if (status != SYNCLINE_OK) {
         return finish(given, status, &err);
     }
+    struct sl_allocator alloc;
+    struct sl_env env = make_env(&options, &alloc);
     uuid_generate_random(library_id.bytes);
-    status = make_device(&paths, &made, &identity, &err);
+    status = make_device(&env, &paths, &made, &identity, &err);
     if (status == SYNCLINE_OK) {
-        status = make_files(&paths, &made, &identity, &library_id, name, device_name, &err);
+        status = make_files(&env, &paths, &made, &identity, &library_id, name, device_name, &err);
     }
     if (status != SYNCLINE_OK) {
         unmake(&paths, &made);
@@ -305,30 +324,29 @@ enum syncline_status syncline_create(const char *dir, const char *name,
     return finish(given, status, &err);
 }
 
-static enum syncline_status ask_member(const struct sl_identity *identity, const char *address,
-                                       const char *device_name, struct sl_welcome *welcome,
-                                       struct sl_error *err)
+static enum syncline_status ask_member(const struct sl_env *env, const struct sl_identity *identity,
+                                       const char *address, const char *device_name,
+                                       struct sl_welcome *welcome, struct sl_error *err)
 {
     struct sl_hello self = {.device_id = identity->device_id};
     memcpy(self.public_key, identity->public_key, sizeof(self.public_key));
     (void)snprintf(self.device_name, sizeof(self.device_name), "%s", device_name);
     struct sl_transport *transport = NULL;
-    enum syncline_status status = sl_transport_tcp_new(&transport, err);
+    enum syncline_status status = sl_transport_tcp_new(env->alloc, &transport, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
-    status = sl_network_join(sl_env_posix(), transport, &self, address, welcome, err);
+    status = sl_network_join(env, transport, &self, address, welcome, err);
     transport->ops->free(transport);
     return status;
 }
 
 /* Who answered is the first member known here. */
-static enum syncline_status keep_member(const struct paths *paths, const struct sl_welcome *welcome,
-                                        struct sl_error *err)
+static enum syncline_status keep_member(const struct sl_env *env, const struct paths *paths,
+                                        const struct sl_welcome *welcome, struct sl_error *err)
 {
     struct sl_peer_log log;
-    enum syncline_status status =
-        sl_peer_log_open(&log, sl_env_posix(), paths->sync_db, SL_DB_WRITE, err);
+    enum syncline_status status = sl_peer_log_open(&log, env, paths->sync_db, SL_DB_WRITE, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
@@ -366,16 +384,18 @@ enum syncline_status syncline_join(const char *dir, const char *address,
     if (status != SYNCLINE_OK) {
         return finish(given, status, &err);
     }
-    status = make_device(&paths, &made, &identity, &err);
+    struct sl_allocator alloc;
+    struct sl_env env = make_env(&options, &alloc);
+    status = make_device(&env, &paths, &made, &identity, &err);
     if (status == SYNCLINE_OK) {
-        status = ask_member(&identity, address, device_name, &welcome, &err);
+        status = ask_member(&env, &identity, address, device_name, &welcome, &err);
     }
     if (status == SYNCLINE_OK) {
-        status = make_files(&paths, &made, &identity, &welcome.library_id, welcome.library_name,
-                            device_name, &err);
+        status = make_files(&env, &paths, &made, &identity, &welcome.library_id,
+                            welcome.library_name, device_name, &err);
     }
     if (status == SYNCLINE_OK) {
-        status = keep_member(&paths, &welcome, &err);
+        status = keep_member(&env, &paths, &welcome, &err);
     }
     if (status != SYNCLINE_OK) {
         unmake(&paths, &made);
@@ -441,7 +461,7 @@ static void free_handle(struct syncline *lib)
     }
     sl_engine_lock_close(&lib->lock);
     (void)pthread_mutex_destroy(&lib->error_lock);
-    free(lib);
+    sl_free(lib->env.alloc, lib);
 }
 
 static enum syncline_status open_handle(struct syncline *lib, const struct paths *paths,
@@ -458,12 +478,12 @@ static enum syncline_status open_handle(struct syncline *lib, const struct paths
     }
     bool engine = lib->lock.fd >= 0;
     if (status == SYNCLINE_OK && engine) {
-        status = sl_transport_tcp_new(&lib->transport, err);
+        status = sl_transport_tcp_new(lib->env.alloc, &lib->transport, err);
     }
     if (status != SYNCLINE_OK) {
         return status;
     }
-    struct sl_library_config config = {.env = sl_env_posix(),
+    struct sl_library_config config = {.env = &lib->env,
                                        .library_db = paths->library_db,
                                        .sync_db = paths->sync_db,
                                        .identity = &identity,
@@ -498,11 +518,14 @@ enum syncline_status syncline_open(const char *dir, const struct syncline_option
     if (status != SYNCLINE_OK) {
         return finish(given, status, &err);
     }
-    struct syncline *lib = calloc(1, sizeof(*lib));
+    struct sl_allocator alloc;
+    struct sl_env env = make_env(&options, &alloc);
+    struct syncline *lib = sl_calloc(env.alloc, 1, sizeof(*lib));
     if (lib == NULL || pthread_mutex_init(&lib->error_lock, NULL) != 0) {
-        free(lib);
+        sl_free(env.alloc, lib);
         return finish(given, sl_fail(&err, SYNCLINE_ENOMEM, "no memory for the handle"), &err);
     }
+    lib->env = make_env(&options, &lib->alloc);
     lib->pid = getpid();
     lib->lock.fd = -1;
     status = open_handle(lib, &paths, &options, &err);
@@ -520,7 +543,7 @@ void syncline_close(struct syncline *lib)
         return;
     }
     if (lib->pid != getpid()) {
-        free(lib); /* what it points at belongs to the parent */
+        sl_free(lib->env.alloc, lib); /* what it points at belongs to the parent */
         return;
     }
     free_handle(lib);

@@ -5,22 +5,23 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum syncline_status sl_batch_pool_init(struct sl_batch_pool *pool, size_t len)
+enum syncline_status sl_batch_pool_init(struct sl_batch_pool *pool,
+                                        const struct sl_allocator *alloc, size_t len)
 {
     assert(len < SL_RING_SLOTS);
-    struct sl_batch *batches = calloc(len, sizeof(*batches));
+    struct sl_batch *batches = sl_calloc(alloc, len, sizeof(*batches));
     if (batches == NULL) {
         return SYNCLINE_ENOMEM;
     }
     pool->batches = batches;
     pool->len = len;
+    pool->alloc = alloc;
     sl_ring_init(&pool->free);
     for (size_t i = 0; i < len; i++) {
-        sl_arena_init(&batches[i].arena);
-        sl_buf_init(&batches[i].body);
+        sl_arena_init(&batches[i].arena, alloc);
+        sl_buf_init(&batches[i].body, alloc);
         bool ok = sl_ring_push_shared(&pool->free, &batches[i]);
         assert(ok);
         (void)ok;
@@ -34,7 +35,7 @@ void sl_batch_pool_fini(struct sl_batch_pool *pool)
         sl_arena_fini(&pool->batches[i].arena);
         sl_buf_fini(&pool->batches[i].body);
     }
-    free(pool->batches);
+    sl_free(pool->alloc, pool->batches);
     pool->batches = NULL;
     pool->len = 0;
 }

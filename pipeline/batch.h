@@ -69,13 +69,15 @@ struct sl_batch {
 
 /* A fixed number of batches. Take and give by any thread; they never block. */
 struct sl_batch_pool {
-    struct sl_batch *batches; /* ours, `len` of them */
-    size_t len;               /* at most SL_RING_SLOTS - 1 */
-    struct sl_ring free;      /* shared */
+    struct sl_batch *batches;         /* ours, `len` of them */
+    size_t len;                       /* at most SL_RING_SLOTS - 1 */
+    struct sl_ring free;              /* shared */
+    const struct sl_allocator *alloc; /* borrowed for life */
 };
 
 /* Not thread-safe. */
-enum syncline_status sl_batch_pool_init(struct sl_batch_pool *pool, size_t len);
+enum syncline_status sl_batch_pool_init(struct sl_batch_pool *pool,
+                                        const struct sl_allocator *alloc, size_t len);
 void sl_batch_pool_fini(struct sl_batch_pool *pool);
 /* An empty batch, or NULL: all are under way. */
 struct sl_batch *sl_batch_take(struct sl_batch_pool *pool);

@@ -4,7 +4,6 @@
 #include "pipeline/library.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "pipeline/library_view.h"
@@ -222,33 +221,83 @@ static enum syncline_status open_network(struct sl_library *library,
 
 /* ---- Opening ---- */
 
+#define MUTEX_COUNT 5
+
+static void list_mutexes(struct sl_library *library, pthread_mutex_t *mutexes[MUTEX_COUNT])
+{
+    struct sl_core *core = &library->core;
+    mutexes[0] = &core->progress.lock;
+    mutexes[1] = &core->clock_lock;
+    mutexes[2] = &core->log_lock;
+    mutexes[3] = &core->head_lock;
+    mutexes[4] = &library->view_lock;
+}
+
+static enum syncline_status init_locks(struct sl_library *library)
+{
+    pthread_mutex_t *mutexes[MUTEX_COUNT];
+    pthread_condattr_t attr;
+    if (pthread_condattr_init(&attr) != 0) {
+        return SYNCLINE_ENOMEM;
+    }
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    int cond = pthread_cond_init(&library->core.progress.moved, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    if (cond != 0) {
+        return SYNCLINE_ENOMEM;
+    }
+    list_mutexes(library, mutexes);
+    for (size_t i = 0; i < MUTEX_COUNT; i++) {
+        if (pthread_mutex_init(mutexes[i], NULL) != 0) {
+            while (i-- > 0) {
+                (void)pthread_mutex_destroy(mutexes[i]);
+            }
+            (void)pthread_cond_destroy(&library->core.progress.moved);
+            return SYNCLINE_ENOMEM;
+        }
+    }
+    return SYNCLINE_OK;
+}
+
+static void fini_locks(struct sl_library *library)
+{
+    pthread_mutex_t *mutexes[MUTEX_COUNT];
+    list_mutexes(library, mutexes);
+    for (size_t i = 0; i < MUTEX_COUNT; i++) {
+        (void)pthread_mutex_destroy(mutexes[i]);
+    }
+    (void)pthread_cond_destroy(&library->core.progress.moved);
+}
+
 static enum syncline_status init_shared(struct sl_library *library, struct sl_error *err)
 {
     struct sl_core *core = &library->core;
-    pthread_condattr_t attr;
-    if (pthread_condattr_init(&attr) != 0) {
+    const struct sl_allocator *alloc = core->env->alloc;
+    if (init_locks(library) != SYNCLINE_OK) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for locks");
     }
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    int cond = pthread_cond_init(&core->progress.moved, &attr);
-    (void)pthread_condattr_destroy(&attr);
-    if (cond != 0 || pthread_mutex_init(&core->progress.lock, NULL) != 0 ||
-        pthread_mutex_init(&core->clock_lock, NULL) != 0 ||
-        pthread_mutex_init(&core->log_lock, NULL) != 0 ||
-        pthread_mutex_init(&core->head_lock, NULL) != 0 ||
-        pthread_mutex_init(&library->view_lock, NULL) != 0) {
-        return sl_fail(err, SYNCLINE_ENOMEM, "no memory for locks");
+    if (sl_staging_init(&core->staging, alloc) != SYNCLINE_OK) {
+        goto err_fini_locks;
     }
-    if (sl_staging_init(&core->staging) != SYNCLINE_OK ||
-        sl_unsettled_init(&core->unsettled) != SYNCLINE_OK ||
-        sl_batch_pool_init(&core->reread_pool, REREAD_BATCHES) != SYNCLINE_OK) {
-        return sl_fail(err, SYNCLINE_ENOMEM, "no memory for batches");
+    if (sl_unsettled_init(&core->unsettled, alloc) != SYNCLINE_OK) {
+        goto err_fini_staging;
+    }
+    if (sl_batch_pool_init(&core->reread_pool, alloc, REREAD_BATCHES) != SYNCLINE_OK) {
+        goto err_fini_unsettled;
     }
     sl_ring_init(&core->to_resolve);
     sl_ring_init(&core->to_serialize);
     sl_ring_init(&core->to_append);
     library->shared_ready = true;
     return SYNCLINE_OK;
+
+err_fini_unsettled:
+    sl_unsettled_fini(&core->unsettled);
+err_fini_staging:
+    sl_staging_fini(&core->staging);
+err_fini_locks:
+    fini_locks(library);
+    return sl_fail(err, SYNCLINE_ENOMEM, "no memory for batches");
 }
 
 /* Own origin first, then the others, with what is applied of each. */
@@ -417,10 +466,10 @@ static enum syncline_status open_engine(struct sl_library *library,
                                         struct sl_error *err)
 {
     struct sl_core *core = &library->core;
-    core->hasher = sl_hasher_new();
-    core->net_hasher = sl_hasher_new();
+    core->hasher = sl_hasher_new(core->env->alloc);
+    core->net_hasher = sl_hasher_new(core->env->alloc);
     if (core->hasher == NULL || core->net_hasher == NULL ||
-        sl_signer_new(&library->identity, &core->signer) != SYNCLINE_OK) {
+        sl_signer_new(core->env->alloc, &library->identity, &core->signer) != SYNCLINE_OK) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for keys");
     }
     enum syncline_status status =
@@ -497,7 +546,7 @@ static enum syncline_status open_view(struct sl_library *library,
     library->view_ready = true;
     status = sl_library_db_check(&library->view.ldb, &core->who.library_id, err);
     for (size_t i = 0; i < core->models.count && status == SYNCLINE_OK; i++) {
-        status = sl_record_table_check(&library->view.tables[i], err);
+        status = sl_record_table_check(&library->view.tables[i], core->env->alloc, err);
     }
     if (status == SYNCLINE_OK) {
         status = sl_library_db_number_models(&library->view.ldb, &core->models, err);
@@ -516,7 +565,7 @@ static enum syncline_status open_view(struct sl_library *library,
 enum syncline_status sl_library_open(const struct sl_library_config *config,
                                      struct sl_library **out, struct sl_error *err)
 {
-    struct sl_library *library = calloc(1, sizeof(*library));
+    struct sl_library *library = sl_calloc(config->env->alloc, 1, sizeof(*library));
     if (library == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the library");
     }
@@ -534,7 +583,8 @@ enum syncline_status sl_library_open(const struct sl_library_config *config,
         status = init_shared(library, err);
     }
     if (status == SYNCLINE_OK) {
-        status = sl_model_set_init(&core->models, config->models, config->models_count, err);
+        status = sl_model_set_init(&core->models, core->env->alloc, config->models,
+                                   config->models_count, err);
     }
     if (status == SYNCLINE_OK) {
         status = open_view(library, config, err);
@@ -603,7 +653,7 @@ static void close_engine(struct sl_library *library)
     sl_hasher_free(core->hasher);
     sl_hasher_free(core->net_hasher);
     for (size_t i = 0; i < core->origin_count; i++) {
-        free(core->origins[i]);
+        sl_free(core->env->alloc, core->origins[i]);
     }
 }
 
@@ -629,15 +679,10 @@ void sl_library_close(struct sl_library *library)
         sl_batch_pool_fini(&core->reread_pool);
         sl_staging_fini(&core->staging);
         sl_unsettled_fini(&core->unsettled);
-        (void)pthread_mutex_destroy(&core->progress.lock);
-        (void)pthread_mutex_destroy(&core->clock_lock);
-        (void)pthread_mutex_destroy(&core->log_lock);
-        (void)pthread_mutex_destroy(&core->head_lock);
-        (void)pthread_cond_destroy(&core->progress.moved);
-        (void)pthread_mutex_destroy(&library->view_lock);
+        fini_locks(library);
     }
     sl_model_set_fini(&core->models);
-    free(library);
+    sl_free(core->env->alloc, library);
 }
 
 /* ---- Running ---- */

@@ -138,7 +138,7 @@ enum syncline_status sl_library_digest(struct sl_library *library,
     if (known == NULL) {
         return sl_fail(err, SYNCLINE_EMODEL, "the model was not given when the library was opened");
     }
-    struct sl_hasher *hasher = sl_hasher_new();
+    struct sl_hasher *hasher = sl_hasher_new(core->env->alloc);
     if (hasher == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to hash");
     }

@@ -7,10 +7,10 @@
 
 _Static_assert(SL_STAGED_LEN_MAX < SL_RING_SLOTS, "every batch of the pool fits into the ring");
 
-enum syncline_status sl_staging_init(struct sl_staging *staging)
+enum syncline_status sl_staging_init(struct sl_staging *staging, const struct sl_allocator *alloc)
 {
     sl_ring_init(&staging->ring);
-    return sl_batch_pool_init(&staging->pool, SL_STAGED_LEN_MAX);
+    return sl_batch_pool_init(&staging->pool, alloc, SL_STAGED_LEN_MAX);
 }
 
 void sl_staging_fini(struct sl_staging *staging)

@@ -20,7 +20,7 @@ struct sl_staging {
     struct sl_ring ring;
 };
 
-enum syncline_status sl_staging_init(struct sl_staging *staging);
+enum syncline_status sl_staging_init(struct sl_staging *staging, const struct sl_allocator *alloc);
 void sl_staging_fini(struct sl_staging *staging);
 
 /* Takes `count` batches, all or none, as a list by ->next. NULL: there are not that many. */

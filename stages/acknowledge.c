@@ -3,7 +3,6 @@
 
 #include "stages/acknowledge.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define WRITE_WAIT_NS (20u * 1000u * 1000u)
@@ -19,7 +18,7 @@ void sl_acknowledge_init(struct sl_acknowledge *acknowledge, struct sl_core *cor
 static enum syncline_status send_vector(struct sl_core *core, struct sl_member_state *member)
 {
     size_t count = atomic_load_explicit(&core->origin_count, memory_order_acquire);
-    struct sl_vector_entry *entries = calloc(count, sizeof(*entries));
+    struct sl_vector_entry *entries = sl_calloc(core->env->alloc, count, sizeof(*entries));
     if (entries == NULL) {
         return SYNCLINE_ENOMEM;
     }
@@ -34,7 +33,7 @@ static enum syncline_status send_vector(struct sl_core *core, struct sl_member_s
     }
     (void)pthread_mutex_unlock(&core->head_lock);
     enum syncline_status status = sl_session_send_vector(member->session, entries, count);
-    free(entries);
+    sl_free(core->env->alloc, entries);
     return status;
 }
 

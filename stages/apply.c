@@ -22,15 +22,16 @@ enum syncline_status sl_apply_init(struct sl_apply *apply, struct sl_core *core,
     apply->core = core;
     apply->writer.core = core;
     apply->writer.pending = &apply->pending;
-    return sl_decoded_init(&apply->decoded, err);
+    sl_uuid_runs_init(&apply->pending.runs, core->env->alloc);
+    return sl_decoded_init(&apply->decoded, core->env->alloc, err);
 }
 
 void sl_apply_fini(struct sl_apply *apply)
 {
     sl_decoded_fini(&apply->decoded);
     sl_uuid_runs_fini(&apply->pending.runs);
-    free(apply->asides);
-    free(apply->writer.gone);
+    sl_free(apply->core->env->alloc, apply->asides);
+    sl_free(apply->core->env->alloc, apply->writer.gone);
 }
 
 static uint64_t now_ns(const struct sl_core *core)
@@ -180,7 +181,8 @@ static enum syncline_status set_aside(struct sl_apply *apply, const struct sl_ap
 {
     if (apply->aside_len == apply->aside_capacity) {
         size_t capacity = apply->aside_capacity == 0 ? 64 : 2 * apply->aside_capacity;
-        struct sl_apply_aside *grown = realloc(apply->asides, capacity * sizeof(*grown));
+        struct sl_apply_aside *grown =
+            sl_resize(apply->core->env->alloc, apply->asides, capacity, sizeof(*grown));
         if (grown == NULL) {
             return sl_fail(err, SYNCLINE_ENOMEM, "no memory to set records aside");
         }
@@ -247,7 +249,7 @@ static enum syncline_status careful_extend(struct sl_apply *apply, struct sl_ori
     uint64_t last_seq = sl_segment_last_seq(&apply->decoded.segment);
     uint64_t more = last_seq - careful->last_seq;
     uint64_t before = careful->last_seq + 1 - careful->first_seq;
-    uint8_t *grown = realloc(careful->todo, (size_t)(before + more));
+    uint8_t *grown = sl_resize(apply->core->env->alloc, careful->todo, (size_t)(before + more), 1);
     if (grown == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to apply segments");
     }
@@ -372,7 +374,7 @@ static enum syncline_status apply_carefully(struct sl_apply *apply, struct sl_or
     struct careful careful = {.first_seq = *applied + 1, .last_seq = *applied};
     enum syncline_status status = careful_passes(apply, origin, &careful, err);
     origin->todo = NULL;
-    free(careful.todo);
+    sl_free(apply->core->env->alloc, careful.todo);
     if (status == SYNCLINE_OK) {
         *applied = careful.last_seq;
     }

@@ -176,7 +176,8 @@ static enum syncline_status add_gone(struct sl_record_writer *writer, const stru
 {
     if (writer->gone_len == writer->gone_capacity) {
         size_t capacity = writer->gone_capacity == 0 ? 64 : 2 * writer->gone_capacity;
-        struct sl_birth *grown = realloc(writer->gone, capacity * sizeof(*grown));
+        struct sl_birth *grown =
+            sl_resize(writer->core->env->alloc, writer->gone, capacity, sizeof(*grown));
         if (grown == NULL) {
             return sl_fail(err, SYNCLINE_ENOMEM, "no memory to apply deletes");
         }

@@ -372,7 +372,7 @@ static void settle_along(struct call *call, struct sl_rows *rows)
     if (!core->engine || !something_to_settle(core)) {
         return;
     }
-    rows->tables = calloc(core->models.count, sizeof(*rows->tables));
+    rows->tables = sl_calloc(core->env->alloc, core->models.count, sizeof(*rows->tables));
     if (rows->tables == NULL) {
         return;
     }
@@ -384,7 +384,7 @@ static void settle_along(struct call *call, struct sl_rows *rows)
     for (size_t i = 0; i < core->models.count; i++) {
         sl_record_table_fini(&rows->tables[i]);
     }
-    free(rows->tables);
+    sl_free(core->env->alloc, rows->tables);
 }
 
 static enum syncline_status capture_in_transaction(struct call *call, sqlite3 *handle,
@@ -482,9 +482,9 @@ enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct sy
     if (status != SYNCLINE_OK) {
         return status;
     }
-    sl_buf_init(&call.ids);
-    sl_buf_init(&call.uuids);
-    sl_buf_init(&call.births);
+    sl_buf_init(&call.ids, core->env->alloc);
+    sl_buf_init(&call.uuids, core->env->alloc);
+    sl_buf_init(&call.births, core->env->alloc);
     status = gather_names(&call, err);
     if (status == SYNCLINE_OK) {
         bool in_transaction = db != NULL && sqlite3_get_autocommit(db) == 0;

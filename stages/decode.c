@@ -5,11 +5,12 @@
 
 #include <string.h>
 
-enum syncline_status sl_decoded_init(struct sl_decoded *decoded, struct sl_error *err)
+enum syncline_status sl_decoded_init(struct sl_decoded *decoded, const struct sl_allocator *alloc,
+                                     struct sl_error *err)
 {
     memset(decoded, 0, sizeof(*decoded));
-    sl_arena_init(&decoded->arena);
-    sl_buf_init(&decoded->raw);
+    sl_arena_init(&decoded->arena, alloc);
+    sl_buf_init(&decoded->raw, alloc);
     decoded->zstd = ZSTD_createDCtx();
     if (decoded->zstd == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to decompress");

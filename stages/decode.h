@@ -26,7 +26,8 @@ struct sl_decoded {
 };
 
 /* Errors: ENOMEM. After a failure fini is still allowed. */
-enum syncline_status sl_decoded_init(struct sl_decoded *decoded, struct sl_error *err);
+enum syncline_status sl_decoded_init(struct sl_decoded *decoded, const struct sl_allocator *alloc,
+                                     struct sl_error *err);
 void sl_decoded_fini(struct sl_decoded *decoded);
 
 /* Replaces what was decoded before. Errors: EPROTO, EFORMAT, EUNSUPPORTED, ENOMEM. */

@@ -176,7 +176,8 @@ static enum syncline_status is_deleted_later(struct sl_core *core, const struct 
     int64_t last_delete = 0;
     enum syncline_status status =
         sl_outbox_last_delete(&core->resolver.ldb, batch->model->id_in_db, &last_delete, err);
-    struct sl_uuid_runs deleted = {0};
+    struct sl_uuid_runs deleted;
+    sl_uuid_runs_init(&deleted, core->env->alloc);
     if (status == SYNCLINE_OK && last_delete > batch->outbox_id) {
         status = sl_uuid_runs_add_deletes(&deleted, &core->resolver.ldb, batch->model->id_in_db,
                                           batch->outbox_id, err);
@@ -308,7 +309,7 @@ static enum syncline_status make_entry(struct sl_core *core, struct sl_batch *ba
     if (batch->live_n == 0) {
         return SYNCLINE_OK;
     }
-    struct sl_unsettled_entry *entry = sl_unsettled_entry_new(batch->live_n);
+    struct sl_unsettled_entry *entry = sl_unsettled_entry_new(&core->unsettled, batch->live_n);
     if (entry == NULL) {
         return no_memory(err);
     }

@@ -9,7 +9,7 @@ void sl_intake_init(struct sl_intake *intake, struct sl_core *core)
 {
     memset(intake, 0, sizeof(*intake));
     intake->core = core;
-    sl_mentions_init(&intake->mentions);
+    sl_mentions_init(&intake->mentions, core->env->alloc);
     intake->version = -1;
     intake->more = true;
     intake->last_id = sl_drained_to(&core->drained);

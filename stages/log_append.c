@@ -15,8 +15,8 @@ enum syncline_status sl_log_append_init(struct sl_log_append *append, struct sl_
 {
     memset(append, 0, sizeof(*append));
     append->core = core;
-    sl_buf_init(&append->raw);
-    sl_buf_init(&append->sealed);
+    sl_buf_init(&append->raw, core->env->alloc);
+    sl_buf_init(&append->sealed, core->env->alloc);
     append->zstd = ZSTD_createCCtx();
     if (append->zstd == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to compress");

@@ -11,10 +11,10 @@ struct sl_mention {
     int64_t row_id; /* 0: an empty place */
 };
 
-void sl_mentions_init(struct sl_mentions *mentions)
+void sl_mentions_init(struct sl_mentions *mentions, const struct sl_allocator *alloc)
 {
     memset(mentions, 0, sizeof(*mentions));
-    sl_arena_init(&mentions->arena);
+    sl_arena_init(&mentions->arena, alloc);
 }
 
 void sl_mentions_fini(struct sl_mentions *mentions)
@@ -25,7 +25,7 @@ void sl_mentions_fini(struct sl_mentions *mentions)
 void sl_mentions_clear(struct sl_mentions *mentions)
 {
     sl_arena_fini(&mentions->arena);
-    sl_mentions_init(mentions);
+    sl_mentions_init(mentions, mentions->arena.alloc);
 }
 
 static struct sl_mention *place_of(const struct sl_mentions *mentions, int64_t model,

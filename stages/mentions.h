@@ -24,7 +24,7 @@ struct sl_mentions {
     int64_t scanned_to; /* outbox rows up to this one are in */
 };
 
-void sl_mentions_init(struct sl_mentions *mentions);
+void sl_mentions_init(struct sl_mentions *mentions, const struct sl_allocator *alloc);
 void sl_mentions_fini(struct sl_mentions *mentions);
 void sl_mentions_clear(struct sl_mentions *mentions);
 

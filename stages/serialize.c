@@ -7,7 +7,7 @@ void sl_serialize_init(struct sl_serialize *serialize, struct sl_core *core)
 {
     serialize->core = core;
     serialize->batch = NULL;
-    sl_arena_init(&serialize->scratch);
+    sl_arena_init(&serialize->scratch, core->env->alloc);
 }
 
 void sl_serialize_fini(struct sl_serialize *serialize)

@@ -76,7 +76,8 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
     enum syncline_status status =
         sl_outbox_last_delete(&rows->ldb, model->id_in_db, &last_delete, err);
     bool check = entry->recovered || last_delete >= entry->outbox_id;
-    struct sl_uuid_runs deleted = {0};
+    struct sl_uuid_runs deleted;
+    sl_uuid_runs_init(&deleted, core->env->alloc);
     if (status == SYNCLINE_OK && check) {
         status = read_deletes(rows, entry, &deleted, err);
     }
@@ -255,7 +256,7 @@ static enum syncline_status recover_segment(struct sl_core *core, const struct s
                            "library with it",
                            (int)group->model_len, group->model);
         }
-        struct sl_unsettled_entry *entry = sl_unsettled_entry_new(group->n);
+        struct sl_unsettled_entry *entry = sl_unsettled_entry_new(&core->unsettled, group->n);
         if (entry == NULL) {
             return sl_fail(err, SYNCLINE_ENOMEM, "no memory for changes that are not settled");
         }
@@ -274,7 +275,7 @@ static enum syncline_status recover_segment(struct sl_core *core, const struct s
                                   &entry->ids[i], err);
         }
         if (status != SYNCLINE_OK) {
-            sl_unsettled_entry_free(entry);
+            sl_unsettled_entry_free(&core->unsettled, entry);
             return status;
         }
         sl_unsettled_append(&core->unsettled, entry);
@@ -286,7 +287,7 @@ enum syncline_status sl_settle_recover(struct sl_core *core, struct sl_error *er
 {
     const struct sl_origin_state *self = core->origins[0];
     struct sl_decoded decoded;
-    enum syncline_status status = sl_decoded_init(&decoded, err);
+    enum syncline_status status = sl_decoded_init(&decoded, core->env->alloc, err);
     uint64_t seq = self->applied_seq;
     while (status == SYNCLINE_OK && seq < self->head.held_seq) {
         status = sl_decode_from_log(&decoded, &core->log, self->head.number, seq + 1, err);

@@ -4,7 +4,6 @@
 #include "stages/shared.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum syncline_status sl_rows_open(struct sl_rows *rows, const struct sl_core *core,
@@ -19,8 +18,10 @@ enum syncline_status sl_rows_open(struct sl_rows *rows, const struct sl_core *co
     /* Checkpoints are the apply connection's, at moments of its choosing. */
     status =
         sl_db_exec(&rows->ldb.db, "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL", err);
+    rows->alloc = core->env->alloc;
     size_t count = core->models.count > 0 ? core->models.count : 1;
-    rows->tables = status == SYNCLINE_OK ? calloc(count, sizeof(*rows->tables)) : NULL;
+    rows->tables =
+        status == SYNCLINE_OK ? sl_calloc(rows->alloc, count, sizeof(*rows->tables)) : NULL;
     if (rows->tables == NULL) {
         sl_library_db_fini(&rows->ldb);
         return status != SYNCLINE_OK ? status
@@ -41,7 +42,7 @@ void sl_rows_fini(struct sl_rows *rows, size_t model_count)
     for (size_t i = 0; i < model_count; i++) {
         sl_record_table_fini(&rows->tables[i]);
     }
-    free(rows->tables);
+    sl_free(rows->alloc, rows->tables);
     rows->tables = NULL;
     sl_births_fini(&rows->births);
     sl_library_db_fini(&rows->ldb);
@@ -69,7 +70,8 @@ struct sl_origin_state *sl_core_add_origin(struct sl_core *core, const struct sl
                                            struct sl_hasher *hasher)
 {
     size_t count = atomic_load_explicit(&core->origin_count, memory_order_relaxed);
-    struct sl_origin_state *state = count < SL_VECTOR_LEN_MAX ? calloc(1, sizeof(*state)) : NULL;
+    struct sl_origin_state *state =
+        count < SL_VECTOR_LEN_MAX ? sl_calloc(core->env->alloc, 1, sizeof(*state)) : NULL;
     if (state == NULL) {
         return NULL;
     }
@@ -77,7 +79,7 @@ struct sl_origin_state *sl_core_add_origin(struct sl_core *core, const struct sl
     state->head.origin = *origin;
     if (sl_origin_hash(hasher, &core->who.library_id, origin, state->head.held_hash) !=
         SYNCLINE_OK) {
-        free(state);
+        sl_free(core->env->alloc, state);
         return NULL;
     }
     core->origins[count] = state;

@@ -47,7 +47,8 @@
 struct sl_rows {
     struct sl_library_db ldb;
     struct sl_births births;
-    struct sl_record_table *tables; /* one per model, by model->index */
+    struct sl_record_table *tables;   /* one per model, by model->index */
+    const struct sl_allocator *alloc; /* of the tables; borrowed */
 };
 
 /* What this device has of one origin. */

@@ -3,10 +3,9 @@
 
 #include "stages/unsettled.h"
 
-#include <stdlib.h>
-
-enum syncline_status sl_unsettled_init(struct sl_unsettled *list)
+enum syncline_status sl_unsettled_init(struct sl_unsettled *list, const struct sl_allocator *alloc)
 {
+    list->alloc = alloc;
     list->first = NULL;
     list->last = NULL;
     return pthread_mutex_init(&list->lock, NULL) == 0 ? SYNCLINE_OK : SYNCLINE_ENOMEM;
@@ -16,39 +15,39 @@ void sl_unsettled_fini(struct sl_unsettled *list)
 {
     while (list->first != NULL) {
         struct sl_unsettled_entry *next = list->first->next;
-        sl_unsettled_entry_free(list->first);
+        sl_unsettled_entry_free(list, list->first);
         list->first = next;
     }
     list->last = NULL;
     (void)pthread_mutex_destroy(&list->lock);
 }
 
-struct sl_unsettled_entry *sl_unsettled_entry_new(uint32_t n)
+struct sl_unsettled_entry *sl_unsettled_entry_new(struct sl_unsettled *list, uint32_t n)
 {
-    struct sl_unsettled_entry *entry = calloc(1, sizeof(*entry));
+    struct sl_unsettled_entry *entry = sl_calloc(list->alloc, 1, sizeof(*entry));
     if (entry == NULL) {
         return NULL;
     }
     entry->n = n;
-    entry->ids = calloc(n, sizeof(*entry->ids));
-    entry->uuids = calloc(n, sizeof(*entry->uuids));
-    entry->changes = calloc(n, sizeof(*entry->changes));
+    entry->ids = sl_calloc(list->alloc, n, sizeof(*entry->ids));
+    entry->uuids = sl_calloc(list->alloc, n, sizeof(*entry->uuids));
+    entry->changes = sl_calloc(list->alloc, n, sizeof(*entry->changes));
     if (entry->ids == NULL || entry->uuids == NULL || entry->changes == NULL) {
-        sl_unsettled_entry_free(entry);
+        sl_unsettled_entry_free(list, entry);
         return NULL;
     }
     return entry;
 }
 
-void sl_unsettled_entry_free(struct sl_unsettled_entry *entry)
+void sl_unsettled_entry_free(struct sl_unsettled *list, struct sl_unsettled_entry *entry)
 {
     if (entry == NULL) {
         return;
     }
-    free(entry->ids);
-    free(entry->uuids);
-    free(entry->changes);
-    free(entry);
+    sl_free(list->alloc, entry->ids);
+    sl_free(list->alloc, entry->uuids);
+    sl_free(list->alloc, entry->changes);
+    sl_free(list->alloc, entry);
 }
 
 void sl_unsettled_append(struct sl_unsettled *list, struct sl_unsettled_entry *entry)
@@ -84,7 +83,7 @@ void sl_unsettled_drop(struct sl_unsettled *list, uint64_t settled_seq)
     while (list->first != NULL && list->first->durable &&
            list->first->first_seq + list->first->n - 1 <= settled_seq) {
         struct sl_unsettled_entry *next = list->first->next;
-        sl_unsettled_entry_free(list->first);
+        sl_unsettled_entry_free(list, list->first);
         list->first = next;
         if (next != NULL) {
             next->prev = NULL;

@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 
+#include "base/alloc.h"
 #include "base/model.h"
 #include "base/vector.h"
 
@@ -37,14 +38,15 @@ struct sl_unsettled {
     pthread_mutex_t lock;
     struct sl_unsettled_entry *first;
     struct sl_unsettled_entry *last;
+    const struct sl_allocator *alloc; /* borrowed for life */
 };
 
-enum syncline_status sl_unsettled_init(struct sl_unsettled *list);
+enum syncline_status sl_unsettled_init(struct sl_unsettled *list, const struct sl_allocator *alloc);
 void sl_unsettled_fini(struct sl_unsettled *list);
 
 /* An entry for n changes, not yet in the list. NULL: no memory. */
-struct sl_unsettled_entry *sl_unsettled_entry_new(uint32_t n);
-void sl_unsettled_entry_free(struct sl_unsettled_entry *entry);
+struct sl_unsettled_entry *sl_unsettled_entry_new(struct sl_unsettled *list, uint32_t n);
+void sl_unsettled_entry_free(struct sl_unsettled *list, struct sl_unsettled_entry *entry);
 /* Appends; the entry is the list's then. Works out `sorted`. */
 void sl_unsettled_append(struct sl_unsettled *list, struct sl_unsettled_entry *entry);
 void sl_unsettled_set_durable(struct sl_unsettled *list, struct sl_unsettled_entry *entry,

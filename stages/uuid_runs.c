@@ -3,15 +3,19 @@
 
 #include "stages/uuid_runs.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 
+void sl_uuid_runs_init(struct sl_uuid_runs *runs, const struct sl_allocator *alloc)
+{
+    *runs = (struct sl_uuid_runs){.alloc = alloc};
+}
+
 void sl_uuid_runs_fini(struct sl_uuid_runs *runs)
 {
-    free(runs->runs);
-    memset(runs, 0, sizeof(*runs));
+    sl_free(runs->alloc, runs->runs);
+    sl_uuid_runs_init(runs, runs->alloc);
 }
 
 void sl_uuid_runs_clear(struct sl_uuid_runs *runs)
@@ -24,7 +28,7 @@ static bool add_run(struct sl_uuid_runs *runs, int64_t model, const struct syncl
 {
     if (runs->len == runs->capacity) {
         size_t capacity = runs->capacity == 0 ? 64 : 2 * runs->capacity;
-        struct sl_uuid_run *grown = realloc(runs->runs, capacity * sizeof(*grown));
+        struct sl_uuid_run *grown = sl_resize(runs->alloc, runs->runs, capacity, sizeof(*grown));
         if (grown == NULL) {
             return false;
         }

@@ -16,8 +16,10 @@ struct sl_uuid_runs {
     } * runs; /* ours */
     size_t len;
     size_t capacity;
+    const struct sl_allocator *alloc; /* borrowed for life */
 };
 
+void sl_uuid_runs_init(struct sl_uuid_runs *runs, const struct sl_allocator *alloc);
 void sl_uuid_runs_fini(struct sl_uuid_runs *runs);
 void sl_uuid_runs_clear(struct sl_uuid_runs *runs); /* keeps the memory */
 /* Adds the records of an outbox row but for its first `skip`. false: no memory. */

@@ -18,7 +18,7 @@ void sl_verify_fini(struct sl_verify *verify)
 {
     while (verify->first != NULL) {
         struct sl_incoming *next = verify->first->next;
-        free(verify->first);
+        sl_free(verify->core->env->alloc, verify->first);
         verify->first = next;
     }
     verify->last = &verify->first;
@@ -70,7 +70,7 @@ static enum syncline_status check_seal(struct sl_core *core, struct sl_member_st
     enum syncline_status status =
         sl_segment_hash(core->net_hasher, data, segment->body, segment->body_size, hash);
     if (status == SYNCLINE_OK && member->verifier == NULL) {
-        status = sl_verifier_new(member->known.public_key, &member->verifier);
+        status = sl_verifier_new(core->env->alloc, member->known.public_key, &member->verifier);
     }
     if (status != SYNCLINE_OK) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to verify a segment");
@@ -85,7 +85,7 @@ static enum syncline_status check_seal(struct sl_core *core, struct sl_member_st
 static enum syncline_status queue(struct sl_verify *verify, const struct sl_log_head *head,
                                   const uint8_t *data, size_t size, struct sl_error *err)
 {
-    struct sl_incoming *incoming = malloc(sizeof(*incoming) + size);
+    struct sl_incoming *incoming = sl_alloc(verify->core->env->alloc, sizeof(*incoming) + size);
     if (incoming == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a segment");
     }

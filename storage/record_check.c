@@ -53,8 +53,9 @@ static enum syncline_status prepare_for(const struct sl_db *db, const char *sql,
     return status;
 }
 
-static enum syncline_status read_columns(const struct sl_db *db, const char *table,
-                                         struct columns *columns, struct sl_error *err)
+static enum syncline_status read_columns(const struct sl_db *db, const struct sl_allocator *alloc,
+                                         const char *table, struct columns *columns,
+                                         struct sl_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     enum syncline_status status = prepare_for(
@@ -67,7 +68,7 @@ static enum syncline_status read_columns(const struct sl_db *db, const char *tab
             break;
         }
         struct column *grown =
-            realloc(columns->items, (columns->count + 1) * sizeof(*columns->items));
+            sl_resize(alloc, columns->items, columns->count + 1, sizeof(*columns->items));
         if (grown == NULL) {
             status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for the columns of '%s'", table);
             break;
@@ -266,11 +267,12 @@ static enum syncline_status check_fields(const struct sl_model *model, struct co
     return status;
 }
 
-enum syncline_status sl_record_table_check(struct sl_record_table *table, struct sl_error *err)
+enum syncline_status sl_record_table_check(struct sl_record_table *table,
+                                           const struct sl_allocator *alloc, struct sl_error *err)
 {
     struct columns columns = {0};
     const char *name = table->model->table;
-    enum syncline_status status = read_columns(table->db, name, &columns, err);
+    enum syncline_status status = read_columns(table->db, alloc, name, &columns, err);
     if (status == SYNCLINE_OK) {
         status = read_indexes(table->db, name, &columns, err);
     }
@@ -280,6 +282,6 @@ enum syncline_status sl_record_table_check(struct sl_record_table *table, struct
     if (status == SYNCLINE_OK) {
         status = check_fields(table->model, &columns, err);
     }
-    free(columns.items);
+    sl_free(alloc, columns.items);
     return status;
 }

@@ -4,7 +4,7 @@
 #
 # symbols.sh BUILD_DIR: core objects ask the system for no clock, randomness, socket, file or
 # thread by themselves, but take all of it from the environment they are given, so that the
-# simulator owns the world; and the shared library exports nothing but its interface.
+# simulator owns the world; they take memory from the environment's allocator; and the shared library exports nothing but its interface.
 # symbols.sh --self-test: the check sees planted violations.
 
 set -euo pipefail
@@ -38,17 +38,29 @@ forbidden=(
 )
 pattern="^($(IFS='|' && echo "${forbidden[*]}"))\$"
 
+# Memory, for every file but the one that makes an allocator of the C library's.
+allocator=base/alloc.c
+memory='^(malloc|calloc|realloc(array)?|free|(posix_)?memalign|aligned_alloc|p?valloc|(__)?strn?dup'
+memory+='|v?asprintf|__v?asprintf_chk|getline|getdelim|open_memstream|realpath|__realpath_chk)$'
+
 # check_objects FOLDER: every object below FOLDER/CMakeFiles/sl_LAYER.dir of a core layer.
 check_objects() {
-    local folder=$1 bad=0 count=0 layer object file name names
+    local folder=$1 bad=0 count=0 layer object file name names undefined
     for layer in base storage net stages pipeline; do
         while IFS= read -r -d '' object; do
             file=${object#"$folder/CMakeFiles/sl_$layer.dir/"}
             file=${file%.o}
             count=$((count + 1))
+            undefined=$(nm --undefined-only --format=posix "$object" |
+                awk '{ sub(/@.*/, "", $1); print $1 }')
+            names=
+            [[ $file == "$allocator" ]] || names=$(grep -E "$memory" <<<"$undefined" || true)
+            for name in $names; do
+                echo "$file takes memory of the C library's: $name; use base/alloc.h"
+                bad=1
+            done
             [[ ! -v excepted[$file] ]] || continue
-            names=$(nm --undefined-only --format=posix "$object" |
-                awk '{ sub(/@.*/, "", $1); print $1 }' | grep -E "$pattern" || true)
+            names=$(grep -E "$pattern" <<<"$undefined" || true)
             for name in $names; do
                 echo "$file asks the system by itself: $name; take it from struct sl_env or the transport"
                 bad=1
@@ -94,6 +106,7 @@ self_test() {
     }
     plant 'int f(const char *s) { return s[0]; }' storage/a.c
     plant 'long time(long *); long f(void) { return time(0); }' base/env_posix.c
+    plant 'void free(void *); void f(void *p) { free(p); }' base/alloc.c
     check_objects "$scratch" || { echo "clean objects were refused"; exit 1; }
     for name in time clock_gettime gettimeofday rand random getrandom getentropy RAND_bytes \
         uuid_generate_random socket connect accept4 uv_run sqlite3_randomness nanosleep usleep \
@@ -104,6 +117,16 @@ self_test() {
             exit 1
         fi
         grep -qE "storage/a.c .*: $name;" "$scratch/said" || { echo "not named: $name"; exit 1; }
+    done
+    # Memory is asked for in the same way in every file, whatever else that file is allowed.
+    plant 'int f(const char *s) { return s[0]; }' storage/a.c
+    for name in malloc calloc realloc free strdup aligned_alloc asprintf; do
+        plant "int $name(void); int f(void) { return $name(); }" base/env_posix.c
+        if check_objects "$scratch" >"$scratch/said"; then
+            echo "not seen: a call of $name"
+            exit 1
+        fi
+        grep -qE "base/env_posix.c .*: $name;" "$scratch/said" || { echo "not named: $name"; exit 1; }
     done
     plant 'int syncline_f(void) { return 1; }' storage/a.c
     gcc -shared -o "$scratch/good.so" "$scratch/CMakeFiles/sl_storage.dir/storage/a.c.o"

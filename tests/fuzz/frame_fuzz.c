@@ -47,11 +47,11 @@ static void read_vector(const struct sl_frame *frame, struct sl_buf *buf)
     struct sl_vector_entry *entries = NULL;
     size_t len = 0;
 
-    if (sl_frame_get_vector(frame, &entries, &len, NULL) != SYNCLINE_OK)
+    if (sl_frame_get_vector(frame, &sl_allocator_libc, &entries, &len, NULL) != SYNCLINE_OK)
         return;
     check(sl_frame_put_vector(buf, entries, len) == SYNCLINE_OK);
     check_same(buf, frame);
-    free(entries);
+    sl_free(&sl_allocator_libc, entries);
 }
 
 static void read_rest(const struct sl_frame *frame, struct sl_buf *buf)
@@ -82,7 +82,7 @@ static void read_frame(const struct sl_frame *frame)
 {
     struct sl_buf buf;
 
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     if (frame->type == SL_FRAME_HELLO || frame->type == SL_FRAME_JOIN)
         read_greeting(frame, &buf);
     else if (frame->type == SL_FRAME_VECTOR)
@@ -100,7 +100,7 @@ static uint64_t run(const uint8_t *data, size_t size, size_t chunk_size, size_t 
     uint64_t frames = 0;
 
     *status = SYNCLINE_AGAIN;
-    sl_frame_decoder_init(&decoder, size_max);
+    sl_frame_decoder_init(&decoder, &sl_allocator_libc, size_max);
     for (size_t at = 0; at < size && *status == SYNCLINE_AGAIN; at += chunk_size) {
         size_t left = size - at < chunk_size ? size - at : chunk_size;
         uint8_t *chunk = malloc(left); /* of exactly that size, for the sanitizer */

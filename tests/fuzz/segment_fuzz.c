@@ -104,7 +104,7 @@ static void decode_as_body(struct sl_decoded *decoded, const uint8_t *data, size
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct sl_decoded decoded;
-    golden_check(sl_decoded_init(&decoded, NULL) == SYNCLINE_OK);
+    golden_check(sl_decoded_init(&decoded, &sl_allocator_libc, NULL) == SYNCLINE_OK);
     parse(data, size);
     decode(&decoded, data, size);
     if (size > 2) {
@@ -132,7 +132,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
             continue;
         }
         struct sl_buf seed;
-        sl_buf_init(&seed);
+        sl_buf_init(&seed, &sl_allocator_libc);
         golden_segment(&seed, false);
         write_seed(dir, "golden", &seed);
         sl_buf_clear(&seed);

@@ -143,7 +143,7 @@ Test(library_step, a_thousand_rows)
     (void)snprintf(folder, sizeof(folder), "/tmp/syncline-step-XXXXXX");
     cr_assert_not_null(mkdtemp(folder));
     cr_assert_eq(syncline_uuid_new(&library_id, 1), SYNCLINE_OK);
-    cr_assert_eq(sl_local_hub_new(&hub), SYNCLINE_OK);
+    cr_assert_eq(sl_local_hub_new(&sl_allocator_libc, &hub), SYNCLINE_OK);
     open_device(&a, hub, "a", &library_id, NULL);
     open_device(&b, hub, "b", &library_id, "a");
     insert_notes(&a);

@@ -148,7 +148,8 @@ static void device_init(struct sl_sim_world *world, int index, struct sl_sim_ran
                                   .mono_ns = device_mono_ns,
                                   .random = device_random,
                                   .vfs = SL_SIM_VFS_NAME,
-                                  .ctx = device};
+                                  .ctx = device,
+                                  .alloc = &sl_allocator_libc};
     if (sl_sim_random_percent(setup, 50)) {
         device->wall_offset_ms = (int64_t)sl_sim_random_below(setup, 10001) - 5000;
     }

@@ -13,7 +13,7 @@ Test(batch, pool_gives_each_batch_once)
 {
     struct sl_batch_pool pool;
     struct sl_batch *taken[4];
-    cr_assert_eq(sl_batch_pool_init(&pool, 4), SYNCLINE_OK);
+    cr_assert_eq(sl_batch_pool_init(&pool, &sl_allocator_libc, 4), SYNCLINE_OK);
     for (int i = 0; i < 4; i++) {
         taken[i] = sl_batch_take(&pool);
         cr_assert_not_null(taken[i]);
@@ -33,7 +33,7 @@ Test(batch, pool_gives_each_batch_once)
 Test(batch, given_back_is_empty)
 {
     struct sl_batch_pool pool;
-    cr_assert_eq(sl_batch_pool_init(&pool, 1), SYNCLINE_OK);
+    cr_assert_eq(sl_batch_pool_init(&pool, &sl_allocator_libc, 1), SYNCLINE_OK);
     struct sl_batch *batch = sl_batch_take(&pool);
     batch->n = 5;
     batch->token = 6;
@@ -59,8 +59,8 @@ Test(batch, foreign_batches_are_refused)
 {
     struct sl_batch_pool pool;
     struct sl_batch_pool other;
-    cr_assert_eq(sl_batch_pool_init(&pool, 2), SYNCLINE_OK);
-    cr_assert_eq(sl_batch_pool_init(&other, 2), SYNCLINE_OK);
+    cr_assert_eq(sl_batch_pool_init(&pool, &sl_allocator_libc, 2), SYNCLINE_OK);
+    cr_assert_eq(sl_batch_pool_init(&other, &sl_allocator_libc, 2), SYNCLINE_OK);
     struct sl_batch *batch = sl_batch_take(&other);
     batch->n = 5;
     cr_assert(!sl_batch_give(&pool, batch));
@@ -89,7 +89,7 @@ Test(batch, values_of_either_source)
     const struct syncline_model *models[] = {&described};
     struct sl_model_set set;
     struct sl_error err;
-    cr_assert_eq(sl_model_set_init(&set, models, 1, &err), SYNCLINE_OK);
+    cr_assert_eq(sl_model_set_init(&set, &sl_allocator_libc, models, 1, &err), SYNCLINE_OK);
     struct row rows[2] = {{.id = 1, .size = 10, .name = "a"}, {.id = 2, .size = 20}};
     struct sl_value values[4] = {{.type = SL_INT64, .as = {.int64 = 30}},
                                  {.type = SL_NULL},
@@ -115,7 +115,7 @@ Test(batch, no_memory)
     }
     struct sl_batch_pool pool;
     (void)sl_malloc_fail_at(1);
-    enum syncline_status status = sl_batch_pool_init(&pool, 4);
+    enum syncline_status status = sl_batch_pool_init(&pool, &sl_allocator_libc, 4);
     cr_assert(sl_malloc_fail_at(0));
     cr_assert_eq(status, SYNCLINE_ENOMEM);
 }

@@ -13,7 +13,7 @@ Test(bytes, writes_little_endian)
     static const uint8_t golden[] = {0x01, 0x03, 0x02, 0x07, 0x06, 0x05, 0x04, 0x0f, 0x0e,
                                      0x0d, 0x0c, 0x0b, 0x0a, 0x09, 0x08, 'x',  'y'};
     struct sl_buf buf;
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     sl_buf_u8(&buf, 0x01);
     sl_buf_u16(&buf, 0x0203);
     sl_buf_u32(&buf, 0x04050607);
@@ -29,7 +29,7 @@ Test(bytes, writes_little_endian)
 Test(bytes, reads_what_was_written)
 {
     struct sl_buf buf;
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     sl_buf_u8(&buf, UINT8_MAX);
     sl_buf_u16(&buf, UINT16_MAX);
     sl_buf_u32(&buf, UINT32_MAX);
@@ -98,7 +98,7 @@ Test(bytes, nothing_is_valid)
     sl_read_copy(&reader, NULL, 0);
     cr_assert(sl_reader_done(&reader));
     struct sl_buf buf;
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     sl_buf_bytes(&buf, NULL, 0);
     cr_assert(!buf.failed);
     cr_assert_eq(buf.len, 0);
@@ -109,7 +109,7 @@ Test(bytes, nothing_is_valid)
 Test(bytes, grows_over_many_sizes)
 {
     struct sl_buf buf;
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     for (uint32_t i = 0; i < 100000; i++)
         sl_buf_u32(&buf, i);
     cr_assert(!buf.failed);
@@ -124,7 +124,7 @@ Test(bytes, grows_over_many_sizes)
 Test(bytes, no_memory_fails_the_buffer)
 {
     struct sl_buf buf;
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     sl_buf_u32(&buf, 0x01020304);
     cr_assert(!sl_buf_reserve(&buf, SIZE_MAX / 2)); /* the allocator refuses */
     cr_assert(buf.failed);
@@ -139,7 +139,7 @@ Test(bytes, no_memory_fails_the_buffer)
 Test(bytes, an_overflowing_length_fails_the_buffer)
 {
     struct sl_buf buf;
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     sl_buf_u8(&buf, 1);
     cr_assert(!sl_buf_reserve(&buf, SIZE_MAX));
     cr_assert(buf.failed);

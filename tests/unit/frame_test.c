@@ -129,8 +129,8 @@ static enum syncline_status get(const struct sl_frame *frame, struct sl_error *e
     case SL_FRAME_WELCOME:
         return sl_frame_get_welcome(frame, &welcome, err);
     case SL_FRAME_VECTOR:
-        status = sl_frame_get_vector(frame, &entries, &len, err);
-        free(entries);
+        status = sl_frame_get_vector(frame, &sl_allocator_libc, &entries, &len, err);
+        sl_free(&sl_allocator_libc, entries);
         return status;
     case SL_FRAME_ERROR:
         return sl_frame_get_error(frame, &told, &text, err);
@@ -152,7 +152,7 @@ Test(frame, golden_bytes_are_written)
         size_t len = unhex(goldens[i].hex, expected);
         struct sl_buf buf;
 
-        sl_buf_init(&buf);
+        sl_buf_init(&buf, &sl_allocator_libc);
         cr_assert_eq(put(&buf, goldens[i].type), SYNCLINE_OK);
         cr_assert_eq(buf.len, len, "%s: %zu bytes", sl_frame_type_name(goldens[i].type), buf.len);
         cr_assert_arr_eq(buf.data, expected, len, "%s", sl_frame_type_name(goldens[i].type));
@@ -202,10 +202,11 @@ Test(frame, the_other_frames_are_read)
     len = unhex(goldens[1].hex, bytes);
     frame = frame_of(SL_FRAME_VECTOR, bytes + 8, len - 8);
     some_vector(expected);
-    cr_assert_eq(sl_frame_get_vector(&frame, &entries, &entries_len, NULL), SYNCLINE_OK);
+    cr_assert_eq(sl_frame_get_vector(&frame, &sl_allocator_libc, &entries, &entries_len, NULL),
+                 SYNCLINE_OK);
     cr_assert_eq(entries_len, 2);
     cr_assert_arr_eq((uint8_t *)entries, (uint8_t *)expected, sizeof(expected));
-    free(entries);
+    sl_free(&sl_allocator_libc, entries);
 
     len = unhex(goldens[3].hex, bytes);
     frame = frame_of(SL_FRAME_ERROR, bytes + 8, len - 8);
@@ -227,10 +228,11 @@ Test(frame, an_empty_vector_is_read)
     size_t len = 1;
     struct sl_buf buf;
 
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     cr_assert_eq(sl_frame_put_vector(&buf, NULL, 0), SYNCLINE_OK);
     struct sl_frame frame = frame_of(SL_FRAME_VECTOR, buf.data + 8, buf.len - 8);
-    cr_assert_eq(sl_frame_get_vector(&frame, &entries, &len, NULL), SYNCLINE_OK);
+    cr_assert_eq(sl_frame_get_vector(&frame, &sl_allocator_libc, &entries, &len, NULL),
+                 SYNCLINE_OK);
     cr_assert_null(entries);
     cr_assert_eq(len, 0);
     sl_buf_fini(&buf);
@@ -340,7 +342,7 @@ Test(frame, text_up_to_the_limits_is_taken)
     memset(hello.device_name, 'x', SL_NAME_SIZE_MAX);
     memcpy(hello.device_name, "\u00e9\u20ac\U0001f600\ud7ff\U0010ffff", 16);
     hello.device_name[SL_NAME_SIZE_MAX] = '\0';
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     cr_assert_eq(sl_frame_put_hello(&buf, &hello), SYNCLINE_OK);
     struct sl_frame frame = frame_of(SL_FRAME_HELLO, buf.data + 8, buf.len - 8);
     cr_assert_eq(sl_frame_get_hello(&frame, &read, NULL), SYNCLINE_OK);
@@ -391,7 +393,7 @@ Test(frame, what_cannot_be_said_is_refused)
     uint8_t header[SL_FRAME_HEADER_SIZE];
     struct sl_buf buf;
 
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     cr_assert_eq(sl_frame_put_welcome(&buf, &welcome), SYNCLINE_EINVAL);
     memset(hello.device_name, 'x', sizeof(hello.device_name));
     cr_assert_eq(sl_frame_put_hello(&buf, &hello), SYNCLINE_EINVAL);
@@ -414,13 +416,13 @@ Test(frame, the_longest_vector_passes)
     struct sl_buf buf;
     size_t len;
 
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     cr_assert_eq(sl_frame_put_vector(&buf, entries, SL_VECTOR_LEN_MAX), SYNCLINE_OK);
     struct sl_frame frame = frame_of(SL_FRAME_VECTOR, buf.data + 8, buf.len - 8);
-    cr_assert_eq(sl_frame_get_vector(&frame, &read, &len, NULL), SYNCLINE_OK);
+    cr_assert_eq(sl_frame_get_vector(&frame, &sl_allocator_libc, &read, &len, NULL), SYNCLINE_OK);
     cr_assert_eq(len, SL_VECTOR_LEN_MAX);
-    free(read);
-    free(entries);
+    sl_free(&sl_allocator_libc, read);
+    sl_free(&sl_allocator_libc, entries);
     sl_buf_fini(&buf);
 }
 
@@ -436,7 +438,7 @@ Test(frame, error_texts_are_cut_and_mended)
     memcpy(text, "a\xff\xc3z", 4);
     memcpy(text + SL_ERROR_SIZE - 2, "\u20ac", 3);
     text[sizeof(text) - 1] = '\0';
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     cr_assert_eq(sl_frame_put_error(&buf, SYNCLINE_OK, text), SYNCLINE_OK);
     struct sl_frame frame = frame_of(SL_FRAME_ERROR, buf.data + 8, buf.len - 8);
     cr_assert_eq(sl_frame_get_error(&frame, &told, &read, NULL), SYNCLINE_OK);
@@ -455,7 +457,7 @@ Test(frame, no_memory_is_reported)
         struct sl_buf buf;
         if (goldens[i].type == SL_FRAME_SEGMENT)
             continue;
-        sl_buf_init(&buf);
+        sl_buf_init(&buf, &sl_allocator_libc);
         (void)sl_malloc_fail_at(1);
         enum syncline_status status = put(&buf, goldens[i].type);
         (void)sl_malloc_fail_at(0);
@@ -494,7 +496,7 @@ Test(frame, any_chunking_gives_the_same_frames)
         size_t frames = 0;
         size_t payloads_len = 0;
 
-        sl_frame_decoder_init(&decoder, SL_FRAME_HANDSHAKE_MAX);
+        sl_frame_decoder_init(&decoder, &sl_allocator_libc, SL_FRAME_HANDSHAKE_MAX);
         for (size_t at = 0; at < len; at += chunk_size) {
             size_t left = len - at < chunk_size ? len - at : chunk_size;
             uint8_t *chunk = malloc(left);
@@ -552,7 +554,7 @@ Test(frame, unknown_optional_frames_are_skipped)
         struct sl_error err = {0};
         size_t frames = 0;
 
-        sl_frame_decoder_init(&decoder, SL_FRAME_HANDSHAKE_MAX);
+        sl_frame_decoder_init(&decoder, &sl_allocator_libc, SL_FRAME_HANDSHAKE_MAX);
         cr_assert_eq(feed(&decoder, hex, chunk_size, &frames, &err), SYNCLINE_AGAIN, "%s",
                      err.text);
         cr_assert_eq(frames, 1);
@@ -582,7 +584,7 @@ Test(frame, unknown_frames_end_the_stream)
         struct sl_error err = {0};
         size_t frames = 0;
 
-        sl_frame_decoder_init(&decoder, SL_FRAME_HANDSHAKE_MAX);
+        sl_frame_decoder_init(&decoder, &sl_allocator_libc, SL_FRAME_HANDSHAKE_MAX);
         cr_assert_eq(feed(&decoder, cases[i].hex, 1, &frames, &err), SYNCLINE_EPROTO);
         cr_assert_not_null(strstr(err.text, cases[i].says), "%s", err.text);
         cr_assert_eq(feed(&decoder, goldens[0].hex, 100, &frames, &err), SYNCLINE_EPROTO);
@@ -608,7 +610,7 @@ Test(frame, length_is_checked_before_allocating)
             sl_put_u32(stream, over == 2 ? UINT32_MAX : (uint32_t)(limits[i] + over));
             stream[4] = SL_FRAME_SEGMENT;
             stream[5] = SL_FRAME_VERSION;
-            sl_frame_decoder_init(&decoder, limits[i]);
+            sl_frame_decoder_init(&decoder, &sl_allocator_libc, limits[i]);
             enum syncline_status status =
                 sl_frame_decoder_next(&decoder, &data, &left, &frame, &err);
             if (over > 0) {
@@ -645,7 +647,7 @@ Test(frame, no_memory_for_a_payload)
 
     if (!SL_MALLOC_CAN_FAIL)
         cr_skip_test("the sanitizer's allocator does not fail");
-    sl_frame_decoder_init(&decoder, SL_FRAME_HANDSHAKE_MAX);
+    sl_frame_decoder_init(&decoder, &sl_allocator_libc, SL_FRAME_HANDSHAKE_MAX);
     (void)sl_malloc_fail_at(1);
     enum syncline_status whole = feed(&decoder, goldens[0].hex, 2048, &frames, &err);
     enum syncline_status pieces = feed(&decoder, goldens[0].hex, 16, &frames, &err);

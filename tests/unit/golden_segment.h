@@ -70,7 +70,7 @@ static inline struct sl_value golden_span(enum sl_value_type type, const void *d
 static inline void golden_body(struct sl_buf *buf)
 {
     struct sl_arena scratch;
-    sl_arena_init(&scratch);
+    sl_arena_init(&scratch, &sl_allocator_libc);
     struct sl_origin self = golden_origin();
     struct sl_origin other = {.device = golden_uuid(0xbb, 0xbb), .epoch = 5};
 
@@ -152,8 +152,9 @@ static inline void golden_seal(struct sl_buf *out, struct sl_segment *segment, c
     uint8_t hash[SL_HASH_SIZE];
     struct sl_identity identity = golden_identity();
     struct sl_signer *signer = NULL;
-    struct sl_hasher *hasher = sl_hasher_new();
-    golden_check(hasher != NULL && sl_signer_new(&identity, &signer) == SYNCLINE_OK);
+    struct sl_hasher *hasher = sl_hasher_new(&sl_allocator_libc);
+    golden_check(hasher != NULL &&
+                 sl_signer_new(&sl_allocator_libc, &identity, &signer) == SYNCLINE_OK);
     sl_segment_encode_header(segment, header);
     golden_check(sl_segment_hash(hasher, header, body, body_size, hash) == SYNCLINE_OK);
     golden_check(sl_sign(signer, hash, sizeof(hash), segment->signature) == SYNCLINE_OK);
@@ -170,7 +171,7 @@ static inline void golden_segment(struct sl_buf *out, bool compressed)
 {
     struct sl_buf body;
     struct sl_segment segment = golden_header();
-    sl_buf_init(&body);
+    sl_buf_init(&body, &sl_allocator_libc);
     golden_body(&body);
     segment.raw_size = (uint32_t)body.len;
     if (compressed) {

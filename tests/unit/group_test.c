@@ -23,7 +23,7 @@ static const struct sl_origin self = {.device = {{0xaa}}, .epoch = 9};
 
 static void start(void)
 {
-    sl_arena_init(&arena);
+    sl_arena_init(&arena, &sl_allocator_libc);
 }
 
 static void stop(void)
@@ -327,7 +327,7 @@ Test(group, column_limit)
 Test(group, truncated_and_flipped)
 {
     struct sl_buf body;
-    sl_buf_init(&body);
+    sl_buf_init(&body, &sl_allocator_libc);
     golden_body(&body);
     for (size_t cut = 0; cut < body.len; cut++) {
         for (unsigned flip = 0; flip < 256; flip += 51) {
@@ -361,8 +361,8 @@ static uint32_t round_trip(const char *name, bool is_key, const struct sl_value 
     static struct syncline_uuid uuids[300];
     struct sl_buf buf;
     struct sl_arena scratch;
-    sl_buf_init(&buf);
-    sl_arena_init(&scratch);
+    sl_buf_init(&buf, &sl_allocator_libc);
+    sl_arena_init(&scratch, &sl_allocator_libc);
     struct sl_group_head head = {.model = "m",
                                  .change = SYNCLINE_INSERT,
                                  .n = n,
@@ -480,8 +480,8 @@ Test(group, writer_keeps_a_failed_buffer)
                                  .uuids = &uuid,
                                  .self = self,
                                  .column_count = 1};
-    sl_buf_init(&buf);
-    sl_arena_init(&scratch);
+    sl_buf_init(&buf, &sl_allocator_libc);
+    sl_arena_init(&scratch, &sl_allocator_libc);
     buf.failed = true;
     sl_group_write_hlc(&buf, 1);
     sl_group_write_head(&buf, &head);

@@ -19,7 +19,7 @@ static const uint8_t hash_empty[SL_HASH_SIZE] = {
 /* It is SHA-256, however the message is cut, and one hasher makes one hash after the other. */
 Test(hash, sha_256_in_pieces_and_anew)
 {
-    struct sl_hasher *hasher = sl_hasher_new();
+    struct sl_hasher *hasher = sl_hasher_new(&sl_allocator_libc);
     uint8_t hash[SL_HASH_SIZE];
     cr_assert_not_null(hasher);
     cr_assert(sl_hasher_finish(hasher, hash));
@@ -42,12 +42,12 @@ Test(hash, no_memory)
     if (!SL_MALLOC_CAN_FAIL) {
         cr_skip_test("the sanitizer has an allocator of its own");
     }
-    sl_hasher_free(sl_hasher_new()); /* what OpenSSL makes once is made */
+    sl_hasher_free(sl_hasher_new(&sl_allocator_libc)); /* what OpenSSL makes once is made */
     bool has_failed = true;
     int refused = 0;
     for (long n = 1; has_failed; n++) {
         (void)sl_malloc_fail_at(n);
-        struct sl_hasher *hasher = sl_hasher_new();
+        struct sl_hasher *hasher = sl_hasher_new(&sl_allocator_libc);
         has_failed = sl_malloc_fail_at(0);
         cr_assert(hasher != NULL || has_failed, "allocation %ld", n);
         refused += hasher == NULL;

@@ -55,7 +55,7 @@ Test(identity, is_ed25519_from_the_environments_seed)
     cr_assert_arr_eq(identity.private_key, rfc_private, SL_KEY_SIZE);
     cr_assert_arr_eq(identity.public_key, rfc_public, SL_KEY_SIZE);
     cr_assert_arr_eq(identity.device_id.bytes, rfc_device_id, 16);
-    cr_assert_eq(sl_signer_new(&identity, &signer), SYNCLINE_OK);
+    cr_assert_eq(sl_signer_new(&sl_allocator_libc, &identity, &signer), SYNCLINE_OK);
     cr_assert_eq(sl_sign(signer, rfc_message, sizeof(rfc_message), signature), SYNCLINE_OK);
     cr_assert_arr_eq(signature, rfc_signature, SL_SIGNATURE_SIZE);
     sl_signer_free(signer);
@@ -86,8 +86,8 @@ Test(identity, every_changed_bit_is_noticed)
     uint8_t signature[SL_SIGNATURE_SIZE];
 
     cr_assert_eq(sl_identity_init(&identity, rfc_private, NULL), SYNCLINE_OK);
-    cr_assert_eq(sl_signer_new(&identity, &signer), SYNCLINE_OK);
-    cr_assert_eq(sl_verifier_new(identity.public_key, &verifier), SYNCLINE_OK);
+    cr_assert_eq(sl_signer_new(&sl_allocator_libc, &identity, &signer), SYNCLINE_OK);
+    cr_assert_eq(sl_verifier_new(&sl_allocator_libc, identity.public_key, &verifier), SYNCLINE_OK);
     for (size_t i = 0; i < sizeof(message); i++) {
         memset(message, (int)i, sizeof(message));
         cr_assert_eq(sl_sign(signer, message, i, signature), SYNCLINE_OK);
@@ -113,7 +113,7 @@ Test(identity, other_keys_verify_nothing)
 
     for (int i = 0; i < 256; i++) {
         memset(public_key, i, sizeof(public_key));
-        if (sl_verifier_new(public_key, &verifier) != SYNCLINE_OK)
+        if (sl_verifier_new(&sl_allocator_libc, public_key, &verifier) != SYNCLINE_OK)
             continue;
         cr_assert(!sl_verify(verifier, rfc_message, sizeof(rfc_message), rfc_signature));
         sl_verifier_free(verifier);
@@ -140,13 +140,13 @@ Test(identity, no_memory_is_reported)
         enum syncline_status made = sl_identity_init(&identity, rfc_private, NULL);
         enum syncline_status status = made;
         if (status == SYNCLINE_OK)
-            status = sl_signer_new(&identity, &signer);
+            status = sl_signer_new(&sl_allocator_libc, &identity, &signer);
         if (status == SYNCLINE_OK) {
             status = sl_sign(signer, rfc_message, sizeof(rfc_message), signature);
             sl_signer_free(signer);
         }
         if (status == SYNCLINE_OK)
-            status = sl_verifier_new(rfc_public, &verifier);
+            status = sl_verifier_new(&sl_allocator_libc, rfc_public, &verifier);
         if (status == SYNCLINE_OK) {
             verified = sl_verify(verifier, rfc_message, sizeof(rfc_message), rfc_signature);
             sl_verifier_free(verifier);

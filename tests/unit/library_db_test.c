@@ -137,13 +137,13 @@ Test(library_db, models_are_numbered)
     const struct syncline_model *both[] = {&b, &a};
     struct sl_model_set set;
     create_new();
-    OK(sl_model_set_init(&set, first, 1, &err));
+    OK(sl_model_set_init(&set, &sl_allocator_libc, first, 1, &err));
     OK(sl_library_db_number_models(&ldb, &set, &err));
     int64_t number_a = set.models[0].id_in_db;
     cr_assert_gt(number_a, 0);
     sl_model_set_fini(&set);
 
-    OK(sl_model_set_init(&set, both, 2, &err));
+    OK(sl_model_set_init(&set, &sl_allocator_libc, both, 2, &err));
     struct sl_library_db other;
     OK(sl_library_db_open(&other, sl_env_posix(), in_folder("library.db"), SL_DB_WRITE, 0, &err));
     OK(sl_library_db_begin_write(&other, &err));
@@ -255,9 +255,9 @@ Test(library_db, outbox_round_trip)
     struct sl_buf ids;
     struct sl_buf uuids;
     struct sl_buf births;
-    sl_buf_init(&ids);
-    sl_buf_init(&uuids);
-    sl_buf_init(&births);
+    sl_buf_init(&ids, &sl_allocator_libc);
+    sl_buf_init(&uuids, &sl_allocator_libc);
+    sl_buf_init(&births, &sl_allocator_libc);
     sl_buf_u64(&ids, 5);
     sl_buf_u32(&ids, 2);
     sl_buf_bytes(&uuids, other_id.bytes, 16);

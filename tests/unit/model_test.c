@@ -59,7 +59,7 @@ static void fresh(void)
 static enum syncline_status make(void)
 {
     const struct syncline_model *models[] = {&album, &spoilt};
-    enum syncline_status status = sl_model_set_init(&set, models, 2, &err);
+    enum syncline_status status = sl_model_set_init(&set, &sl_allocator_libc, models, 2, &err);
     if (status == SYNCLINE_OK) {
         sl_model_set_fini(&set);
     } else {
@@ -76,7 +76,7 @@ TestSuite(model, .init = fresh);
 Test(model, good_models_are_taken)
 {
     const struct syncline_model *models[] = {&thing, &album};
-    OK(sl_model_set_init(&set, models, 2, &err));
+    OK(sl_model_set_init(&set, &sl_allocator_libc, models, 2, &err));
     cr_assert_eq(set.count, 2);
     const struct sl_model *made = &set.models[0];
     cr_assert_str_eq(made->name, "thing");
@@ -104,7 +104,7 @@ Test(model, good_models_are_taken)
 /* No models at all are a set too. */
 Test(model, empty_set)
 {
-    OK(sl_model_set_init(&set, NULL, 0, &err));
+    OK(sl_model_set_init(&set, &sl_allocator_libc, NULL, 0, &err));
     cr_assert_null(sl_model_find(&set, &thing));
     sl_model_set_fini(&set);
 }
@@ -147,10 +147,12 @@ Test(model, models_that_contradict_themselves)
     spoilt.table = "albums";
     FAILS(make(), SYNCLINE_EMODEL, "model 'thing' of table 'albums'");
     const struct syncline_model *models[] = {&thing, NULL};
-    FAILS(sl_model_set_init(&set, models, 2, &err), SYNCLINE_EMODEL, "model 1 is NULL");
-    FAILS(sl_model_set_init(&set, NULL, 2, &err), SYNCLINE_EMODEL, "models are allowed");
-    FAILS(sl_model_set_init(&set, models, SL_MODEL_COUNT_MAX + 1, &err), SYNCLINE_EMODEL,
-          "at most 256 models are allowed, not 257");
+    FAILS(sl_model_set_init(&set, &sl_allocator_libc, models, 2, &err), SYNCLINE_EMODEL,
+          "model 1 is NULL");
+    FAILS(sl_model_set_init(&set, &sl_allocator_libc, NULL, 2, &err), SYNCLINE_EMODEL,
+          "models are allowed");
+    FAILS(sl_model_set_init(&set, &sl_allocator_libc, models, SL_MODEL_COUNT_MAX + 1, &err),
+          SYNCLINE_EMODEL, "at most 256 models are allowed, not 257");
 }
 
 static struct syncline_field *field(const char *name)
@@ -291,7 +293,7 @@ Test(model, larger_fields_of_a_later_header)
 Test(model, values_of_a_row)
 {
     const struct syncline_model *models[] = {&thing, &album};
-    OK(sl_model_set_init(&set, models, 2, &err));
+    OK(sl_model_set_init(&set, &sl_allocator_libc, models, 2, &err));
     const struct sl_model *made = &set.models[0];
     struct row row = {.id = -7,
                       .uuid = {{1, 2}},
@@ -350,7 +352,7 @@ Test(model, no_memory)
     enum syncline_status status = SYNCLINE_ENOMEM;
     for (long n = 1; status != SYNCLINE_OK; n++) {
         (void)sl_malloc_fail_at(n);
-        status = sl_model_set_init(&set, models, 2, &err);
+        status = sl_model_set_init(&set, &sl_allocator_libc, models, 2, &err);
         (void)sl_malloc_fail_at(0);
         cr_assert(status == SYNCLINE_OK || status == SYNCLINE_ENOMEM);
         refused += status == SYNCLINE_ENOMEM;

@@ -78,7 +78,7 @@ static uint64_t fake_mono_ns(void *ctx)
     return now_ns;
 }
 
-static const struct sl_env env = {.mono_ns = fake_mono_ns};
+static const struct sl_env env = {.mono_ns = fake_mono_ns, .alloc = &sl_allocator_libc};
 
 static enum syncline_status on_admit(void *ctx, const struct sl_hello *hello, bool joining,
                                      struct sl_error *err)
@@ -240,7 +240,7 @@ static void raw_opened(void *ctx, struct sl_link *link, uint64_t dial_tag)
         return;
     }
     sl_frame_decoder_fini(&raw->decoder);
-    sl_frame_decoder_init(&raw->decoder, SL_FRAME_SIZE_MAX);
+    sl_frame_decoder_init(&raw->decoder, &sl_allocator_libc, SL_FRAME_SIZE_MAX);
     raw->link = link;
     link->user = raw;
 }
@@ -311,7 +311,7 @@ static void raw_send_frame(struct raw *raw, enum sl_frame_type type, const void 
 {
     struct sl_buf buf;
 
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     put_frame(&buf, type, payload, len);
     raw_send(raw, buf.data, buf.len);
     sl_buf_fini(&buf);
@@ -321,7 +321,7 @@ static void raw_hello(struct raw *raw, const struct sl_hello *hello, bool joinin
 {
     struct sl_buf buf;
 
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     cr_assert_eq(joining ? sl_frame_put_join(&buf, hello) : sl_frame_put_hello(&buf, hello),
                  SYNCLINE_OK);
     raw_send(raw, buf.data, buf.len);
@@ -332,7 +332,7 @@ static void raw_error(struct raw *raw, enum syncline_status status, const char *
 {
     struct sl_buf buf;
 
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     cr_assert_eq(sl_frame_put_error(&buf, status, text), SYNCLINE_OK);
     raw_send(raw, buf.data, buf.len);
     sl_buf_fini(&buf);
@@ -367,7 +367,7 @@ static void pass_ms(uint64_t ms)
 static void set_up(void)
 {
     now_ns = 1000 * (uint64_t)NS_PER_MS;
-    cr_assert_eq(sl_local_hub_new(&hub), SYNCLINE_OK);
+    cr_assert_eq(sl_local_hub_new(&sl_allocator_libc, &hub), SYNCLINE_OK);
     for (size_t i = 0; i < DEVICES_LEN; i++) {
         char name[16];
         struct device *device = &devices[i];
@@ -498,7 +498,7 @@ Test(network, single_bytes_are_enough)
     struct raw *raw = raw_dial(1);
     struct sl_buf buf;
 
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     cr_assert_eq(sl_frame_put_hello(&buf, &hello), SYNCLINE_OK);
     cr_assert_eq(sl_frame_put_vector(&buf, &entry, 1), SYNCLINE_OK);
     put_frame(&buf, SL_FRAME_SEGMENT, "abc", 3);
@@ -521,7 +521,7 @@ Test(network, one_chunk_is_enough)
     struct raw *raw = raw_dial(1);
     struct sl_buf buf;
 
-    sl_buf_init(&buf);
+    sl_buf_init(&buf, &sl_allocator_libc);
     cr_assert_eq(sl_frame_put_hello(&buf, &hello), SYNCLINE_OK);
     put_frame(&buf, SL_FRAME_SEGMENT, segment, sizeof(segment));
     raw_send(raw, buf.data, buf.len);

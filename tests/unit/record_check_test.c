@@ -60,7 +60,7 @@ static void start(void)
 {
     const struct syncline_model *models[] = {&file_model, &folder_model};
     OK(sl_db_open(&db, sl_env_posix(), ":memory:", "library.db", SL_DB_CREATE, 0, &err));
-    OK(sl_model_set_init(&set, models, 2, &err));
+    OK(sl_model_set_init(&set, &sl_allocator_libc, models, 2, &err));
 }
 
 static void stop(void)
@@ -75,7 +75,7 @@ static enum syncline_status check_model(const struct sl_model *model)
 {
     struct sl_record_table table;
     sl_record_table_init(&table, &db, model);
-    enum syncline_status status = sl_record_table_check(&table, &err);
+    enum syncline_status status = sl_record_table_check(&table, &sl_allocator_libc, &err);
     sl_record_table_fini(&table);
     return status;
 }
@@ -268,7 +268,7 @@ Test(record_check, odd_names)
         SYNCLINE_MODEL("odd", "my \"odd\"; table", SYNCLINE_SHARED, struct odd_row, odd_fields);
     const struct syncline_model *models[] = {&odd};
     struct sl_model_set odd_set;
-    OK(sl_model_set_init(&odd_set, models, 1, &err));
+    OK(sl_model_set_init(&odd_set, &sl_allocator_libc, models, 1, &err));
     OK(sl_db_exec(&db,
                   "CREATE TABLE \"my \"\"odd\"\"; table\"(\"the \"\"id\"\"\" INTEGER PRIMARY KEY,"
                   "\"uu'id\" BLOB UNIQUE, \"order\" INTEGER)",
@@ -282,8 +282,8 @@ Test(record_check, odd_names)
     bool done = false;
     int64_t id = 0;
     uint64_t count = 0;
-    struct sl_hasher *hasher = sl_hasher_new();
-    sl_arena_init(&arena);
+    struct sl_hasher *hasher = sl_hasher_new(&sl_allocator_libc);
+    sl_arena_init(&arena, &sl_allocator_libc);
     sl_record_table_init(&table, &db, &odd_set.models[0]);
     OK(sl_record_insert(&table, &uuid, &value, &done, &id, &err));
     cr_assert(done);

@@ -42,7 +42,7 @@ static struct sl_arena arena;
 static void start(void)
 {
     const struct syncline_model *models[] = {&thing, &bare};
-    OK(sl_model_set_init(&set, models, 2, &err));
+    OK(sl_model_set_init(&set, &sl_allocator_libc, models, 2, &err));
     OK(sl_db_open(&db, sl_env_posix(), ":memory:", "library.db", SL_DB_CREATE, 0, &err));
     OK(sl_db_exec(&db,
                   "CREATE TABLE things(id INTEGER PRIMARY KEY, uuid BLOB UNIQUE,"
@@ -51,7 +51,7 @@ static void start(void)
                   "CREATE TABLE bares(id INTEGER PRIMARY KEY, uuid BLOB UNIQUE)",
                   &err));
     sl_record_table_init(&table, &db, &set.models[0]);
-    sl_arena_init(&arena);
+    sl_arena_init(&arena, &sl_allocator_libc);
 }
 
 static void stop(void)
@@ -266,7 +266,7 @@ Test(record_table, records_without_fields)
     bool done = false;
     int64_t id = 0;
     sl_record_table_init(&bares, &db, &set.models[1]);
-    OK(sl_record_table_check(&bares, &err));
+    OK(sl_record_table_check(&bares, &sl_allocator_libc, &err));
     OK(sl_record_insert(&bares, &uuid, NULL, &done, &id, &err));
     cr_assert(done);
     OK(sl_record_update(&bares, id, NULL, &err));
@@ -278,7 +278,7 @@ Test(record_table, records_without_fields)
 static uint64_t digest(uint8_t hash[SL_HASH_SIZE])
 {
     uint64_t count = 0;
-    struct sl_hasher *hasher = sl_hasher_new();
+    struct sl_hasher *hasher = sl_hasher_new(&sl_allocator_libc);
     cr_assert_not_null(hasher);
     OK(sl_record_digest(&table, hasher, &count, &err));
     cr_assert(sl_hasher_finish(hasher, hash));
@@ -331,7 +331,7 @@ Test(record_table, failures_are_passed_on)
     struct sl_value values[FIELDS];
     struct syncline_uuid uuid = uuid_of(1);
     const struct sl_field *orphan = NULL;
-    struct sl_hasher *hasher = sl_hasher_new();
+    struct sl_hasher *hasher = sl_hasher_new(&sl_allocator_libc);
     bool done = false;
     int64_t id = 77;
     uint64_t count = 77;

@@ -73,9 +73,9 @@ static struct sl_decoded decoded;
 
 static void start(void)
 {
-    sl_buf_init(&golden);
+    sl_buf_init(&golden, &sl_allocator_libc);
     golden_segment(&golden, false);
-    OK(sl_decoded_init(&decoded, &err));
+    OK(sl_decoded_init(&decoded, &sl_allocator_libc, &err));
 }
 
 static void stop(void)
@@ -268,9 +268,9 @@ Test(segment, flipped_bytes_break_the_signature)
 {
     struct sl_identity identity = golden_identity();
     struct sl_verifier *verifier = NULL;
-    struct sl_hasher *hasher = sl_hasher_new();
+    struct sl_hasher *hasher = sl_hasher_new(&sl_allocator_libc);
     cr_assert_not_null(hasher);
-    OK(sl_verifier_new(identity.public_key, &verifier));
+    OK(sl_verifier_new(&sl_allocator_libc, identity.public_key, &verifier));
     for (size_t at = 0; at <= golden.len; at++) {
         uint8_t *byte = at < golden.len ? &golden.data[at] : NULL;
         uint8_t hash[SL_HASH_SIZE];
@@ -297,7 +297,7 @@ Test(segment, hash_of_an_origin)
                                         0x6e, 0xf9, 0xcb, 0x96, 0x83, 0x35, 0x41, 0xcc,
                                         0x19, 0xef, 0x41, 0x7b, 0x59, 0xf1, 0x94, 0xa1,
                                         0xdb, 0x94, 0xe3, 0xf1, 0x49, 0xb6, 0x09, 0xff};
-    struct sl_hasher *hasher = sl_hasher_new();
+    struct sl_hasher *hasher = sl_hasher_new(&sl_allocator_libc);
     struct syncline_uuid library = {{0}};
     struct sl_origin origin = {.epoch = 0};
     uint8_t hash[SL_HASH_SIZE];

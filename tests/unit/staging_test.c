@@ -11,7 +11,7 @@ static struct sl_staging staging;
 
 static void start(void)
 {
-    cr_assert_eq(sl_staging_init(&staging), SYNCLINE_OK);
+    cr_assert_eq(sl_staging_init(&staging, &sl_allocator_libc), SYNCLINE_OK);
 }
 
 static void stop(void)
@@ -90,7 +90,7 @@ Test(staging, many_rounds)
 Test(staging, foreign_batches_are_refused)
 {
     struct sl_batch_pool pool;
-    cr_assert_eq(sl_batch_pool_init(&pool, 1), SYNCLINE_OK);
+    cr_assert_eq(sl_batch_pool_init(&pool, &sl_allocator_libc, 1), SYNCLINE_OK);
     struct sl_batch *batch = sl_batch_take(&pool);
     batch->n = 5;
     cr_assert(!sl_staging_give(&staging, batch));
@@ -110,7 +110,7 @@ Test(staging, no_memory)
     }
     struct sl_staging made;
     (void)sl_malloc_fail_at(1);
-    enum syncline_status status = sl_staging_init(&made);
+    enum syncline_status status = sl_staging_init(&made, &sl_allocator_libc);
     cr_assert(sl_malloc_fail_at(0));
     cr_assert_eq(status, SYNCLINE_ENOMEM);
 }

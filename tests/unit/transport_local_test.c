@@ -74,7 +74,7 @@ static char bound[SL_ADDRESS_SIZE_MAX + 1];
 
 static void set_up(void)
 {
-    cr_assert_eq(sl_local_hub_new(&hub), SYNCLINE_OK);
+    cr_assert_eq(sl_local_hub_new(&sl_allocator_libc, &hub), SYNCLINE_OK);
     for (size_t i = 0; i < 2; i++) {
         cr_assert_eq(sl_transport_local_new(hub, &transports[i]), SYNCLINE_OK);
         transports[i]->ops->set_events(transports[i], &events, &seens[i]);
@@ -264,11 +264,11 @@ Test(transport_local, no_memory_is_reported)
     if (!SL_MALLOC_CAN_FAIL)
         cr_skip_test("the sanitizer's allocator does not fail");
     (void)sl_malloc_fail_at(1);
-    cr_assert_eq(sl_local_hub_new(&other_hub), SYNCLINE_ENOMEM);
+    cr_assert_eq(sl_local_hub_new(&sl_allocator_libc, &other_hub), SYNCLINE_ENOMEM);
     (void)sl_malloc_fail_at(1);
     cr_assert_eq(sl_transport_local_new(hub, &other), SYNCLINE_ENOMEM);
     (void)sl_malloc_fail_at(1);
-    cr_assert_eq(transports[0]->ops->listen(transports[0], "c", bound, NULL), SYNCLINE_ENET);
+    cr_assert_eq(transports[0]->ops->listen(transports[0], "c", bound, NULL), SYNCLINE_ENOMEM);
     (void)sl_malloc_fail_at(1);
     cr_assert_eq(transports[0]->ops->dial(transports[0], "c", 1, NULL), SYNCLINE_ENET);
     for (long n = 1; has_failed; n++) {

@@ -14,7 +14,7 @@ static uint64_t next_seq;
 
 static void start(void)
 {
-    cr_assert_eq(sl_unsettled_init(&list), SYNCLINE_OK);
+    cr_assert_eq(sl_unsettled_init(&list, &sl_allocator_libc), SYNCLINE_OK);
     next_seq = 1;
 }
 
@@ -36,7 +36,7 @@ static struct sl_unsettled_entry *add(const struct sl_model *model, enum synclin
                                       const char *names)
 {
     uint32_t n = (uint32_t)strlen(names);
-    struct sl_unsettled_entry *entry = sl_unsettled_entry_new(n);
+    struct sl_unsettled_entry *entry = sl_unsettled_entry_new(&list, n);
     cr_assert_not_null(entry);
     entry->model = model;
     entry->first_seq = next_seq;
@@ -96,7 +96,7 @@ Test(unsettled, insert_update_delete_insert)
 /* One entry may hold several changes of a record: the last of them counts. */
 Test(unsettled, several_changes_in_one_entry)
 {
-    struct sl_unsettled_entry *entry = sl_unsettled_entry_new(3);
+    struct sl_unsettled_entry *entry = sl_unsettled_entry_new(&list, 3);
     cr_assert_not_null(entry);
     entry->model = &model_a;
     entry->first_seq = 10;
@@ -165,9 +165,9 @@ Test(unsettled, no_memory)
     }
     for (long n = 1; n <= 4; n++) {
         (void)sl_malloc_fail_at(n);
-        struct sl_unsettled_entry *entry = sl_unsettled_entry_new(3);
+        struct sl_unsettled_entry *entry = sl_unsettled_entry_new(&list, 3);
         cr_assert(sl_malloc_fail_at(0));
         cr_assert_null(entry, "allocation %ld", n);
     }
-    sl_unsettled_entry_free(NULL);
+    sl_unsettled_entry_free(&list, NULL);
 }

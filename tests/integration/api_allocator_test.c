@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* The host's allocator: everything comes from it and goes back to it, and whichever allocation
+ * fails, the call says ENOMEM, nothing leaks, and the next try works. */
+
+#include <sys/wait.h>
+
+#include "tests/integration/api.h"
+#include "tests/unit/counting_allocator.h"
+
+TestSuite(api_allocator, .init = api_setup, .fini = api_cleanup, .timeout = 180);
+
+static struct counting counting;
+static const struct syncline_allocator counted = {.resize = counting_resize, .ctx = &counting};
+
+static struct syncline_options counted_options(void)
+{
+    struct syncline_options options = api_options();
+    options.allocator = &counted;
+    return options;
+}
+
+/* Opens the engine; on OK device->lib is its handle. */
+static enum syncline_status open_counted(struct api_device *device, const char *peer)
+{
+    struct syncline_options options = counted_options();
+    options.role = SYNCLINE_ROLE_ENGINE;
+    options.listen = device->address[0] != '\0' ? device->address : "127.0.0.1:0";
+    options.peers = &peer;
+    options.peers_count = peer != NULL ? 1 : 0;
+    return syncline_open(device->dir, &options, &device->lib);
+}
+
+static void open_surely(struct api_device *device, const char *peer)
+{
+    cr_assert_eq(open_counted(device, peer), SYNCLINE_OK, "%s", api_text);
+    struct syncline_info info = api_info(device);
+    (void)snprintf(device->address, sizeof(device->address), "%s", info.listen);
+}
+
+/* An allocator without a function is refused by each call that takes one. */
+Test(api_allocator, no_function)
+{
+    static const struct syncline_allocator empty;
+    struct syncline_options options = api_options();
+    struct syncline *lib = NULL;
+    options.allocator = &empty;
+    cr_expect_eq(syncline_create(api_path("a"), "name", &options), SYNCLINE_EINVAL);
+    cr_expect_not_null(strstr(api_text, "allocator"), "%s", api_text);
+    cr_expect_eq(syncline_join(api_path("a"), "127.0.0.1:1", &options), SYNCLINE_EINVAL);
+    cr_expect_eq(syncline_open(api_path("a"), &options, &lib), SYNCLINE_EINVAL);
+    cr_expect_not(api_exists(api_path("a")));
+}
+
+/* Making and opening a library: each allocation of the calling thread fails once. What failed left
+ * nothing, in the folder and in memory. */
+Test(api_allocator, create_and_open)
+{
+    struct syncline_options options = counted_options();
+    struct api_device a;
+    api_name(&a, "a");
+    enum syncline_status status = SYNCLINE_ENOMEM;
+    for (long n = 1; status != SYNCLINE_OK; n++) {
+        counting_fail_at(&counting, n, COUNTING_MINE);
+        status = syncline_create(a.dir, "the library", &options);
+        cr_assert_eq(counting_has_failed(&counting), status != SYNCLINE_OK, "%ld", n);
+        cr_assert(status == SYNCLINE_OK || status == SYNCLINE_ENOMEM, "%ld: %s", n, api_text);
+        cr_assert_eq(counting.blocks, 0, "%ld: %ld blocks", n, counting.blocks);
+        cr_assert_eq(api_exists(a.dir), status == SYNCLINE_OK);
+    }
+    api_db(&a);
+    status = SYNCLINE_ENOMEM;
+    long n = 1;
+    for (; status != SYNCLINE_OK; n++) {
+        counting_fail_at(&counting, n, COUNTING_MINE);
+        status = open_counted(&a, "127.0.0.1:1");
+        cr_assert_eq(counting_has_failed(&counting), status != SYNCLINE_OK, "%ld", n);
+        if (status != SYNCLINE_OK) {
+            cr_assert_eq(status, SYNCLINE_ENOMEM, "%ld: %s", n, api_text);
+            cr_assert_eq(counting.blocks, 0, "%ld: %ld blocks", n, counting.blocks);
+        }
+    }
+    cr_expect_gt(n, 10);
+    api_save_tags(&a, 100, 0);
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    api_close(&a);
+    cr_expect_eq(counting.blocks, 0);
+}
+
+/* A capture of a new, a changed and a deleted record in one transaction. Each says OK or ENOMEM; a
+ * second try of it works, in the same transaction. */
+static bool change_tag(struct api_device *a, long n)
+{
+    struct tag tag = {.name = "a tag"};
+    bool failed = false;
+    cr_assert_eq(syncline_uuid_new(&tag.uuid, 1), SYNCLINE_OK);
+    api_sql(a->db, "BEGIN IMMEDIATE");
+    for (enum syncline_change change = SYNCLINE_INSERT; change <= SYNCLINE_DELETE; change++) {
+        if (change == SYNCLINE_DELETE) {
+            api_delete(a->db, "tags", &tag.uuid);
+        } else {
+            api_put_tag(a->db, &tag);
+        }
+        counting_fail_at(&counting, n, COUNTING_MINE);
+        enum syncline_status status =
+            syncline_sync_model_with_db(a->lib, &tag_model, &tag, change, a->db);
+        bool hit = counting_has_failed(&counting);
+        cr_assert(status == SYNCLINE_OK || (hit && status == SYNCLINE_ENOMEM), "%s",
+                  api_error(a->lib));
+        if (status != SYNCLINE_OK) {
+            API_OK(a->lib, syncline_sync_model_with_db(a->lib, &tag_model, &tag, change, a->db));
+        }
+        failed = failed || hit;
+    }
+    api_sql(a->db, "COMMIT");
+    return failed;
+}
+
+/* Capturing: each allocation of the calling thread fails once, and no change is lost for it. So
+ * with the calls that only look. */
+Test(api_allocator, capture)
+{
+    struct api_device a;
+    api_create(&a, "a");
+    open_surely(&a, NULL);
+    long n = 1;
+    while (change_tag(&a, n)) {
+        n++;
+    }
+    cr_expect_gt(n, 1);
+    api_save_tags(&a, 100, 0);
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    struct syncline_info info = api_info(&a);
+    cr_expect_geq(info.own_seq, 100);
+    cr_expect_eq(info.outbox, 0);
+    cr_expect_eq(info.set_aside, 0);
+
+    uint64_t count = 0;
+    uint8_t hash[32];
+    counting_fail_at(&counting, 1, COUNTING_MINE);
+    API_REFUSED(a.lib, syncline_digest(a.lib, &tag_model, &count, hash), SYNCLINE_ENOMEM, "memory");
+    cr_assert(counting_has_failed(&counting));
+    API_OK(a.lib, syncline_digest(a.lib, &tag_model, &count, hash));
+    cr_expect_eq(count, 100);
+    api_close(&a);
+    cr_expect_eq(counting.blocks, 0);
+}
+
+/* Sending, on the engine's own thread: each allocation fails once - of a library just opened, so
+ * that everything is still to be allocated -, and the change becomes durable all the same. */
+Test(api_allocator, engine)
+{
+    struct api_device a;
+    api_create(&a, "a");
+    bool failed = true;
+    long n = 1;
+    for (; failed; n++) {
+        open_surely(&a, NULL);
+        counting_fail_at(&counting, n, COUNTING_OTHERS);
+        api_save_tags(&a, 10, 0);
+        API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+        failed = counting_has_failed(&counting);
+        api_stop(&a);
+        cr_assert_eq(counting.blocks, 0, "%ld: %ld blocks", n, counting.blocks);
+    }
+    cr_expect_gt(n, 3);
+    api_open_alone(&a);
+    struct syncline_info info = api_info(&a);
+    cr_expect_eq(info.own_seq, (uint64_t)(10 * (n - 1)));
+    cr_expect_eq(info.set_aside, 0);
+    api_close(&a);
+}
+
+/* Two devices, both with the allocator: joining, sending, receiving and answering; each allocation
+ * of an engine fails once. A link may be given up for it; it comes back, and so does the change. */
+Test(api_allocator, two_devices)
+{
+    struct syncline_options options = counted_options();
+    struct api_device a;
+    struct api_device b;
+    api_create(&a, "a");
+    open_surely(&a, NULL);
+    api_name(&b, "b");
+    cr_assert_eq(syncline_join(b.dir, a.address, &options), SYNCLINE_OK, "%s", api_text);
+    api_db(&b);
+    bool failed = true;
+    for (long n = 1; failed; n++) {
+        counting_fail_at(&counting, n, COUNTING_OTHERS);
+        open_surely(&b, a.address);
+        api_save_tags(&a, 10, 0);
+        API_WAIT(api_info(&b).links == 1);
+        api_settle(&a, &b);
+        failed = counting_has_failed(&counting);
+        api_stop(&b);
+    }
+    api_close(&a);
+    cr_expect_eq(counting.blocks, 0);
+    cr_expect_eq(api_differences(a.db_path, b.db_path), 0);
+    cr_expect_eq(sqlite3_close(b.db), SQLITE_OK);
+}
+
+/* A forked child gives back the handle to the allocator and nothing else: that is the parent's. */
+Test(api_allocator, fork)
+{
+    struct api_device a;
+    api_create(&a, "a");
+    open_surely(&a, NULL);
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        long blocks = counting.blocks;
+        syncline_close(a.lib);
+        _exit(counting.blocks == blocks - 1 ? 0 : 1);
+    }
+    int status = -1;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect_eq(status, 0);
+    api_close(&a);
+    cr_expect_eq(counting.blocks, 0);
+}

@@ -83,15 +83,18 @@ static struct sl_arena_block *block_new(struct sl_arena *arena, size_t size)
     return block;
 }
 
-void *sl_arena_alloc(struct sl_arena *arena, size_t size)
+/* As it is handed out: never nothing, and in whole units of the alignment. */
+static size_t rounded_up(size_t size)
+{
+    return size == 0 ? ALIGNMENT : (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+}
+
+void *sl_arena_alloc_raw(struct sl_arena *arena, size_t size)
 {
     if (size > SIZE_MAX / 2) {
         return NULL;
     }
-    size_t rounded = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
-    if (rounded == 0) {
-        rounded = ALIGNMENT;
-    }
+    size_t rounded = rounded_up(size);
     struct sl_arena_block *block = arena->blocks;
     if (block == NULL || block->size - block->used < rounded) {
         block = block_new(arena, rounded);
@@ -102,7 +105,15 @@ void *sl_arena_alloc(struct sl_arena *arena, size_t size)
     void *result = block->data + block->used;
     block->used += rounded;
     arena->used += rounded;
-    memset(result, 0, rounded);
+    return result;
+}
+
+void *sl_arena_alloc(struct sl_arena *arena, size_t size)
+{
+    void *result = sl_arena_alloc_raw(arena, size);
+    if (result != NULL) {
+        memset(result, 0, rounded_up(size));
+    }
     return result;
 }
 

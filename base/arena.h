@@ -23,6 +23,8 @@ void sl_arena_fini(struct sl_arena *arena);
 void sl_arena_reset(struct sl_arena *arena);
 /* Zero-filled, aligned to 16 bytes; NULL when there is no memory. Dies with reset or fini. */
 void *sl_arena_alloc(struct sl_arena *arena, size_t size);
+/* The same, but not zero-filled: for what is written over at once. */
+void *sl_arena_alloc_raw(struct sl_arena *arena, size_t size);
 /* A copy of size bytes (of one byte when size is 0, so that it is never NULL but for no memory). */
 void *sl_arena_copy(struct sl_arena *arena, const void *data, size_t size);
 

@@ -56,6 +56,8 @@ static bool form_fits(enum syncline_type type, enum syncline_form form)
     return false;
 }
 
+_Static_assert(SL_FIELD_COUNT_MAX <= UINT8_MAX + 1, "sl_model.strings holds places of fields");
+
 static bool name_ok(const char *name)
 {
     return name != NULL && name[0] != '\0' && strlen(name) <= SL_NAME_SIZE_MAX;
@@ -125,6 +127,12 @@ static enum syncline_status field_init(struct sl_model *model, const struct sync
         return SYNCLINE_OK;
     }
     model->key_count += is_key(&field) ? 1u : 0u;
+    if (field.form == SYNCLINE_FORM_CSTR || field.form == SYNCLINE_FORM_COUNTED) {
+        model->strings[model->string_count++] = (uint8_t)model->field_count;
+    }
+    if (field.type == SYNCLINE_TYPE_UUID_KEY) {
+        model->plain_size += (uint32_t)sizeof(struct syncline_uuid);
+    }
     model->fields[model->field_count++] = field;
     return SYNCLINE_OK;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stages/row_survey.h"
 #include "stages/settle.h"
 
 /* One call, on its way. */
@@ -13,15 +14,14 @@ struct call {
     struct sl_core *core;
     struct sl_library_db *ldb;
     const struct sl_model *model;
-    const uint8_t *rows;
+    const void *rows;
     uint32_t n;
     enum syncline_change change;
     uint32_t batch_len;
     uint64_t token;
     uint64_t wall_ms;
     struct sl_batch *staged; /* list, or NULL */
-    struct sl_buf ids;
-    struct sl_buf uuids;
+    struct sl_row_survey survey;
     struct sl_buf births;
 };
 
@@ -53,30 +53,10 @@ void sl_capture_fini(struct sl_capture *capture)
 
 static const uint8_t *row_at(const struct call *call, uint32_t i)
 {
-    return call->rows + (size_t)i * call->model->row_size;
+    return (const uint8_t *)call->rows + (size_t)i * call->model->row_size;
 }
 
 /* ---- Checking ---- */
-
-static enum syncline_status check_sizes(const struct call *call, struct sl_error *err)
-{
-    for (uint32_t i = 0; i < call->n; i++) {
-        uint64_t size = 0;
-        for (uint32_t f = 0; f < call->model->field_count; f++) {
-            size += sl_field_get(&call->model->fields[f], row_at(call, i)).size;
-        }
-        if (size > SL_RECORD_SIZE_MAX) {
-            char name[37];
-            struct syncline_uuid uuid = sl_row_uuid(call->model, row_at(call, i));
-            sl_uuid_format(&uuid, name);
-            return sl_fail(err, SYNCLINE_ETOOBIG,
-                           "record %s of model '%s' has %llu bytes of values, %u are allowed: keep "
-                           "large data in files",
-                           name, call->model->name, (unsigned long long)size, SL_RECORD_SIZE_MAX);
-        }
-    }
-    return SYNCLINE_OK;
-}
 
 static enum syncline_status not_owner(const struct call *call, uint32_t i, struct sl_error *err)
 {
@@ -94,40 +74,6 @@ static bool is_foreign(const struct call *call, const struct sl_birth_run *birth
 }
 
 /* ---- The outbox row ---- */
-
-static enum syncline_status gather_names(struct call *call, struct sl_error *err)
-{
-    for (uint32_t i = 0; i < call->n;) {
-        int64_t first = sl_row_id(call->model, row_at(call, i));
-        uint32_t run = 1;
-        while (i + run < call->n &&
-               sl_row_id(call->model, row_at(call, i + run)) == first + (int64_t)run) {
-            run++;
-        }
-        sl_buf_u64(&call->ids, (uint64_t)first);
-        sl_buf_u32(&call->ids, run);
-        i += run;
-    }
-    for (uint32_t i = 0; i < call->n;) {
-        struct syncline_uuid first = sl_row_uuid(call->model, row_at(call, i));
-        uint32_t run = 1;
-        while (i + run < call->n) {
-            struct syncline_uuid uuid = sl_row_uuid(call->model, row_at(call, i + run));
-            struct syncline_uuid next = sl_uuid_add(&first, run);
-            if (!sl_uuid_equal(&uuid, &next)) {
-                break;
-            }
-            run++;
-        }
-        sl_buf_bytes(&call->uuids, first.bytes, sizeof(first.bytes));
-        sl_buf_u32(&call->uuids, run);
-        i += run;
-    }
-    if (call->ids.failed || call->uuids.failed) {
-        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to capture %u records", call->n);
-    }
-    return SYNCLINE_OK;
-}
 
 /* One run of births under way; origin 0: of records whose birth is not known. */
 struct birth_run {
@@ -183,87 +129,18 @@ static enum syncline_status gather_births(struct call *call, struct sl_births *b
 
 /* ---- Staging ---- */
 
-static uint64_t row_size(const struct call *call, uint32_t i)
+static bool fill_batch(const struct call *call, struct sl_batch *batch, size_t piece,
+                       uint32_t first)
 {
-    uint64_t size = call->model->row_size;
-    for (uint32_t f = 0; f < call->model->field_count; f++) {
-        const struct sl_field *field = &call->model->fields[f];
-        if (field->form == SYNCLINE_FORM_CSTR || field->form == SYNCLINE_FORM_COUNTED) {
-            size += sl_field_get(field, row_at(call, i)).size + 1;
-        }
-    }
-    return size;
-}
-
-/* How many rows from `first` on go into one batch. */
-static uint32_t piece_len(const struct call *call, uint32_t first)
-{
-    uint64_t size = 0;
-    uint32_t n = 0;
-    uint32_t len_max = sl_group_len_max(call->model, call->batch_len);
-    while (first + n < call->n && n < len_max) {
-        size += row_size(call, first + n);
-        if (n > 0 && size > SL_BATCH_SIZE_SOFT) {
-            break;
-        }
-        n++;
-    }
-    return n;
-}
-
-/* Copies what the pointers of one row struct point at to *strings, and points them there. */
-static void copy_strings(const struct sl_model *model, uint8_t *row, uint8_t **strings)
-{
-    for (uint32_t f = 0; f < model->field_count; f++) {
-        const struct sl_field *field = &model->fields[f];
-        if (field->form != SYNCLINE_FORM_CSTR && field->form != SYNCLINE_FORM_COUNTED) {
-            continue;
-        }
-        struct sl_value value = sl_field_get(field, row);
-        if (value.type == SL_NULL) {
-            continue;
-        }
-        memcpy(*strings, value.as.data, value.size);
-        (*strings)[value.size] = '\0';
-        memcpy(row + field->offset, strings,
-               sizeof(*strings)); /* the pointer comes first in both */
-        *strings += value.size + 1;
-    }
-}
-
-_Static_assert(offsetof(struct syncline_bytes, data) == 0, "copy_strings writes the pointer there");
-_Static_assert(offsetof(struct syncline_text, data) == 0, "and there");
-
-static bool fill_batch(const struct call *call, struct sl_batch *batch, uint32_t first, uint32_t n)
-{
-    const struct sl_model *model = call->model;
-    uint64_t size = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        size += row_size(call, first + i);
-    }
-    size_t structs = (size_t)n * model->row_size;
-    uint8_t *rows = sl_arena_alloc(&batch->arena, (size_t)size);
-    batch->ids = sl_arena_alloc(&batch->arena, (size_t)n * sizeof(*batch->ids));
-    batch->uuids = sl_arena_alloc(&batch->arena, (size_t)n * sizeof(*batch->uuids));
-    if (rows == NULL || batch->ids == NULL || batch->uuids == NULL) {
+    if (!sl_row_survey_copy(&call->survey, piece, first, batch)) {
         return false;
     }
-    memcpy(rows, row_at(call, first), structs);
-    uint8_t *strings = rows + structs;
-    for (uint32_t i = 0; i < n; i++) {
-        uint8_t *row = rows + (size_t)i * model->row_size;
-        copy_strings(model, row, &strings);
-        batch->ids[i] = sl_row_id(model, row);
-        batch->uuids[i] = sl_row_uuid(model, row);
-    }
-    batch->rows = rows;
-    batch->model = model;
+    batch->model = call->model;
     batch->change = call->change;
     batch->token = call->token;
     batch->offset = first;
     batch->row_n = call->n;
-    batch->n = n;
-    batch->taken_n = n;
+    batch->taken_n = batch->n;
     batch->batch_len = call->batch_len;
     batch->wall_ms = call->wall_ms;
     return true;
@@ -273,23 +150,20 @@ static bool fill_batch(const struct call *call, struct sl_batch *batch, uint32_t
  */
 static void stage(struct call *call)
 {
-    if (!call->core->engine || call->change == SYNCLINE_DELETE) {
+    size_t pieces = call->survey.piece_count;
+    if (!call->core->engine || pieces == 0) {
         return;
-    }
-    size_t pieces = 0;
-    for (uint32_t first = 0; first < call->n; first += piece_len(call, first)) {
-        pieces++;
     }
     call->staged = sl_staging_take(&call->core->staging, pieces);
     uint32_t first = 0;
+    size_t piece = 0;
     for (struct sl_batch *batch = call->staged; batch != NULL; batch = batch->next) {
-        uint32_t n = piece_len(call, first);
-        if (!fill_batch(call, batch, first, n)) {
+        if (!fill_batch(call, batch, piece++, first)) {
             (void)sl_staging_give(&call->core->staging, call->staged);
             call->staged = NULL; /* no memory: the outbox row alone will do */
             return;
         }
-        first += n;
+        first += batch->n;
     }
 }
 
@@ -311,10 +185,10 @@ static enum syncline_status write_outbox(struct call *call, struct sl_births *bi
                                 .wall_ms = call->wall_ms,
                                 .n = call->n,
                                 .batch_len = call->batch_len,
-                                .ids = call->ids.data,
-                                .ids_size = call->ids.len,
-                                .uuids = call->uuids.data,
-                                .uuids_size = call->uuids.len};
+                                .ids = call->survey.ids.data,
+                                .ids_size = call->survey.ids.len,
+                                .uuids = call->survey.uuids.data,
+                                .uuids_size = call->survey.uuids.len};
     if (call->change != SYNCLINE_INSERT) {
         row.births = call->births.data;
         row.births_size = call->births.len;
@@ -473,19 +347,15 @@ enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct sy
         return SYNCLINE_OK;
     }
     enum syncline_status status = check_call(&call, rows, n, err);
-    if (status == SYNCLINE_OK && change != SYNCLINE_DELETE) {
-        status = check_sizes(&call, err);
-    }
     if (status == SYNCLINE_OK) {
         status = core->env->random(core->env->ctx, &call.token, sizeof(call.token));
     }
     if (status != SYNCLINE_OK) {
         return status;
     }
-    sl_buf_init(&call.ids, core->env->alloc);
-    sl_buf_init(&call.uuids, core->env->alloc);
+    sl_row_survey_init(&call.survey, core->env->alloc);
     sl_buf_init(&call.births, core->env->alloc);
-    status = gather_names(&call, err);
+    status = sl_row_survey_run(&call.survey, call.model, rows, call.n, change, call.batch_len, err);
     if (status == SYNCLINE_OK) {
         bool in_transaction = db != NULL && sqlite3_get_autocommit(db) == 0;
         if (in_transaction) {
@@ -497,8 +367,7 @@ enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct sy
             (void)sl_staging_give(&core->staging, call.staged);
         }
     }
-    sl_buf_fini(&call.ids);
-    sl_buf_fini(&call.uuids);
+    sl_row_survey_fini(&call.survey);
     sl_buf_fini(&call.births);
     return status;
 }

@@ -85,6 +85,9 @@ Test(model, good_models_are_taken)
     cr_assert_eq(made->row_size, sizeof(struct row));
     cr_assert_eq(made->field_count, FIELDS - 2);
     cr_assert_eq(made->key_count, 2);
+    cr_assert_eq(made->string_count, 3); /* name, note, data */
+    cr_assert(made->strings[0] == 7 && made->strings[1] == 8 && made->strings[2] == 9);
+    cr_assert_eq(made->plain_size, 16); /* album */
     cr_assert_str_eq(made->id.name, "id");
     cr_assert_str_eq(made->uuid.name, "uuid");
     cr_assert_eq(made->fields[0].parent, &set.models[0]);
@@ -92,6 +95,8 @@ Test(model, good_models_are_taken)
     cr_assert_null(made->fields[2].parent);
     cr_assert_eq(set.models[1].index, 1);
     cr_assert_eq(set.models[1].field_count, 0);
+    cr_assert_eq(set.models[1].string_count, 0);
+    cr_assert_eq(set.models[1].plain_size, 0);
     cr_assert_eq(sl_model_find(&set, &album), &set.models[1]);
     cr_assert_null(sl_model_find(&set, &spoilt));
     cr_assert_eq(sl_model_find_name(&set, "album!", 5), &set.models[1]);

@@ -19,6 +19,9 @@ enum syncline_status bench_measure_plain_capture(struct bench_run *run,
 /* capture.c: time of inserting, processor time of it, time until durable. */
 enum syncline_status bench_measure_capture(struct bench_run *run, double values[BENCH_FIGURES_MAX],
                                            struct indexer_error *err);
+/* stages.c: time in the stages up to the log, then in each stage alone. */
+enum syncline_status bench_measure_stages(struct bench_run *run, double values[BENCH_FIGURES_MAX],
+                                          struct indexer_error *err);
 /* apply.c: from connecting to all applied. */
 enum syncline_status bench_measure_apply(struct bench_run *run, double values[BENCH_FIGURES_MAX],
                                          struct indexer_error *err);

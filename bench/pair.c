@@ -39,6 +39,8 @@ static double figure_of(enum bench_kind kind, double synced, double ratio, size_
         return ratio;
     case BENCH_PERCENT:
         return (ratio - 1) * 100;
+    case BENCH_NS:
+        return synced / (double)rows;
     case BENCH_US:
         return synced / BENCH_NS_PER_US;
     case BENCH_MS:

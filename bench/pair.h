@@ -13,12 +13,13 @@
 
 #define BENCH_PAIRS_MIN 5u
 #define BENCH_PAIRS_MAX 99u
-#define BENCH_FIGURES_MAX 4u /* measured by one run */
+#define BENCH_FIGURES_MAX 12u /* measured by one run */
 
 /* What a figure says of its two raw values, the synced run's and the plain run's. */
 enum bench_kind {
     BENCH_RATIO = 0, /* in plain runs */
     BENCH_PERCENT,   /* more than the plain run */
+    BENCH_NS,        /* a row; raw values in ns, of all rows */
     BENCH_US,        /* raw values in ns */
     BENCH_MS,
     BENCH_PER_S, /* rows per second; raw values in ns */

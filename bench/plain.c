@@ -11,11 +11,12 @@
 #include "indexer/entry_batch.h"
 #include "indexer/schema.h"
 
-static enum syncline_status insert_transaction(struct indexer_entry_batch *batch,
+static enum syncline_status insert_transaction(const struct bench_writer *writer,
+                                               struct indexer_entry_batch *batch,
                                                struct bench_rows *rows, size_t first, size_t n,
                                                struct indexer_error *err)
 {
-    enum syncline_status status = indexer_db_begin(batch->db, err);
+    enum syncline_status status = indexer_db_begin(writer->db, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
@@ -24,35 +25,32 @@ static enum syncline_status insert_transaction(struct indexer_entry_batch *batch
         row->parent_id.value = rows->entries[rows->parents[i]].id;
         status = indexer_entry_batch_write(batch, row, err);
     }
-    if (status == SYNCLINE_OK && batch->lib != NULL) {
-        status = syncline_sync_models_batch(batch->lib, &indexer_entry_model, &rows->entries[first],
-                                            n, SYNCLINE_INSERT, batch->db, NULL);
-        if (status != SYNCLINE_OK) {
-            status = indexer_fail_sync(err, batch->lib, status, "%zu rows were not captured", n);
-        }
+    if (status == SYNCLINE_OK && writer->then != NULL) {
+        status = writer->then(writer->ctx, writer->db, &rows->entries[first], n, err);
     }
     if (status != SYNCLINE_OK) {
-        indexer_db_rollback(batch->db);
+        indexer_db_rollback(writer->db);
         return status;
     }
-    return indexer_db_commit(batch->db, err);
+    return indexer_db_commit(writer->db, err);
 }
 
-enum syncline_status bench_insert(struct sqlite3 *db, struct syncline *lib, struct bench_rows *rows,
-                                  struct bench_span *span, struct indexer_error *err)
+enum syncline_status bench_insert_some(const struct bench_writer *writer, struct bench_rows *rows,
+                                       size_t first, size_t n, struct bench_span *span,
+                                       struct indexer_error *err)
 {
     struct indexer_entry_batch batch;
-    enum syncline_status status = indexer_entry_batch_init(&batch, lib, db, 1, err);
+    enum syncline_status status = indexer_entry_batch_init(&batch, NULL, writer->db, 1, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
+    size_t end = first + n;
     uint64_t thread_ns = bench_thread_ns();
     span->first_ns = bench_now_ns();
-    for (size_t first = 0; first < rows->len && status == SYNCLINE_OK;
-         first += BENCH_TRANSACTION_LEN) {
-        size_t left = rows->len - first;
-        status = insert_transaction(
-            &batch, rows, first, left < BENCH_TRANSACTION_LEN ? left : BENCH_TRANSACTION_LEN, err);
+    while (first < end && status == SYNCLINE_OK) {
+        size_t len = end - first < writer->transaction_len ? end - first : writer->transaction_len;
+        status = insert_transaction(writer, &batch, rows, first, len, err);
+        first += len;
         if (status == SYNCLINE_OK && bench_stop_asked()) {
             status = indexer_fail(err, SYNCLINE_ECLOSED, "interrupted");
         }
@@ -61,6 +59,27 @@ enum syncline_status bench_insert(struct sqlite3 *db, struct syncline *lib, stru
     span->thread_ns = bench_thread_ns() - thread_ns;
     indexer_entry_batch_fini(&batch);
     return status;
+}
+
+static enum syncline_status sync_batch(void *ctx, struct sqlite3 *db, const struct entry_row *rows,
+                                       size_t n, struct indexer_error *err)
+{
+    struct syncline *lib = ctx;
+    enum syncline_status status =
+        syncline_sync_models_batch(lib, &indexer_entry_model, rows, n, SYNCLINE_INSERT, db, NULL);
+    return status == SYNCLINE_OK
+               ? status
+               : indexer_fail_sync(err, lib, status, "%zu rows were not captured", n);
+}
+
+enum syncline_status bench_insert(struct sqlite3 *db, struct syncline *lib, struct bench_rows *rows,
+                                  struct bench_span *span, struct indexer_error *err)
+{
+    const struct bench_writer writer = {.db = db,
+                                        .transaction_len = BENCH_TRANSACTION_LEN,
+                                        .then = lib != NULL ? sync_batch : NULL,
+                                        .ctx = lib};
+    return bench_insert_some(&writer, rows, 0, rows->len, span, err);
 }
 
 enum syncline_status bench_plain(struct bench_folder *folder, struct bench_rows *rows,

@@ -19,7 +19,27 @@ struct bench_span {
     uint64_t thread_ns; /* processor time of this thread in between */
 };
 
-/* Inserts all rows, 1000 a transaction, and fills their ids. lib NULL: plainly.
+/* What is done with the rows of a transaction before its COMMIT. */
+typedef enum syncline_status (*bench_then_fn)(void *ctx, struct sqlite3 *db,
+                                              const struct entry_row *rows, size_t n,
+                                              struct indexer_error *err);
+
+/* How rows are inserted. */
+struct bench_writer {
+    struct sqlite3 *db;
+    size_t transaction_len; /* rows in each */
+    bench_then_fn then;     /* NULL: nothing, plainly */
+    void *ctx;              /* for it */
+};
+
+/* Inserts rows [first, first + n) and fills their ids; a row's parent is among them or was inserted
+ * before. Errors: those of the database and of `then`. */
+SYNCLINE_MUST_USE enum syncline_status bench_insert_some(const struct bench_writer *writer,
+                                                         struct bench_rows *rows, size_t first,
+                                                         size_t n, struct bench_span *span,
+                                                         struct indexer_error *err);
+
+/* All rows, 1000 a transaction, with one call a transaction to `lib`. lib NULL: plainly.
  * Errors: those of the database and of syncline_sync_models_batch. */
 SYNCLINE_MUST_USE enum syncline_status bench_insert(struct sqlite3 *db, struct syncline *lib,
                                                     struct bench_rows *rows,

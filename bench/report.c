@@ -46,7 +46,7 @@ void bench_report_begin(const struct bench_report *report, const struct bench_ru
            "%u pairs%s\n\n",
            sysconf(_SC_NPROCESSORS_ONLN), load[0], sqlite3_libversion(), BENCH_TRANSACTION_LEN,
            run->folder.path, report->pairs, report->small ? ", small" : "");
-    printf("%-22s %9s %-6s %9s %9s %9s %7s  %-12s %s\n", "figure", "value", "unit", "spread",
+    printf("%-24s %9s %-6s %9s %9s %9s %7s  %-12s %s\n", "figure", "value", "unit", "spread",
            "x plain", "spread", "rows", "goal", "plan; best other");
     (void)fflush(stdout);
 }
@@ -88,7 +88,7 @@ void bench_report_add(const struct bench_report *report, const struct bench_figu
         (void)number(ratio, result->ratio);
         (void)number(ratio_spread, result->ratio_spread);
     }
-    printf("%-22s %9s %-6s %9s %9s %9s %7zu  %-12s %s\n", figure->name,
+    printf("%-24s %9s %-6s %9s %9s %9s %7zu  %-12s %s\n", figure->name,
            number(value, result->value), figure->unit, number(spread, result->spread), ratio,
            ratio_spread, rows, goal_of(goal, figure), others_of(others, figure));
     (void)fflush(stdout);

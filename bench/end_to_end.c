@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* From the first insert on A to the last row on B, each a process of its own, connected before. */
+/* From the first insert on A to the last row on B, each a process of its own, connected before; and
+ * what that leaves on both disks. */
 
-#include "bench/clock.h"
-#include "bench/device.h"
 #include "bench/measure.h"
 #include "bench/plain.h"
-#include "bench/receiver.h"
+#include "bench/rest.h"
+#include "bench/two_devices.h"
 
-#define IDLE_US 100000 /* after the handshake, for both engines to come to rest */
-
-static enum syncline_status run_once(struct bench_device *a, struct bench_receiver *b,
-                                     struct bench_rows *rows, double values[BENCH_FIGURES_MAX],
-                                     struct indexer_error *err)
+static enum syncline_status run_once(struct bench_two *two, struct bench_rows *rows,
+                                     double values[BENCH_FIGURES_MAX], struct indexer_error *err)
 {
     struct syncline_info before = SYNCLINE_INFO_INIT;
     struct syncline_info after = SYNCLINE_INFO_INIT;
@@ -21,23 +18,22 @@ static enum syncline_status run_once(struct bench_device *a, struct bench_receiv
     struct bench_content here = {0};
     struct bench_content there = {0};
     uint64_t seen_ns = 0;
-    bench_nap_us(IDLE_US);
-    enum syncline_status status = bench_device_info(a, &before, err);
+    enum syncline_status status = bench_device_info(&two->a, &before, err);
     if (status == SYNCLINE_OK) {
-        status = bench_receiver_await(b, &rows->entries[rows->len - 1].uuid, err);
+        status = bench_receiver_await(&two->b, &rows->entries[rows->len - 1].uuid, err);
     }
     if (status == SYNCLINE_OK) {
-        status = bench_insert(a->db, a->lib, rows, &span, err);
+        status = bench_insert(two->a.db, two->a.lib, rows, &span, err);
     }
     if (status == SYNCLINE_OK) {
-        status = bench_receiver_seen(b, &seen_ns, &there, err);
+        status = bench_receiver_seen(&two->b, &seen_ns, &there, err);
     }
     if (status != SYNCLINE_OK) {
         return status;
     }
-    status = bench_device_info(a, &after, err);
+    status = bench_device_info(&two->a, &after, err);
     if (status == SYNCLINE_OK) {
-        status = bench_content_read(a->db, &here, err);
+        status = bench_content_read(two->a.db, &here, err);
     }
     if (status == SYNCLINE_OK) {
         status = bench_content_check(&here, &there, err);
@@ -48,27 +44,49 @@ static enum syncline_status run_once(struct bench_device *a, struct bench_receiv
     return status;
 }
 
-enum syncline_status bench_measure_e2e(struct bench_run *run, double values[BENCH_FIGURES_MAX],
-                                       struct indexer_error *err)
+/* On A, then on B, when all is applied, acknowledged and settled. */
+static enum syncline_status rest(struct bench_two *two, size_t len, double values[2],
+                                 struct indexer_error *err)
 {
-    struct bench_device a;
-    struct bench_receiver b;
-    char dir[BENCH_PATH_SIZE];
-    enum syncline_status status = bench_rows_renew(&run->rows, err);
-    if (status == SYNCLINE_OK) {
-        status = bench_folder_next(&run->folder, dir, err);
+    enum syncline_status status =
+        syncline_flush(two->a.lib, SYNCLINE_LEVEL_APPLIED, BENCH_DEADLINE_MS);
+    if (status != SYNCLINE_OK) {
+        return indexer_fail_sync(err, two->a.lib, status, "B does not say that all is applied");
     }
+    status = bench_rest_read(two->a.dir, len, &values[0], err);
     if (status == SYNCLINE_OK) {
-        status = bench_device_serve(&a, &run->folder, err);
+        status = bench_rest_read(two->b_dir, len, &values[1], err);
     }
+    values[0] /= (double)len;
+    values[1] /= (double)len;
+    return status;
+}
+
+static enum syncline_status measure(struct bench_run *run, bool with_rest,
+                                    double values[BENCH_FIGURES_MAX], struct indexer_error *err)
+{
+    struct bench_two two;
+    enum syncline_status status = bench_two_open(&two, run, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
-    status = bench_receiver_start(&b, dir, a.listen, err);
-    if (status == SYNCLINE_OK) {
-        status = run_once(&a, &b, &run->rows, values, err);
-        bench_receiver_stop(&b);
+    status = run_once(&two, &run->rows, values, err);
+    if (status == SYNCLINE_OK && with_rest) {
+        status = rest(&two, run->rows.len, &values[3], err);
     }
-    bench_device_close(&a);
+    bench_two_close(&two);
     return status;
+}
+
+enum syncline_status bench_measure_e2e(struct bench_run *run, double values[BENCH_FIGURES_MAX],
+                                       struct indexer_error *err)
+{
+    return measure(run, false, values, err);
+}
+
+enum syncline_status bench_measure_e2e_and_rest(struct bench_run *run,
+                                                double values[BENCH_FIGURES_MAX],
+                                                struct indexer_error *err)
+{
+    return measure(run, true, values, err);
 }

@@ -114,6 +114,32 @@ static const struct bench_figure e2e_100k_figures[] = {
      .goal = 20,
      .peer = "46.6 B (Automerge), 101 B (SQLite session extension)",
      .what = "bytes that A sent meanwhile, frames included, per record"},
+    {.name = "rest_bytes",
+     .unit = "B",
+     .kind = BENCH_BYTES,
+     .goal = 32,
+     .peer = "319-651 B (CRDT extensions)",
+     .what =
+         "left on A's disk when all is applied, acknowledged and settled, per record: the pages "
+         "of all _syncline_ tables and their indexes in library.db (dbstat) and all pages of "
+         "sync.db, which still holds the whole log"},
+    {.name = "rest_b_bytes",
+     .unit = "B",
+     .kind = BENCH_BYTES,
+     .goal = 32,
+     .what = "the same on B's disk"},
+};
+static const struct bench_figure e2e_1m_figures[] = {
+    {.name = "e2e_1m_ratio",
+     .unit = "x",
+     .kind = BENCH_RATIO,
+     .goal = 2.0,
+     .peer = "6.2x a plain insert (SQLite session extension)",
+     .what = "as e2e_100k_ratio, 1,000,000 rows; not with --small"},
+    {.name = "lag_1m_ms",
+     .unit = "ms",
+     .kind = BENCH_MS,
+     .what = "of that, from the last COMMIT on A to the last row visible on B"},
 };
 static const struct bench_figure call_in_tx_figures[] = {
     {.name = "call_in_tx_p50_us",
@@ -136,6 +162,10 @@ static const struct bench_figure call_figures[] = {
      .goal = 25,
      .what = "syncline_sync_model_with_db in autocommit, after the INSERT; the ratio is to that "
              "INSERT with its commit"},
+    {.name = "call_p99_us",
+     .unit = "us",
+     .kind = BENCH_US,
+     .what = "the same, the slowest one of a hundred"},
 };
 static const struct bench_figure visible_figures[] = {
     {.name = "visible_p50_ms",
@@ -146,6 +176,10 @@ static const struct bench_figure visible_figures[] = {
      .what =
          "one row after a pause, from the return of COMMIT on A to visible on B, two processes; "
          "the ratio is to a plain transaction of one row"},
+    {.name = "visible_p99_ms",
+     .unit = "ms",
+     .kind = BENCH_MS,
+     .what = "the same, the slowest one of a hundred (of fewer: the slowest)"},
 };
 
 const struct bench_group bench_groups[] = {
@@ -178,6 +212,12 @@ const struct bench_group bench_groups[] = {
      .rows = 100000,
      .rows_small = 10000,
      .plain = bench_measure_plain,
+     .synced = bench_measure_e2e_and_rest},
+    {.figures = e2e_1m_figures,
+     .count = COUNT(e2e_1m_figures),
+     .rows = 1000000,
+     .pairs_max = BENCH_PAIRS_MIN,
+     .plain = bench_measure_plain,
      .synced = bench_measure_e2e},
     {.figures = call_in_tx_figures,
      .count = COUNT(call_in_tx_figures),
@@ -199,8 +239,8 @@ const struct bench_group bench_groups[] = {
      .count = COUNT(visible_figures),
      .rows = 1000,
      .rows_small = 1000,
-     .calls = 15,
-     .calls_small = 3,
+     .calls = 50,
+     .calls_small = 5,
      .plain = bench_measure_plain_transaction,
      .synced = bench_measure_visible},
 };

@@ -26,9 +26,10 @@ struct bench_group {
     const struct bench_figure *figures;
     size_t count;
     size_t rows;        /* inserted per run */
-    size_t rows_small;  /* the same with --small */
+    size_t rows_small;  /* the same with --small; 0: not measured then */
     size_t calls;       /* single calls per run */
     size_t calls_small; /* the same with --small */
+    unsigned pairs_max; /* 0: as many as asked for */
     bench_measure_fn plain;
     bench_measure_fn synced;
 };

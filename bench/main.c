@@ -138,27 +138,42 @@ static bool any_wanted(const struct bench_group *group, const char *only)
     return false;
 }
 
+static void skip_group(const struct bench_group *group, const struct bench_report *report,
+                       const char *only, const char *reason)
+{
+    for (size_t i = 0; i < group->count; i++) {
+        if (is_wanted(only, group->figures[i].name)) {
+            bench_report_skip(report, &group->figures[i], reason);
+        }
+    }
+}
+
 static enum syncline_status run_group(struct bench_run *run, const struct bench_group *group,
                                       const struct bench_report *report, const char *only,
                                       struct indexer_error *err)
 {
     enum bench_kind kinds[BENCH_FIGURES_MAX];
     struct bench_result results[BENCH_FIGURES_MAX];
+    size_t rows = report->small ? group->rows_small : group->rows;
+    unsigned pairs = group->pairs_max > 0 ? group->pairs_max : report->pairs;
+    if (rows == 0) {
+        skip_group(group, report, only, "takes too long for --small");
+        return SYNCLINE_OK;
+    }
     run->calls = report->small ? group->calls_small : group->calls;
-    enum syncline_status status =
-        bench_rows_init(&run->rows, report->small ? group->rows_small : group->rows, err);
+    enum syncline_status status = bench_rows_init(&run->rows, rows, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
     for (size_t i = 0; i < group->count; i++) {
         kinds[i] = group->figures[i].kind;
     }
-    status = bench_pairs_run(run, report->pairs, group->plain, group->synced, kinds, group->count,
-                             results, err);
+    status =
+        bench_pairs_run(run, pairs, group->plain, group->synced, kinds, group->count, results, err);
     for (size_t i = 0; i < group->count && status == SYNCLINE_OK; i++) {
         if (is_wanted(only, group->figures[i].name)) {
-            bench_report_add(report, &group->figures[i],
-                             run->calls > 0 ? run->calls : run->rows.len, &results[i]);
+            bench_report_add(report, &group->figures[i], run->calls > 0 ? run->calls : rows, pairs,
+                             &results[i]);
         }
     }
     bench_rows_fini(&run->rows);

@@ -25,9 +25,13 @@ enum syncline_status bench_measure_stages(struct bench_run *run, double values[B
 /* apply.c: from connecting to all applied. */
 enum syncline_status bench_measure_apply(struct bench_run *run, double values[BENCH_FIGURES_MAX],
                                          struct indexer_error *err);
-/* end_to_end.c: first insert to last row, last commit to last row, and bytes a record. */
+/* end_to_end.c: first insert to last row, last commit to last row, bytes sent a record; with rest,
+ * also bytes a record left on A's and B's disks. */
 enum syncline_status bench_measure_e2e(struct bench_run *run, double values[BENCH_FIGURES_MAX],
                                        struct indexer_error *err);
+enum syncline_status bench_measure_e2e_and_rest(struct bench_run *run,
+                                                double values[BENCH_FIGURES_MAX],
+                                                struct indexer_error *err);
 /* single_call.c: p50 and p99 of one call, or of one plain insert. */
 enum syncline_status bench_measure_call_in_tx(struct bench_run *run,
                                               double values[BENCH_FIGURES_MAX],
@@ -40,7 +44,7 @@ enum syncline_status bench_measure_call(struct bench_run *run, double values[BEN
 enum syncline_status bench_measure_plain_single(struct bench_run *run,
                                                 double values[BENCH_FIGURES_MAX],
                                                 struct indexer_error *err);
-/* visible.c: p50 from one commit to its row on B; plainly, p50 of the transaction. */
+/* visible.c: p50 and p99 from one commit to its row on B; plainly, of the transaction. */
 enum syncline_status bench_measure_visible(struct bench_run *run, double values[BENCH_FIGURES_MAX],
                                            struct indexer_error *err);
 enum syncline_status bench_measure_plain_transaction(struct bench_run *run,

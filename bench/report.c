@@ -52,7 +52,7 @@ void bench_report_begin(const struct bench_report *report, const struct bench_ru
 }
 
 static void add_json(FILE *file, const struct bench_report *report,
-                     const struct bench_figure *figure, size_t rows,
+                     const struct bench_figure *figure, size_t rows, unsigned pairs,
                      const struct bench_result *result)
 {
     (void)fprintf(file, "{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"spread\": %.6g",
@@ -70,13 +70,13 @@ static void add_json(FILE *file, const struct bench_report *report,
     if (figure->goal != 0) {
         (void)fprintf(file, ", \"goal\": %.10g", figure->goal);
     }
-    (void)fprintf(file, ", \"rows\": %zu, \"pairs\": %u, \"small\": %s}\n", rows, report->pairs,
+    (void)fprintf(file, ", \"rows\": %zu, \"pairs\": %u, \"small\": %s}\n", rows, pairs,
                   report->small ? "true" : "false");
     (void)fflush(file);
 }
 
 void bench_report_add(const struct bench_report *report, const struct bench_figure *figure,
-                      size_t rows, const struct bench_result *result)
+                      size_t rows, unsigned pairs, const struct bench_result *result)
 {
     char value[32];
     char spread[32];
@@ -93,13 +93,26 @@ void bench_report_add(const struct bench_report *report, const struct bench_figu
            ratio_spread, rows, goal_of(goal, figure), others_of(others, figure));
     (void)fflush(stdout);
     if (report->json != NULL) {
-        add_json(report->json, report, figure, rows, result);
+        add_json(report->json, report, figure, rows, pairs, result);
+    }
+}
+
+void bench_report_skip(const struct bench_report *report, const struct bench_figure *figure,
+                       const char *reason)
+{
+    printf("%-24s   skipped: %s\n", figure->name, reason);
+    (void)fflush(stdout);
+    if (report->json != NULL) {
+        (void)fprintf(report->json, "{\"name\": \"%s\", \"skipped\": \"%s\"}\n", figure->name,
+                      reason);
+        (void)fflush(report->json);
     }
 }
 
 bool bench_report_end(const struct bench_report *report)
 {
-    printf("\nEach value is the median of %u pairs, its spread the largest minus the smallest, in "
+    printf("\nEach value is the median of %u pairs (the longest: of 5), its spread the largest "
+           "minus the smallest, in "
            "its unit. \"x plain\" is the same\nset against plain inserts of the same rows measured "
            "before and after each, without Syncline, and has a spread of\nits own. Goals are aims "
            "and plan and others are quoted; only the first seven columns were measured here.\n",

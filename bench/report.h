@@ -13,14 +13,17 @@
 struct bench_report {
     FILE *json; /* NULL: none */
     bool small;
-    unsigned pairs;
+    unsigned pairs; /* asked for; a long group is measured in fewer */
 };
 
 /* The head of the table: what is measured on. */
 void bench_report_begin(const struct bench_report *report, const struct bench_run *run);
 /* One figure, of so many rows or, if it is about single ones, calls. */
 void bench_report_add(const struct bench_report *report, const struct bench_figure *figure,
-                      size_t rows, const struct bench_result *result);
+                      size_t rows, unsigned pairs, const struct bench_result *result);
+/* A figure that is not measured, and why. */
+void bench_report_skip(const struct bench_report *report, const struct bench_figure *figure,
+                       const char *reason);
 /* Says what the columns are. Returns false if anything could not be written. */
 bool bench_report_end(const struct bench_report *report);
 

@@ -50,8 +50,8 @@ static enum syncline_status catch_up(struct bench_device *a, struct bench_device
     uint64_t start_ns = bench_now_ns();
     status = bench_device_open(b, a->listen, err);
     if (status == SYNCLINE_OK) {
-        status = bench_watch_wait(&watch, &rows->entries[rows->len - 1].uuid, interrupted, NULL,
-                                  &seen_ns, err);
+        status = bench_watch_wait(&watch, BENCH_ENTRIES, &rows->entries[rows->len - 1].uuid,
+                                  interrupted, NULL, &seen_ns, err);
     }
     *ns = (double)(seen_ns - start_ns);
     if (status == SYNCLINE_OK) {

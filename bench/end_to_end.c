@@ -20,7 +20,8 @@ static enum syncline_status run_once(struct bench_two *two, struct bench_rows *r
     uint64_t seen_ns = 0;
     enum syncline_status status = bench_device_info(&two->a, &before, err);
     if (status == SYNCLINE_OK) {
-        status = bench_receiver_await(&two->b, &rows->entries[rows->len - 1].uuid, err);
+        status =
+            bench_receiver_await(&two->b, BENCH_ENTRIES, &rows->entries[rows->len - 1].uuid, err);
     }
     if (status == SYNCLINE_OK) {
         status = bench_insert(two->a.db, two->a.lib, rows, &span, err);

@@ -18,6 +18,7 @@ struct bench_figure {
     double plan;      /* what the plan promises, in `unit`; 0: nothing */
     double goal;      /* what is aimed at, in `unit`; 0: nothing */
     bool more;        /* more is better */
+    size_t rows;      /* that it is about; 0: all of the group's */
     const char *peer; /* what the best other system reaches; NULL: not known */
     const char *what; /* what is measured, exactly */
 };

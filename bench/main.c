@@ -148,6 +148,15 @@ static void skip_group(const struct bench_group *group, const struct bench_repor
     }
 }
 
+/* What the figure is about: its own rows, single calls, or all rows of a run. */
+static size_t rows_of(const struct bench_figure *figure, const struct bench_run *run)
+{
+    if (figure->rows > 0) {
+        return figure->rows;
+    }
+    return run->calls > 0 ? run->calls : run->rows.len;
+}
+
 static enum syncline_status run_group(struct bench_run *run, const struct bench_group *group,
                                       const struct bench_report *report, const char *only,
                                       struct indexer_error *err)
@@ -172,7 +181,7 @@ static enum syncline_status run_group(struct bench_run *run, const struct bench_
         bench_pairs_run(run, pairs, group->plain, group->synced, kinds, group->count, results, err);
     for (size_t i = 0; i < group->count && status == SYNCLINE_OK; i++) {
         if (is_wanted(only, group->figures[i].name)) {
-            bench_report_add(report, &group->figures[i], run->calls > 0 ? run->calls : rows, pairs,
+            bench_report_add(report, &group->figures[i], rows_of(&group->figures[i], run), pairs,
                              &results[i]);
         }
     }

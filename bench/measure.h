@@ -51,4 +51,19 @@ enum syncline_status bench_measure_plain_transaction(struct bench_run *run,
                                                      double values[BENCH_FIGURES_MAX],
                                                      struct indexer_error *err);
 
+/* plan_single.c: p50 and p99 of a tag, a location and an entry, to visible on B. */
+enum syncline_status bench_measure_plan_single(struct bench_run *run,
+                                               double values[BENCH_FIGURES_MAX],
+                                               struct indexer_error *err);
+enum syncline_status bench_measure_plain_plan_single(struct bench_run *run,
+                                                     double values[BENCH_FIGURES_MAX],
+                                                     struct indexer_error *err);
+/* plan_bulk.c: 100, 1,000 and 10,000 entries, each with one call and with one call a row. */
+enum syncline_status bench_measure_plan_bulk(struct bench_run *run,
+                                             double values[BENCH_FIGURES_MAX],
+                                             struct indexer_error *err);
+enum syncline_status bench_measure_plain_plan_bulk(struct bench_run *run,
+                                                   double values[BENCH_FIGURES_MAX],
+                                                   struct indexer_error *err);
+
 #endif

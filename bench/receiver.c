@@ -136,12 +136,12 @@ enum syncline_status bench_receiver_start(struct bench_receiver *receiver, const
     return status;
 }
 
-enum syncline_status bench_receiver_await(struct bench_receiver *receiver,
+enum syncline_status bench_receiver_await(struct bench_receiver *receiver, enum bench_table table,
                                           const struct syncline_uuid *uuid,
                                           struct indexer_error *err)
 {
-    char line[64] = "await ";
-    size_t len = strlen(line);
+    char line[64];
+    size_t len = (size_t)snprintf(line, sizeof(line), "await %d ", (int)table);
     for (size_t i = 0; i < sizeof(uuid->bytes); i++) {
         (void)snprintf(line + len, sizeof(line) - len, "%02x", uuid->bytes[i]);
         len += 2;

@@ -4,9 +4,9 @@
 /* Device B as a process of its own: this program again, told by lines on its standard input.
  *
  *     B says   "ready"                    joined, open, and linked with A
- *     A says   "await UUID"               32 hexadecimal digits
+ *     A says   "await TABLE UUID"         a number (enum bench_table), 32 hexadecimal digits
  *     B says   "armed"                    it looks
- *     B says   "seen NS COUNT SIZES NAMES ROOTS"   when the entry was visible, and what is there
+ *     B says   "seen NS COUNT SIZES NAMES ROOTS"   when the row was visible, and the entries there
  *     B says   "error TEXT"               and ends
  *
  * The end of its input ends B. */
@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "bench/plain.h"
+#include "bench/watch.h"
 
 #define BENCH_RECEIVER_OPTION "--receiver" /* DIR ADDRESS; not for people */
 
@@ -38,8 +39,9 @@ struct bench_receiver {
 SYNCLINE_MUST_USE enum syncline_status bench_receiver_start(struct bench_receiver *receiver,
                                                             const char *dir, const char *address,
                                                             struct indexer_error *err);
-/* B begins to look for the entry. */
+/* B begins to look for the row. */
 SYNCLINE_MUST_USE enum syncline_status bench_receiver_await(struct bench_receiver *receiver,
+                                                            enum bench_table table,
                                                             const struct syncline_uuid *uuid,
                                                             struct indexer_error *err);
 /* Waits until it was seen. */

@@ -46,13 +46,15 @@ static enum syncline_status answer(struct bench_watch *watch, const char *line,
     struct syncline_uuid uuid;
     struct bench_content content = {0};
     uint64_t seen_ns = 0;
-    if (strncmp(line, "await ", 6) != 0 || strlen(line) < 6 + 2 * sizeof(uuid.bytes) ||
-        !parse_uuid(line + 6, &uuid)) {
+    unsigned table = BENCH_TABLES;
+    if (sscanf(line, "await %1u ", &table) != 1 || table >= BENCH_TABLES ||
+        strlen(line) < 8 + 2 * sizeof(uuid.bytes) || !parse_uuid(line + 8, &uuid)) {
         return indexer_fail(err, SYNCLINE_EPROTO, "a line that is not understood");
     }
     printf("armed\n");
     (void)fflush(stdout);
-    enum syncline_status status = bench_watch_wait(watch, &uuid, input_ended, NULL, &seen_ns, err);
+    enum syncline_status status =
+        bench_watch_wait(watch, (enum bench_table)table, &uuid, input_ended, NULL, &seen_ns, err);
     if (status == SYNCLINE_OK) {
         status = bench_content_read(watch->db, &content, err);
     }

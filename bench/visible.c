@@ -33,7 +33,8 @@ static enum syncline_status one(struct bench_two *two, struct bench_rows *row, d
     struct bench_content content;
     uint64_t seen_ns = 0;
     row->entries[0].parent_id.is_set = false;
-    enum syncline_status status = bench_receiver_await(&two->b, &row->entries[0].uuid, err);
+    enum syncline_status status =
+        bench_receiver_await(&two->b, BENCH_ENTRIES, &row->entries[0].uuid, err);
     if (status != SYNCLINE_OK) {
         return status;
     }

@@ -31,6 +31,10 @@ struct bench_group {
     size_t calls;       /* single calls per run */
     size_t calls_small; /* the same with --small */
     unsigned pairs_max; /* 0: as many as asked for */
+    /* Around all pairs; NULL: nothing. begin fails with ENOTFOUND, and says what is not there, if
+     * the group cannot be measured here; on failure there is nothing to end. */
+    enum syncline_status (*begin)(struct bench_run *run, struct indexer_error *err);
+    void (*end)(struct bench_run *run);
     bench_measure_fn plain;
     bench_measure_fn synced;
 };

@@ -157,14 +157,32 @@ static size_t rows_of(const struct bench_figure *figure, const struct bench_run 
     return run->calls > 0 ? run->calls : run->rows.len;
 }
 
+static enum syncline_status measure_group(struct bench_run *run, const struct bench_group *group,
+                                          const struct bench_report *report, const char *only,
+                                          struct indexer_error *err)
+{
+    enum bench_kind kinds[BENCH_FIGURES_MAX];
+    struct bench_result results[BENCH_FIGURES_MAX];
+    unsigned pairs = group->pairs_max > 0 ? group->pairs_max : report->pairs;
+    for (size_t i = 0; i < group->count; i++) {
+        kinds[i] = group->figures[i].kind;
+    }
+    enum syncline_status status =
+        bench_pairs_run(run, pairs, group->plain, group->synced, kinds, group->count, results, err);
+    for (size_t i = 0; i < group->count && status == SYNCLINE_OK; i++) {
+        if (is_wanted(only, group->figures[i].name)) {
+            bench_report_add(report, &group->figures[i], rows_of(&group->figures[i], run), pairs,
+                             &results[i]);
+        }
+    }
+    return status;
+}
+
 static enum syncline_status run_group(struct bench_run *run, const struct bench_group *group,
                                       const struct bench_report *report, const char *only,
                                       struct indexer_error *err)
 {
-    enum bench_kind kinds[BENCH_FIGURES_MAX];
-    struct bench_result results[BENCH_FIGURES_MAX];
     size_t rows = report->small ? group->rows_small : group->rows;
-    unsigned pairs = group->pairs_max > 0 ? group->pairs_max : report->pairs;
     if (rows == 0) {
         skip_group(group, report, only, "takes too long for --small");
         return SYNCLINE_OK;
@@ -174,17 +192,17 @@ static enum syncline_status run_group(struct bench_run *run, const struct bench_
     if (status != SYNCLINE_OK) {
         return status;
     }
-    for (size_t i = 0; i < group->count; i++) {
-        kinds[i] = group->figures[i].kind;
-    }
-    status =
-        bench_pairs_run(run, pairs, group->plain, group->synced, kinds, group->count, results, err);
-    for (size_t i = 0; i < group->count && status == SYNCLINE_OK; i++) {
-        if (is_wanted(only, group->figures[i].name)) {
-            bench_report_add(report, &group->figures[i], rows_of(&group->figures[i], run), pairs,
-                             &results[i]);
+    status = group->begin != NULL ? group->begin(run, err) : SYNCLINE_OK;
+    if (status == SYNCLINE_ENOTFOUND) {
+        skip_group(group, report, only, err->text);
+        status = SYNCLINE_OK;
+    } else if (status == SYNCLINE_OK) {
+        status = measure_group(run, group, report, only, err);
+        if (group->end != NULL) {
+            group->end(run);
         }
     }
+    bench_folder_empty(&run->folder);
     bench_rows_fini(&run->rows);
     return status;
 }

@@ -103,6 +103,5 @@ enum syncline_status bench_pairs_run(struct bench_run *run, unsigned pairs, benc
         reduce(samples, pairs, i, kinds[i], run->rows.len, &results[i]);
     }
     free(samples);
-    bench_folder_empty(&run->folder);
     return status;
 }

@@ -31,6 +31,7 @@ struct bench_run {
     struct bench_folder folder;
     struct bench_rows rows; /* renewed by each function */
     size_t calls;           /* single calls per run, for groups that make them */
+    void *group;            /* what the group's begin made */
 };
 
 /* Fills `values`, one per figure of the group, in nanoseconds (or bytes). */

@@ -14,8 +14,7 @@
 #ifndef BENCH_RECEIVER_H
 #define BENCH_RECEIVER_H
 
-#include <sys/types.h>
-
+#include "bench/child.h"
 #include "bench/plain.h"
 #include "bench/watch.h"
 
@@ -26,11 +25,7 @@ int bench_receiver_main(const char *dir, const char *address);
 
 /* A's side of it. */
 struct bench_receiver {
-    pid_t pid;      /* 0: none */
-    int to;         /* its input; -1 if closed */
-    int from;       /* its output */
-    char line[512]; /* read so far */
-    size_t line_len;
+    struct bench_child child;
 };
 
 /* Starts B in the new folder `dir` as a further device of the library served at `address`, and

@@ -256,6 +256,44 @@ static const struct bench_figure plan_bulk_figures[] = {
      .rows = 10000,
      .what = "the same with one call for each row"},
 };
+static const struct bench_figure session_figures[] = {
+    {.name = "peer_session_capture_pct",
+     .unit = "%",
+     .kind = BENCH_PERCENT,
+     .what = "SQLite's session extension: time of inserting with a session recording and its "
+             "changeset taken in each transaction, more than without"},
+    {.name = "peer_session_bytes",
+     .unit = "B",
+     .kind = BENCH_BYTES,
+     .what = "the changesets, per record"},
+    {.name = "peer_session_apply_ratio",
+     .unit = "x",
+     .kind = BENCH_RATIO,
+     .what = "applying them to a second database, one transaction each"},
+    {.name = "peer_session_e2e_ratio",
+     .unit = "x",
+     .kind = BENCH_RATIO,
+     .what = "both, one after the other: nothing is logged or sent in between"},
+};
+static const struct bench_figure row_log_figures[] = {
+    {.name = "peer_row_log_per_s",
+     .unit = "rows/s",
+     .kind = BENCH_PER_S,
+     .more = true,
+     .what = "a log table with a row of JSON per change: the log alone, to compare with "
+             "send_per_s"},
+};
+static const struct bench_figure postgres_figures[] = {
+    {.name = "peer_postgres_e2e_ratio",
+     .unit = "x",
+     .kind = BENCH_RATIO,
+     .what = "PostgreSQL's logical replication between two servers: from the first COPY to the "
+             "last row visible at the subscriber, in plain inserts into SQLite"},
+    {.name = "peer_postgres_lag_ms",
+     .unit = "ms",
+     .kind = BENCH_MS,
+     .what = "of that, from the return of the last COPY"},
+};
 
 const struct bench_group bench_groups[] = {
     {.figures = capture_figures,
@@ -332,6 +370,27 @@ const struct bench_group bench_groups[] = {
      .rows_small = 22200,
      .plain = bench_measure_plain_plan_bulk,
      .synced = bench_measure_plan_bulk},
+    {.figures = session_figures,
+     .count = COUNT(session_figures),
+     .rows = 100000,
+     .rows_small = 10000,
+     .begin = bench_session_begin,
+     .plain = bench_measure_plain,
+     .synced = bench_measure_session},
+    {.figures = row_log_figures,
+     .count = COUNT(row_log_figures),
+     .rows = 100000,
+     .rows_small = 10000,
+     .plain = bench_measure_plain,
+     .synced = bench_measure_row_log},
+    {.figures = postgres_figures,
+     .count = COUNT(postgres_figures),
+     .rows = 100000,
+     .rows_small = 10000,
+     .begin = bench_postgres_begin,
+     .end = bench_postgres_end,
+     .plain = bench_measure_plain,
+     .synced = bench_measure_postgres},
 };
 const size_t bench_groups_count = COUNT(bench_groups);
 

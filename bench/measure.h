@@ -66,4 +66,18 @@ enum syncline_status bench_measure_plain_plan_bulk(struct bench_run *run,
                                                    double values[BENCH_FIGURES_MAX],
                                                    struct indexer_error *err);
 
+/* Other systems with the same rows. peer_session.c: time of inserting with recording, bytes a
+ * record, time of applying, both times. */
+enum syncline_status bench_session_begin(struct bench_run *run, struct indexer_error *err);
+enum syncline_status bench_measure_session(struct bench_run *run, double values[BENCH_FIGURES_MAX],
+                                           struct indexer_error *err);
+/* peer_row_log.c: time of writing the log. */
+enum syncline_status bench_measure_row_log(struct bench_run *run, double values[BENCH_FIGURES_MAX],
+                                           struct indexer_error *err);
+/* peer_postgres.c: first insert to last row, last commit to last row. */
+enum syncline_status bench_postgres_begin(struct bench_run *run, struct indexer_error *err);
+void bench_postgres_end(struct bench_run *run);
+enum syncline_status bench_measure_postgres(struct bench_run *run, double values[BENCH_FIGURES_MAX],
+                                            struct indexer_error *err);
+
 #endif

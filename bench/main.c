@@ -10,6 +10,7 @@
 #include "bench/figures.h"
 #include "bench/receiver.h"
 #include "bench/report.h"
+#include "bench/scale.h"
 #include "bench/stop.h"
 
 #define EXIT_WRONG_USE 2
@@ -20,26 +21,33 @@ struct arguments {
     const char *json; /* NULL: none */
     const char *only; /* names, separated by commas; NULL: all */
     unsigned pairs;   /* 0: not given */
+    size_t scale;     /* 0: not asked for */
     bool small;
     bool help;
 };
 
 static void usage(FILE *out)
 {
-    (void)fprintf(out,
-                  "usage: sl-bench [--json FILE] [--only NAME,...] [--pairs N] [--small]\n\n"
-                  "  --json FILE      also write one JSON object a line\n"
-                  "  --only NAME,...  these figures only\n"
-                  "  --pairs N        measure in so many pairs, %u to %u (%u; small: %u)\n"
-                  "  --small          fewer rows, for a look in some seconds\n\n"
-                  "Figures, each set against plain inserts of the same rows around it:\n",
-                  BENCH_PAIRS_MIN, BENCH_PAIRS_MAX, PAIRS_DEFAULT, PAIRS_DEFAULT_SMALL);
+    (void)fprintf(
+        out,
+        "usage: sl-bench [--json FILE] [--only NAME,...] [--pairs N] [--small]\n"
+        "       sl-bench [--json FILE] --scale [MAX]\n\n"
+        "  --json FILE      also write one JSON object a line\n"
+        "  --only NAME,...  these figures only\n"
+        "  --pairs N        measure in so many pairs, %u to %u (%u; small: %u)\n"
+        "  --small          fewer rows, for a look in some seconds\n"
+        "  --scale [MAX]    only the cost of a record as the library grows from 10,000 to MAX\n"
+        "                   records (10,000,000); a run of everything does it up to 1,000,000\n\n"
+        "Figures, each set against plain inserts of the same rows around it:\n",
+        BENCH_PAIRS_MIN, BENCH_PAIRS_MAX, PAIRS_DEFAULT, PAIRS_DEFAULT_SMALL);
     for (size_t g = 0; g < bench_groups_count; g++) {
         for (size_t i = 0; i < bench_groups[g].count; i++) {
             const struct bench_figure *figure = &bench_groups[g].figures[i];
             (void)fprintf(out, "  %s (%s)\n      %s\n", figure->name, figure->unit, figure->what);
         }
     }
+    (void)fprintf(out, "\nAs the library grows:\n");
+    bench_scale_usage(out);
 }
 
 static bool fail(const char *what, const char *name, const char *cure)
@@ -114,6 +122,25 @@ static bool parse_valued(int argc, char *argv[], int *at, struct arguments *argu
     return parse_pairs(value, &arguments->pairs);
 }
 
+/* Its value may be left out; *at moves to it if it is there. */
+static bool parse_scale(int argc, char *argv[], int *at, size_t *scale)
+{
+    *scale = BENCH_SCALE_MAX;
+    if (*at + 1 >= argc || argv[*at + 1][0] == '-') {
+        return true;
+    }
+    const char *text = argv[++*at];
+    char *end = NULL;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < BENCH_SCALE_MIN ||
+        value > BENCH_SCALE_MAX) {
+        return fail("--scale cannot be", text, "give a number from 10000 to 10000000");
+    }
+    *scale = value;
+    return true;
+}
+
 static bool parse(int argc, char *argv[], struct arguments *arguments)
 {
     for (int i = 1; i < argc; i++) {
@@ -121,6 +148,10 @@ static bool parse(int argc, char *argv[], struct arguments *arguments)
             arguments->help = true;
         } else if (strcmp(argv[i], "--small") == 0) {
             arguments->small = true;
+        } else if (strcmp(argv[i], BENCH_SCALE_OPTION) == 0) {
+            if (!parse_scale(argc, argv, &i, &arguments->scale)) {
+                return false;
+            }
         } else if (!parse_valued(argc, argv, &i, arguments)) {
             return false;
         }
@@ -207,6 +238,21 @@ static enum syncline_status run_group(struct bench_run *run, const struct bench_
     return status;
 }
 
+static enum syncline_status run_groups(struct bench_run *run, const struct arguments *arguments,
+                                       const struct bench_report *report, struct indexer_error *err)
+{
+    enum syncline_status status = SYNCLINE_OK;
+    for (size_t g = 0; g < bench_groups_count && status == SYNCLINE_OK; g++) {
+        if (any_wanted(&bench_groups[g], arguments->only)) {
+            status = run_group(run, &bench_groups[g], report, arguments->only, err);
+        }
+    }
+    if (status == SYNCLINE_OK && arguments->only == NULL && !arguments->small) {
+        status = bench_scale_run(run, BENCH_SCALE_DEFAULT, report, err);
+    }
+    return status;
+}
+
 static int run_all(const struct arguments *arguments, struct bench_report *report)
 {
     struct bench_run run = {.calls = 0};
@@ -215,11 +261,8 @@ static int run_all(const struct arguments *arguments, struct bench_report *repor
     enum syncline_status status = bench_folder_init(&run.folder, &err);
     if (status == SYNCLINE_OK) {
         bench_report_begin(report, &run);
-    }
-    for (size_t g = 0; g < bench_groups_count && status == SYNCLINE_OK; g++) {
-        if (any_wanted(&bench_groups[g], arguments->only)) {
-            status = run_group(&run, &bench_groups[g], report, arguments->only, &err);
-        }
+        status = arguments->scale > 0 ? bench_scale_run(&run, arguments->scale, report, &err)
+                                      : run_groups(&run, arguments, report, &err);
     }
     bench_folder_fini(&run.folder);
     if (status != SYNCLINE_OK) {

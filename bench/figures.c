@@ -256,6 +256,43 @@ static const struct bench_figure plan_bulk_figures[] = {
      .rows = 10000,
      .what = "the same with one call for each row"},
 };
+static const struct bench_figure memory_figures[] = {
+    {.name = "memory_mib",
+     .unit = "MiB",
+     .kind = BENCH_MIB_MORE,
+     .goal = 48,
+     .what =
+         "peak of the resident memory of a process that inserts 1,000,000 rows and syncs them to "
+         "B, more than of the same process without Syncline; goal: memory_budget, 32 MiB, and 16"},
+    {.name = "memory_b_mib",
+     .unit = "MiB",
+     .kind = BENCH_MIB,
+     .goal = 48,
+     .what = "peak of B's process meanwhile, more than before the first row came"},
+};
+static const struct bench_figure slow_receiver_figures[] = {
+    {.name = "slow_receiver_ratio",
+     .unit = "x",
+     .kind = BENCH_RATIO,
+     .goal = 1.1,
+     .what =
+         "time of inserting with one call a transaction with a receiver at 10 KB/s; the ratio is "
+         "to the same without a receiver"},
+};
+static const struct bench_figure writer_figures[] = {
+    {.name = "writer_p50_ms",
+     .unit = "ms",
+     .kind = BENCH_MS,
+     .what =
+         "a small transaction of an application on B, one every 5 ms while rows arrive there "
+         "(with --small too few for a p99); the ratio is to the same where nothing else happens"},
+    {.name = "writer_p99_ms",
+     .unit = "ms",
+     .kind = BENCH_MS,
+     .goal = 50,
+     .what = "the same, the slowest one of a hundred"},
+    {.name = "writer_max_ms", .unit = "ms", .kind = BENCH_MS, .what = "the same, the slowest"},
+};
 static const struct bench_figure session_figures[] = {
     {.name = "peer_session_capture_pct",
      .unit = "%",
@@ -370,6 +407,26 @@ const struct bench_group bench_groups[] = {
      .rows_small = 22200,
      .plain = bench_measure_plain_plan_bulk,
      .synced = bench_measure_plan_bulk},
+    {.figures = memory_figures,
+     .count = COUNT(memory_figures),
+     .rows = 1000000,
+     .rows_small = 50000,
+     .pairs_max = BENCH_PAIRS_MIN,
+     .plain = bench_measure_plain_memory,
+     .synced = bench_measure_memory},
+    {.figures = slow_receiver_figures,
+     .count = COUNT(slow_receiver_figures),
+     .rows = 300000,
+     .rows_small = 30000,
+     .plain = bench_measure_no_receiver,
+     .synced = bench_measure_slow_receiver},
+    {.figures = writer_figures,
+     .count = COUNT(writer_figures),
+     .rows = 1000000,
+     .rows_small = 100000,
+     .pairs_max = BENCH_PAIRS_MIN,
+     .plain = bench_measure_plain_writer,
+     .synced = bench_measure_writer},
     {.figures = session_figures,
      .count = COUNT(session_figures),
      .rows = 100000,

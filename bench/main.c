@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bench/figures.h"
+#include "bench/memory.h"
 #include "bench/receiver.h"
 #include "bench/report.h"
 #include "bench/scale.h"
@@ -281,6 +282,9 @@ int main(int argc, char *argv[])
     struct arguments arguments = {.json = NULL};
     if (argc == 4 && strcmp(argv[1], BENCH_RECEIVER_OPTION) == 0) {
         return bench_receiver_main(argv[2], argv[3]);
+    }
+    if (argc == 5 && strcmp(argv[1], BENCH_MEMORY_OPTION) == 0) {
+        return bench_memory_main(argv[2], argv[3], argv[4]);
     }
     if (!parse(argc, argv, &arguments)) {
         return EXIT_WRONG_USE;

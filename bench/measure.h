@@ -65,6 +65,25 @@ enum syncline_status bench_measure_plan_bulk(struct bench_run *run,
 enum syncline_status bench_measure_plain_plan_bulk(struct bench_run *run,
                                                    double values[BENCH_FIGURES_MAX],
                                                    struct indexer_error *err);
+/* memory.c: peak of A's process, and what B's grew by. */
+enum syncline_status bench_measure_memory(struct bench_run *run, double values[BENCH_FIGURES_MAX],
+                                          struct indexer_error *err);
+enum syncline_status bench_measure_plain_memory(struct bench_run *run,
+                                                double values[BENCH_FIGURES_MAX],
+                                                struct indexer_error *err);
+/* slow_receiver.c: time of inserting and capturing. */
+enum syncline_status bench_measure_slow_receiver(struct bench_run *run,
+                                                 double values[BENCH_FIGURES_MAX],
+                                                 struct indexer_error *err);
+enum syncline_status bench_measure_no_receiver(struct bench_run *run,
+                                               double values[BENCH_FIGURES_MAX],
+                                               struct indexer_error *err);
+/* writer.c: p50, p99 and maximum of an application's transactions on B. */
+enum syncline_status bench_measure_writer(struct bench_run *run, double values[BENCH_FIGURES_MAX],
+                                          struct indexer_error *err);
+enum syncline_status bench_measure_plain_writer(struct bench_run *run,
+                                                double values[BENCH_FIGURES_MAX],
+                                                struct indexer_error *err);
 
 /* Other systems with the same rows. peer_session.c: time of inserting with recording, bytes a
  * record, time of applying, both times. */

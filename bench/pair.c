@@ -8,6 +8,8 @@
 #include "bench/clock.h"
 #include "bench/stop.h"
 
+#define MIB (1024.0 * 1024.0)
+
 /* Raw values of all runs. */
 struct samples {
     double plain[BENCH_PAIRS_MAX + 1][BENCH_FIGURES_MAX];
@@ -32,13 +34,13 @@ double bench_quantile(double *values, size_t n, double share)
 }
 
 /* The figure of one pair. */
-static double figure_of(enum bench_kind kind, double synced, double ratio, size_t rows)
+static double figure_of(enum bench_kind kind, double synced, double plain, size_t rows)
 {
     switch (kind) {
     case BENCH_RATIO:
-        return ratio;
+        return synced / plain;
     case BENCH_PERCENT:
-        return (ratio - 1) * 100;
+        return (synced / plain - 1) * 100;
     case BENCH_NS:
         return synced / (double)rows;
     case BENCH_US:
@@ -49,6 +51,10 @@ static double figure_of(enum bench_kind kind, double synced, double ratio, size_
         return (double)rows / (synced / BENCH_NS_PER_S);
     case BENCH_BYTES:
         return synced;
+    case BENCH_MIB:
+        return synced / MIB;
+    case BENCH_MIB_MORE:
+        return (synced - plain) / MIB;
     }
     return 0;
 }
@@ -61,8 +67,9 @@ static void reduce(const struct samples *samples, unsigned pairs, size_t at, enu
     for (unsigned i = 0; i < pairs; i++) {
         double around = (samples->plain[i][at] + samples->plain[i + 1][at]) / 2;
         double synced = samples->synced[i][at];
-        ratios[i] = around > 0 && kind != BENCH_BYTES ? synced / around : 0;
-        values[i] = figure_of(kind, synced, ratios[i], rows);
+        bool alone = kind == BENCH_BYTES || kind == BENCH_MIB;
+        ratios[i] = around > 0 && !alone ? synced / around : 0;
+        values[i] = figure_of(kind, synced, around, rows);
     }
     result->value = bench_quantile(values, pairs, 0.5); /* and sorted from here on */
     result->spread = values[pairs - 1] - values[0];

@@ -22,8 +22,10 @@ enum bench_kind {
     BENCH_NS,        /* a row; raw values in ns, of all rows */
     BENCH_US,        /* raw values in ns */
     BENCH_MS,
-    BENCH_PER_S, /* rows per second; raw values in ns */
-    BENCH_BYTES  /* raw value is it; the plain run has none */
+    BENCH_PER_S,   /* rows per second; raw values in ns */
+    BENCH_BYTES,   /* raw value is it; the plain run has none */
+    BENCH_MIB,     /* the same; raw value in bytes */
+    BENCH_MIB_MORE /* than the plain run; raw values in bytes */
 };
 
 /* What the measuring functions work with. */

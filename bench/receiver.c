@@ -81,6 +81,29 @@ enum syncline_status bench_receiver_seen(struct bench_receiver *receiver, uint64
     return SYNCLINE_OK;
 }
 
+enum syncline_status bench_receiver_write(struct bench_receiver *receiver,
+                                          struct indexer_error *err)
+{
+    enum syncline_status status = bench_child_say(&receiver->child, "write\n", 6, err);
+    return status == SYNCLINE_OK ? expect(receiver, "writing", err) : status;
+}
+
+enum syncline_status bench_receiver_written(struct bench_receiver *receiver,
+                                            struct bench_app_times *times,
+                                            struct indexer_error *err)
+{
+    enum syncline_status status = bench_child_say(&receiver->child, "stop\n", 5, err);
+    if (status == SYNCLINE_OK) {
+        status = hear(receiver, err);
+    }
+    if (status == SYNCLINE_OK && sscanf(receiver->child.line, "wrote %lf %lf %lf", &times->p50,
+                                        &times->p99, &times->max) != 3) {
+        status = indexer_fail(err, SYNCLINE_EPROTO, "device B said '%s' where 'wrote' was due",
+                              receiver->child.line);
+    }
+    return status;
+}
+
 void bench_receiver_stop(struct bench_receiver *receiver)
 {
     (void)bench_child_stop(&receiver->child, 0);

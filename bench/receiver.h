@@ -7,6 +7,10 @@
  *     A says   "await TABLE UUID"         a number (enum bench_table), 32 hexadecimal digits
  *     B says   "armed"                    it looks
  *     B says   "seen NS COUNT SIZES NAMES ROOTS"   when the row was visible, and the entries there
+ *     A says   "write"                    B's application begins to write (app_writer.h)
+ *     B says   "writing"
+ *     A says   "stop"                     it ends
+ *     B says   "wrote P50 P99 MAX"        ns that its transactions took
  *     B says   "error TEXT"               and ends
  *
  * The end of its input ends B. */
@@ -14,6 +18,7 @@
 #ifndef BENCH_RECEIVER_H
 #define BENCH_RECEIVER_H
 
+#include "bench/app_writer.h"
 #include "bench/child.h"
 #include "bench/plain.h"
 #include "bench/watch.h"
@@ -44,6 +49,12 @@ SYNCLINE_MUST_USE enum syncline_status bench_receiver_seen(struct bench_receiver
                                                            uint64_t *seen_ns,
                                                            struct bench_content *content,
                                                            struct indexer_error *err);
+/* B's application writes from now until written, which says how long its transactions took. */
+SYNCLINE_MUST_USE enum syncline_status bench_receiver_write(struct bench_receiver *receiver,
+                                                            struct indexer_error *err);
+SYNCLINE_MUST_USE enum syncline_status bench_receiver_written(struct bench_receiver *receiver,
+                                                              struct bench_app_times *times,
+                                                              struct indexer_error *err);
 void bench_receiver_stop(struct bench_receiver *receiver);
 
 #endif

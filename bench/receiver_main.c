@@ -40,9 +40,18 @@ static bool parse_uuid(const char *text, struct syncline_uuid *uuid)
     return true;
 }
 
-static enum syncline_status answer(struct bench_watch *watch, const char *line,
-                                   struct indexer_error *err)
+/* What B has besides its library. */
+struct receiver {
+    struct bench_device *device;
+    struct bench_watch watch;
+    struct bench_app_writer writer;
+    bool writes; /* the writer is started */
+};
+
+static enum syncline_status await(struct receiver *receiver, const char *line,
+                                  struct indexer_error *err)
 {
+    struct bench_watch *watch = &receiver->watch;
     struct syncline_uuid uuid;
     struct bench_content content = {0};
     uint64_t seen_ns = 0;
@@ -61,18 +70,55 @@ static enum syncline_status answer(struct bench_watch *watch, const char *line,
     if (status == SYNCLINE_OK) {
         printf("seen %" PRIu64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", seen_ns,
                content.count, content.sizes, content.names, content.roots);
-        (void)fflush(stdout);
     }
+    return status;
+}
+
+static enum syncline_status start_writer(struct receiver *receiver, struct indexer_error *err)
+{
+    enum syncline_status status =
+        bench_app_writer_start(&receiver->writer, receiver->device->dir, err);
+    receiver->writes = status == SYNCLINE_OK;
+    if (status == SYNCLINE_OK) {
+        printf("writing\n");
+    }
+    return status;
+}
+
+static enum syncline_status stop_writer(struct receiver *receiver, struct indexer_error *err)
+{
+    struct bench_app_times times = {0};
+    receiver->writes = false;
+    enum syncline_status status = bench_app_writer_stop(&receiver->writer, &times, err);
+    if (status == SYNCLINE_OK) {
+        printf("wrote %.0f %.0f %.0f\n", times.p50, times.p99, times.max);
+    }
+    return status;
+}
+
+static enum syncline_status answer(struct receiver *receiver, const char *line,
+                                   struct indexer_error *err)
+{
+    enum syncline_status status = SYNCLINE_OK;
+    if (strcmp(line, "write\n") == 0 && !receiver->writes) {
+        status = start_writer(receiver, err);
+    } else if (strcmp(line, "stop\n") == 0 && receiver->writes) {
+        status = stop_writer(receiver, err);
+    } else {
+        status = await(receiver, line, err);
+    }
+    (void)fflush(stdout);
     return status;
 }
 
 static enum syncline_status serve(struct bench_device *device, struct indexer_error *err)
 {
-    struct bench_watch watch;
+    struct receiver receiver = {.device = device};
+    struct bench_app_times times;
     char line[128];
     enum syncline_status status = bench_device_wait_link(device, err);
     if (status == SYNCLINE_OK) {
-        status = bench_watch_init(&watch, device->dir, err);
+        status = bench_watch_init(&receiver.watch, device->dir, err);
     }
     if (status != SYNCLINE_OK) {
         return status;
@@ -80,9 +126,13 @@ static enum syncline_status serve(struct bench_device *device, struct indexer_er
     printf("ready\n");
     (void)fflush(stdout);
     while (status == SYNCLINE_OK && fgets(line, sizeof(line), stdin) != NULL) {
-        status = answer(&watch, line, err);
+        status = answer(&receiver, line, err);
     }
-    bench_watch_fini(&watch);
+    if (receiver.writes) {
+        enum syncline_status ended = bench_app_writer_stop(&receiver.writer, &times, err);
+        status = status == SYNCLINE_OK ? ended : status;
+    }
+    bench_watch_fini(&receiver.watch);
     return status;
 }
 

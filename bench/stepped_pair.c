@@ -19,7 +19,7 @@ enum syncline_status bench_stepped_pair_open(struct bench_stepped_pair *pair,
     *pair = (struct bench_stepped_pair){.hub = NULL};
     enum syncline_status status = syncline_uuid_new(&library_id, 1);
     if (status == SYNCLINE_OK) {
-        status = sl_local_hub_new(&pair->hub);
+        status = sl_local_hub_new(&sl_allocator_libc, &pair->hub);
     }
     if (status != SYNCLINE_OK) {
         return indexer_fail(err, status, "two libraries cannot be connected: %s",

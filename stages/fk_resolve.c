@@ -229,8 +229,14 @@ static enum syncline_status look_up(struct sl_core *core, const struct sl_batch 
     return status == SYNCLINE_OK && *alive ? is_deleted_later(core, batch, i, alive, err) : status;
 }
 
+/* What is known of a model's records before a batch of them is looked at. */
+struct known {
+    int64_t born_to;     /* no id above it was ever born */
+    bool some_unsettled; /* records of the batch may be in the list of the unsettled */
+};
+
 static enum syncline_status classify(struct sl_core *core, const struct sl_batch *batch, uint32_t i,
-                                     int64_t born_to, enum syncline_change *change,
+                                     const struct known *known, enum syncline_change *change,
                                      struct sl_birth *birth, bool *alive, struct sl_error *err)
 {
     *change = batch->change;
@@ -249,8 +255,9 @@ static enum syncline_status classify(struct sl_core *core, const struct sl_batch
         *alive = birth->seq != 0;
         return SYNCLINE_OK;
     }
-    if (batch->change == SYNCLINE_INSERT && batch->ids[i] > born_to &&
-        sl_unsettled_birth(&core->unsettled, batch->model, &batch->uuids[i]) == 0) {
+    if (batch->change == SYNCLINE_INSERT && batch->ids[i] > known->born_to &&
+        (!known->some_unsettled ||
+         sl_unsettled_birth(&core->unsettled, batch->model, &batch->uuids[i]) == 0)) {
         return SYNCLINE_OK; /* as nearly always: an id above all that were ever born */
     }
     return look_up(core, batch, i, change, birth, alive, err);
@@ -266,13 +273,15 @@ static enum syncline_status resolve_births(struct sl_core *core, struct sl_batch
     if (births == NULL || batch->changes == NULL || batch->live == NULL) {
         return no_memory(err);
     }
-    int64_t born_to = 0;
+    struct known known = {0};
     sl_births_forget(&core->resolver.births);
     enum syncline_status found =
-        sl_birth_highest(&core->resolver.births, batch->model->id_in_db, &born_to, err);
+        sl_birth_highest(&core->resolver.births, batch->model->id_in_db, &known.born_to, err);
     if (found != SYNCLINE_OK) {
         return found;
     }
+    known.some_unsettled = batch->n > 0 && sl_unsettled_may_have(&core->unsettled, batch->model,
+                                                                 batch->uuids, batch->n);
     batch->live_n = 0;
     for (uint32_t i = 0; i < batch->n; i++) {
         bool live = alive[i];
@@ -283,7 +292,7 @@ static enum syncline_status resolve_births(struct sl_core *core, struct sl_batch
         }
         enum syncline_status status = SYNCLINE_OK;
         if (live) {
-            status = classify(core, batch, i, born_to, &change, &birth, &live, err);
+            status = classify(core, batch, i, &known, &change, &birth, &live, err);
         }
         if (status != SYNCLINE_OK) {
             return status;

@@ -50,12 +50,27 @@ void sl_unsettled_entry_free(struct sl_unsettled *list, struct sl_unsettled_entr
     sl_free(list->alloc, entry);
 }
 
+/* The range of UUIDs; true: they rise. n > 0. */
+static bool find_range(const struct syncline_uuid *uuids, uint32_t n, struct syncline_uuid *least,
+                       struct syncline_uuid *most)
+{
+    bool sorted = true;
+    *least = uuids[0];
+    *most = uuids[0];
+    for (uint32_t i = 1; i < n; i++) {
+        sorted = sorted && sl_uuid_compare(&uuids[i - 1], &uuids[i]) < 0;
+        if (sl_uuid_compare(&uuids[i], most) > 0) {
+            *most = uuids[i];
+        } else if (sl_uuid_compare(&uuids[i], least) < 0) {
+            *least = uuids[i];
+        }
+    }
+    return sorted;
+}
+
 void sl_unsettled_append(struct sl_unsettled *list, struct sl_unsettled_entry *entry)
 {
-    entry->sorted = true;
-    for (uint32_t i = 1; i < entry->n && entry->sorted; i++) {
-        entry->sorted = sl_uuid_compare(&entry->uuids[i - 1], &entry->uuids[i]) < 0;
-    }
+    entry->sorted = find_range(entry->uuids, entry->n, &entry->least, &entry->most);
     (void)pthread_mutex_lock(&list->lock);
     entry->next = NULL;
     entry->prev = list->last;
@@ -122,13 +137,34 @@ static uint32_t find_in(const struct sl_unsettled_entry *entry, const struct syn
     return entry->n;
 }
 
+static bool in_range(const struct sl_unsettled_entry *entry, const struct syncline_uuid *uuid)
+{
+    return sl_uuid_compare(uuid, &entry->least) >= 0 && sl_uuid_compare(uuid, &entry->most) <= 0;
+}
+
+bool sl_unsettled_may_have(struct sl_unsettled *list, const struct sl_model *model,
+                           const struct syncline_uuid *uuids, uint32_t n)
+{
+    struct syncline_uuid least;
+    struct syncline_uuid most;
+    (void)find_range(uuids, n, &least, &most);
+    bool any = false;
+    (void)pthread_mutex_lock(&list->lock);
+    for (const struct sl_unsettled_entry *it = list->first; it != NULL && !any; it = it->next) {
+        any = it->model == model && sl_uuid_compare(&most, &it->least) >= 0 &&
+              sl_uuid_compare(&least, &it->most) <= 0;
+    }
+    (void)pthread_mutex_unlock(&list->lock);
+    return any;
+}
+
 uint64_t sl_unsettled_birth(struct sl_unsettled *list, const struct sl_model *model,
                             const struct syncline_uuid *uuid)
 {
     uint64_t seq = 0;
     (void)pthread_mutex_lock(&list->lock);
     for (const struct sl_unsettled_entry *entry = list->last; entry != NULL; entry = entry->prev) {
-        if (entry->model != model) {
+        if (entry->model != model || !in_range(entry, uuid)) {
             continue;
         }
         uint32_t at = find_in(entry, uuid);

@@ -23,13 +23,15 @@ struct sl_unsettled_entry {
     const struct sl_model *model;
     uint32_t n;
     uint64_t first_seq;
-    uint64_t first_hlc; /* known when durable */
-    bool durable;       /* in the log */
-    bool recovered;     /* read back from the log, after a restart */
-    int64_t outbox_id;  /* of the row it came from; of a later one if it was recovered */
-    bool row_complete;  /* the last of that row */
-    bool sorted;        /* uuids rise: they can be searched by halves */
-    int64_t *ids;       /* n local ids; 0: not in the table any more */
+    uint64_t first_hlc;         /* known when durable */
+    bool durable;               /* in the log */
+    bool recovered;             /* read back from the log, after a restart */
+    int64_t outbox_id;          /* of the row it came from; of a later one if it was recovered */
+    bool row_complete;          /* the last of that row */
+    bool sorted;                /* uuids rise: they can be searched by halves */
+    struct syncline_uuid least; /* of uuids */
+    struct syncline_uuid most;
+    int64_t *ids; /* n local ids; 0: not in the table any more */
     struct syncline_uuid *uuids;
     uint8_t *changes; /* n: enum syncline_change */
 };
@@ -47,12 +49,16 @@ void sl_unsettled_fini(struct sl_unsettled *list);
 /* An entry for n changes, not yet in the list. NULL: no memory. */
 struct sl_unsettled_entry *sl_unsettled_entry_new(struct sl_unsettled *list, uint32_t n);
 void sl_unsettled_entry_free(struct sl_unsettled *list, struct sl_unsettled_entry *entry);
-/* Appends; the entry is the list's then. Works out `sorted`. */
+/* Appends; the entry is the list's then. Works out `sorted`, `least` and `most`. */
 void sl_unsettled_append(struct sl_unsettled *list, struct sl_unsettled_entry *entry);
 void sl_unsettled_set_durable(struct sl_unsettled *list, struct sl_unsettled_entry *entry,
                               uint64_t first_hlc);
 /* Frees durable entries whose changes all have seqs up to settled_seq. */
 void sl_unsettled_drop(struct sl_unsettled *list, uint64_t settled_seq);
+/* Could a record with one of these UUIDs be in the list? false is certain. For a batch of new
+ * records, so that not each of them need be looked for. fk_resolve's. */
+bool sl_unsettled_may_have(struct sl_unsettled *list, const struct sl_model *model,
+                           const struct syncline_uuid *uuids, uint32_t n);
 /* The seq of the birth of a record that lives and is not settled yet; 0: there is none.
  * fk_resolve's.
  */

@@ -55,6 +55,34 @@ static uint64_t birth(const struct sl_model *model, char name)
     return sl_unsettled_birth(&list, model, &uuid);
 }
 
+static bool may_have(const struct sl_model *model, const char *names)
+{
+    struct syncline_uuid uuids[8];
+    uint32_t n = (uint32_t)strlen(names);
+    for (uint32_t i = 0; i < n; i++) {
+        uuids[i] = uuid_of((uint8_t)names[i]);
+    }
+    return sl_unsettled_may_have(&list, model, uuids, n);
+}
+
+/* Whether a batch could have a record of the list is never denied falsely: not at the edges of an
+ * entry, not for UUIDs in any order, not for a range that holds a whole entry. */
+Test(unsettled, ranges)
+{
+    cr_assert_not(may_have(&model_a, "abc"));
+    (void)add(&model_a, SYNCLINE_INSERT, "fhk");
+    (void)add(&model_a, SYNCLINE_INSERT, "zpt"); /* p to z, in no order */
+    static const char *const yes[] = {"f", "k", "g", "aef", "kln", "ma", "p", "z", "tzp", "oq"};
+    static const char *const no[] = {"abe", "eda", "lmno", "nml"};
+    for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+        cr_assert(may_have(&model_a, yes[i]), "%s", yes[i]);
+        cr_assert_not(may_have(&model_b, yes[i]), "%s", yes[i]);
+    }
+    for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+        cr_assert_not(may_have(&model_a, no[i]), "%s", no[i]);
+    }
+}
+
 /* A record's birth is its insert, in whichever entry and place of it, of its own model. */
 Test(unsettled, births_of_inserts)
 {

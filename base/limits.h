@@ -22,6 +22,7 @@
 #define SL_LINK_COUNT_MAX 64u                    /* connections of one library */
 #define SL_ADDRESS_SIZE_MAX 63u                  /* bytes of "host:port" */
 #define SL_STAGED_LEN_MAX 64u                    /* captured batches waiting in memory */
+#define SL_ATTACHED_COUNT_MAX 64u                /* connections attached to one handle */
 #define SL_LINK_QUEUE_SIZE_MAX (1024u * 1024u)   /* bytes queued to one link before it must drain */
 #define SL_LINK_BACKLOG_MAX (8u * 1024u * 1024u) /* bytes queued after which a link is given up */
 #define SL_LINGER_MS 10u                         /* between two commits of the log */

@@ -57,7 +57,10 @@ enum syncline_status bench_measure_capture(struct bench_run *run, double values[
     if (status != SYNCLINE_OK) {
         return status;
     }
-    status = bench_insert(device.db, device.lib, &run->rows, &span, err);
+    status = syncline_attach(device.lib, device.db); /* until it is closed */
+    status = status == SYNCLINE_OK
+                 ? bench_insert(device.db, device.lib, &run->rows, &span, err)
+                 : indexer_fail_sync(err, device.lib, status, "the connection is not attached");
     if (status == SYNCLINE_OK) {
         status = syncline_flush(device.lib, SYNCLINE_LEVEL_DURABLE, BENCH_DEADLINE_MS);
         values[2] = (double)(bench_now_ns() - span.first_ns);

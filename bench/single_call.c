@@ -95,7 +95,10 @@ static enum syncline_status synced(struct bench_run *run, bool in_transaction,
         return status;
     }
     struct single single = {.db = device.db, .lib = device.lib, .in_transaction = in_transaction};
-    status = all(&single, run, values, err);
+    status = syncline_attach(device.lib, device.db); /* until it is closed */
+    status = status == SYNCLINE_OK
+                 ? all(&single, run, values, err)
+                 : indexer_fail_sync(err, device.lib, status, "the connection is not attached");
     bench_device_close(&device);
     return status;
 }

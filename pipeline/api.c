@@ -630,6 +630,26 @@ enum syncline_status syncline_sync_models_batch(struct syncline *lib,
     return capture(lib, model, rows, n, change, db, batch_len);
 }
 
+enum syncline_status syncline_attach(struct syncline *lib, struct sqlite3 *db)
+{
+    enum syncline_status status = check_handle(lib);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_error err = {.text = ""};
+    return keep(lib, sl_library_attach(lib->library, db, &err), &err);
+}
+
+enum syncline_status syncline_detach(struct syncline *lib, struct sqlite3 *db)
+{
+    enum syncline_status status = check_handle(lib);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_error err = {.text = ""};
+    return keep(lib, sl_library_detach(lib->library, db, &err), &err);
+}
+
 /* ---- Waiting ---- */
 
 static int64_t now_ms(void)

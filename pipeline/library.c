@@ -757,6 +757,18 @@ enum syncline_status sl_library_capture(struct sl_library *library,
     return sl_capture_rows(&library->capture, model, rows, n, change, db, batch_len, err);
 }
 
+enum syncline_status sl_library_attach(struct sl_library *library, struct sqlite3 *db,
+                                       struct sl_error *err)
+{
+    return sl_capture_attach(&library->capture, db, err);
+}
+
+enum syncline_status sl_library_detach(struct sl_library *library, struct sqlite3 *db,
+                                       struct sl_error *err)
+{
+    return sl_capture_detach(&library->capture, db, err);
+}
+
 /* ---- Looking at it: pipeline/library_view.c, on these ---- */
 
 struct sl_core *sl_library_core(struct sl_library *library)

@@ -81,6 +81,12 @@ enum syncline_status sl_library_capture(struct sl_library *library,
                                         size_t n, enum syncline_change change, struct sqlite3 *db,
                                         uint32_t batch_len, struct sl_error *err);
 
+/* What syncline_attach and syncline_detach do. Errors as there. */
+enum syncline_status sl_library_attach(struct sl_library *library, struct sqlite3 *db,
+                                       struct sl_error *err);
+enum syncline_status sl_library_detach(struct sl_library *library, struct sqlite3 *db,
+                                       struct sl_error *err);
+
 enum syncline_status sl_library_info(struct sl_library *library, struct syncline_info *info,
                                      struct sl_error *err);
 enum syncline_status sl_library_digest(struct sl_library *library,

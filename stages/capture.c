@@ -3,16 +3,14 @@
 
 #include "stages/capture.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "stages/row_survey.h"
 #include "stages/settle.h"
 
 /* One call, on its way. */
 struct call {
     struct sl_core *core;
-    struct sl_library_db *ldb;
+    struct sl_rows *db; /* the connection it is made on */
     const struct sl_model *model;
     const void *rows;
     uint32_t n;
@@ -20,35 +18,70 @@ struct call {
     uint32_t batch_len;
     uint64_t token;
     uint64_t wall_ms;
-    struct sl_batch *staged; /* list, or NULL */
-    struct sl_row_survey survey;
-    struct sl_buf births;
+    struct sl_batch *staged;      /* list, or NULL */
+    struct sl_row_survey *survey; /* of its rows */
+    struct sl_buf *births;        /* for its outbox row */
 };
 
 enum syncline_status sl_capture_init(struct sl_capture *capture, struct sl_core *core,
                                      const char *library_db, struct sl_error *err)
 {
     capture->core = core;
-    enum syncline_status status = sl_library_db_open(&capture->own, core->env, library_db,
-                                                     SL_DB_WRITE, SL_BUSY_TIMEOUT_MS, err);
+    capture->token_count = 0;
+    enum syncline_status status =
+        sl_rows_open(&capture->own, core, library_db, SL_DB_WRITE, SL_BUSY_TIMEOUT_MS, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
-    status =
-        sl_db_exec(&capture->own.db, "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=FULL", err);
-    if (status == SYNCLINE_OK && pthread_mutex_init(&capture->lock, NULL) != 0) {
-        status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for a lock");
-    }
+    status = sl_db_exec(&capture->own.ldb.db, "PRAGMA synchronous=FULL", err);
     if (status != SYNCLINE_OK) {
-        sl_library_db_fini(&capture->own);
+        goto err_close_own;
     }
+    capture->path = sqlite3_db_filename(capture->own.ldb.db.handle, "main");
+    status = SYNCLINE_ENOMEM;
+    if (pthread_mutex_init(&capture->own_lock, NULL) != 0) {
+        goto err_no_lock;
+    }
+    if (pthread_mutex_init(&capture->token_lock, NULL) != 0) {
+        goto err_destroy_own_lock;
+    }
+    if (sl_attached_init(&capture->attached) != SYNCLINE_OK) {
+        goto err_destroy_token_lock;
+    }
+    return SYNCLINE_OK;
+
+err_destroy_token_lock:
+    (void)pthread_mutex_destroy(&capture->token_lock);
+err_destroy_own_lock:
+    (void)pthread_mutex_destroy(&capture->own_lock);
+err_no_lock:
+    (void)sl_fail(err, status, "no memory for a lock");
+err_close_own:
+    sl_rows_fini(&capture->own, core->models.count);
     return status;
 }
 
 void sl_capture_fini(struct sl_capture *capture)
 {
-    (void)pthread_mutex_destroy(&capture->lock);
-    sl_library_db_fini(&capture->own);
+    sl_attached_fini(&capture->attached, capture->core);
+    (void)pthread_mutex_destroy(&capture->token_lock);
+    (void)pthread_mutex_destroy(&capture->own_lock);
+    sl_rows_fini(&capture->own, capture->core->models.count);
+}
+
+enum syncline_status sl_capture_attach(struct sl_capture *capture, sqlite3 *db,
+                                       struct sl_error *err)
+{
+    if (db == NULL) {
+        return sl_fail(err, SYNCLINE_EINVAL, "no connection was given");
+    }
+    return sl_attached_add(&capture->attached, capture->core, capture->path, db, err);
+}
+
+enum syncline_status sl_capture_detach(struct sl_capture *capture, sqlite3 *db,
+                                       struct sl_error *err)
+{
+    return sl_attached_remove(&capture->attached, capture->core, db, err);
 }
 
 static const uint8_t *row_at(const struct call *call, uint32_t i)
@@ -85,16 +118,16 @@ struct birth_run {
 static void put_birth_run(struct call *call, const struct birth_run *run)
 {
     if (run->n > 0) {
-        sl_buf_u32(&call->births, run->n);
-        sl_buf_u64(&call->births, run->origin);
-        sl_buf_u64(&call->births, run->seq);
+        sl_buf_u32(call->births, run->n);
+        sl_buf_u64(call->births, run->origin);
+        sl_buf_u64(call->births, run->seq);
     }
 }
 
 /* Which record each update or delete is about. A delete forgets the birth with the record. */
-static enum syncline_status gather_births(struct call *call, struct sl_births *births,
-                                          struct sl_error *err)
+static enum syncline_status gather_births(struct call *call, struct sl_error *err)
 {
+    struct sl_births *births = &call->db->births;
     struct birth_run run = {0};
     for (uint32_t i = 0; i < call->n; i++) {
         int64_t id = sl_row_id(call->model, row_at(call, i));
@@ -121,7 +154,7 @@ static enum syncline_status gather_births(struct call *call, struct sl_births *b
         run.n++;
     }
     put_birth_run(call, &run);
-    if (call->births.failed) {
+    if (call->births->failed) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to capture %u records", call->n);
     }
     return SYNCLINE_OK;
@@ -132,7 +165,7 @@ static enum syncline_status gather_births(struct call *call, struct sl_births *b
 static bool fill_batch(const struct call *call, struct sl_batch *batch, size_t piece,
                        uint32_t first)
 {
-    if (!sl_row_survey_copy(&call->survey, piece, first, batch)) {
+    if (!sl_row_survey_copy(call->survey, piece, first, batch)) {
         return false;
     }
     batch->model = call->model;
@@ -150,7 +183,7 @@ static bool fill_batch(const struct call *call, struct sl_batch *batch, size_t p
  */
 static void stage(struct call *call)
 {
-    size_t pieces = call->survey.piece_count;
+    size_t pieces = call->survey->piece_count;
     if (!call->core->engine || pieces == 0) {
         return;
     }
@@ -169,12 +202,11 @@ static void stage(struct call *call)
 
 /* ---- The capture ---- */
 
-static enum syncline_status write_outbox(struct call *call, struct sl_births *births,
-                                         struct sl_error *err)
+static enum syncline_status write_outbox(struct call *call, struct sl_error *err)
 {
     enum syncline_status status = SYNCLINE_OK;
     if (call->change != SYNCLINE_INSERT) {
-        status = gather_births(call, births, err);
+        status = gather_births(call, err);
     }
     if (status != SYNCLINE_OK) {
         return status;
@@ -185,50 +217,39 @@ static enum syncline_status write_outbox(struct call *call, struct sl_births *bi
                                 .wall_ms = call->wall_ms,
                                 .n = call->n,
                                 .batch_len = call->batch_len,
-                                .ids = call->survey.ids.data,
-                                .ids_size = call->survey.ids.len,
-                                .uuids = call->survey.uuids.data,
-                                .uuids_size = call->survey.uuids.len};
+                                .ids = call->survey->ids.data,
+                                .ids_size = call->survey->ids.len,
+                                .uuids = call->survey->uuids.data,
+                                .uuids_size = call->survey->uuids.len};
     if (call->change != SYNCLINE_INSERT) {
-        row.births = call->births.data;
-        row.births_size = call->births.len;
+        row.births = call->births->data;
+        row.births_size = call->births->len;
     }
-    return sl_outbox_insert(call->ldb, &row, err);
+    return sl_outbox_insert(&call->db->ldb, &row, err);
 }
 
 /* Runs `work` so that its failure leaves the caller's transaction as it was. */
-typedef enum syncline_status (*work_fn)(struct call *call, struct sl_rows *rows,
-                                        struct sl_error *err);
+typedef enum syncline_status (*work_fn)(struct call *call, struct sl_error *err);
 
-static enum syncline_status in_savepoint(struct call *call, struct sl_rows *rows, work_fn work,
-                                         struct sl_error *err)
+static enum syncline_status in_savepoint(struct call *call, work_fn work, struct sl_error *err)
 {
-    const struct sl_db *db = &call->ldb->db;
-    enum syncline_status status = sl_db_exec(db, "SAVEPOINT _syncline_capture", err);
+    struct sl_library_db *ldb = &call->db->ldb;
+    enum syncline_status status = sl_library_db_savepoint(ldb, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
-    status = work(call, rows, err);
+    status = work(call, err);
     if (status == SYNCLINE_OK) {
-        return sl_db_exec(db, "RELEASE _syncline_capture", err);
+        return sl_library_db_release(ldb, err);
     }
-    struct sl_error ignored;
-    (void)sl_db_exec(db, "ROLLBACK TO _syncline_capture", &ignored);
-    (void)sl_db_exec(db, "RELEASE _syncline_capture", &ignored);
+    sl_library_db_undo(ldb);
     return status;
 }
 
-static enum syncline_status work_outbox(struct call *call, struct sl_rows *rows,
-                                        struct sl_error *err)
-{
-    return write_outbox(call, &rows->births, err);
-}
-
-static enum syncline_status work_settle(struct call *call, struct sl_rows *rows,
-                                        struct sl_error *err)
+static enum syncline_status settle(struct call *call, struct sl_error *err)
 {
     uint64_t settled = 0; /* known for certain when the caller commits: settle sees it then */
-    return sl_settle_into(call->core, rows, &settled, err);
+    return sl_settle_into(call->core, call->db, &settled, err);
 }
 
 static bool something_to_settle(struct sl_core *core)
@@ -240,47 +261,32 @@ static bool something_to_settle(struct sl_core *core)
 }
 
 /* Takes along what the log has made certain. Not doing so costs nothing but time. */
-static void settle_along(struct call *call, struct sl_rows *rows)
+static void settle_along(struct call *call)
 {
     struct sl_core *core = call->core;
-    if (!core->engine || !something_to_settle(core)) {
+    if (!core->engine || !something_to_settle(core) || !sl_rows_make_tables(call->db, core)) {
         return;
-    }
-    rows->tables = sl_calloc(core->env->alloc, core->models.count, sizeof(*rows->tables));
-    if (rows->tables == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < core->models.count; i++) {
-        sl_record_table_init(&rows->tables[i], &rows->ldb.db, &core->models.models[i]);
     }
     struct sl_error ignored;
-    (void)in_savepoint(call, rows, work_settle, &ignored);
-    for (size_t i = 0; i < core->models.count; i++) {
-        sl_record_table_fini(&rows->tables[i]);
-    }
-    sl_free(core->env->alloc, rows->tables);
+    (void)in_savepoint(call, settle, &ignored);
 }
 
-static enum syncline_status capture_in_transaction(struct call *call, sqlite3 *handle,
+static enum syncline_status capture_in_transaction(struct call *call, struct sl_rows *db,
                                                    struct sl_error *err)
 {
-    struct sl_rows rows = {0};
-    sl_library_db_borrow(&rows.ldb, handle);
-    sl_births_init(&rows.births, &rows.ldb);
-    call->ldb = &rows.ldb;
+    sqlite3 *handle = db->ldb.db.handle;
+    call->db = db;
+    sl_births_forget(&db->births);
     int64_t last_rowid = sqlite3_last_insert_rowid(handle);
 
     /* But for deletes it is one statement, which SQLite undoes by itself. */
     enum syncline_status status = call->change == SYNCLINE_DELETE
-                                      ? in_savepoint(call, &rows, work_outbox, err)
-                                      : write_outbox(call, &rows.births, err);
+                                      ? in_savepoint(call, write_outbox, err)
+                                      : write_outbox(call, err);
     if (status == SYNCLINE_OK) {
-        settle_along(call, &rows);
+        settle_along(call);
     }
     sqlite3_set_last_insert_rowid(handle, last_rowid);
-    sl_births_fini(&rows.births);
-    sl_library_db_fini(&rows.ldb);
-    call->ldb = NULL;
     if (status == SYNCLINE_OK && call->staged != NULL) {
         /* Before the commit, and under the write lock: in the order of the outbox. */
         sl_staging_push(&call->core->staging, call->staged);
@@ -292,8 +298,8 @@ static enum syncline_status capture_in_transaction(struct call *call, sqlite3 *h
 static enum syncline_status capture_on_own(struct sl_capture *capture, struct call *call,
                                            struct sl_error *err)
 {
-    (void)pthread_mutex_lock(&capture->lock);
-    struct sl_library_db *own = &capture->own;
+    (void)pthread_mutex_lock(&capture->own_lock);
+    struct sl_library_db *own = &capture->own.ldb;
     enum syncline_status status = sl_library_db_begin_write(own, err);
     if (status == SYNCLINE_EBUSY) {
         status = sl_fail(err, SYNCLINE_EBUSY,
@@ -301,15 +307,17 @@ static enum syncline_status capture_on_own(struct sl_capture *capture, struct ca
                          "syncline_sync_model_with_db, or end it first");
     }
     if (status == SYNCLINE_OK) {
-        status = capture_in_transaction(call, own->db.handle, err);
+        status = capture_in_transaction(call, &capture->own, err);
         if (status == SYNCLINE_OK) {
             status = sl_library_db_commit(own, err);
         }
         sl_library_db_rollback(own);
     }
-    (void)pthread_mutex_unlock(&capture->lock);
+    (void)pthread_mutex_unlock(&capture->own_lock);
     return status;
 }
+
+/* ---- The call ---- */
 
 static enum syncline_status check_call(const struct call *call, const void *rows, size_t n,
                                        struct sl_error *err)
@@ -331,6 +339,93 @@ static enum syncline_status check_call(const struct call *call, const void *rows
     return SYNCLINE_OK;
 }
 
+/* A token from the stock, which is drawn anew when it is used up: asking the system each time costs
+ * more than the rest of this. No other process has the same stock: calls after a fork are refused.
+ */
+static enum syncline_status take_token(struct sl_capture *capture, uint64_t *token,
+                                       struct sl_error *err)
+{
+    const struct sl_env *env = capture->core->env;
+    enum syncline_status status = SYNCLINE_OK;
+    (void)pthread_mutex_lock(&capture->token_lock);
+    if (capture->token_count == 0) {
+        status = env->random(env->ctx, capture->tokens, sizeof(capture->tokens));
+        capture->token_count = status == SYNCLINE_OK ? SL_CAPTURE_TOKENS : 0;
+    }
+    if (status == SYNCLINE_OK) {
+        *token = capture->tokens[--capture->token_count];
+    }
+    (void)pthread_mutex_unlock(&capture->token_lock);
+    return status == SYNCLINE_OK ? status : sl_fail(err, status, "the system gave no randomness");
+}
+
+/* On the connection given, if it is inside a transaction; `rows` is what stands over it. */
+static enum syncline_status capture_there(struct call *call, struct sl_rows *db,
+                                          struct sl_error *err)
+{
+    stage(call);
+    enum syncline_status status = capture_in_transaction(call, db, err);
+    if (call->staged != NULL) {
+        (void)sl_staging_give(&call->core->staging, call->staged);
+    }
+    return status;
+}
+
+static enum syncline_status make_call(struct sl_capture *capture, struct call *call, sqlite3 *db,
+                                      struct sl_rows *attached, struct sl_error *err)
+{
+    enum syncline_status status = sl_row_survey_run(call->survey, call->model, call->rows, call->n,
+                                                    call->change, call->batch_len, err);
+    if (status == SYNCLINE_OK) {
+        status = take_token(capture, &call->token, err);
+    }
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    if (db == NULL || sqlite3_get_autocommit(db) != 0) {
+        return capture_on_own(capture, call, err);
+    }
+    if (attached != NULL) {
+        return capture_there(call, attached, err);
+    }
+    struct sl_rows once;
+    sl_rows_borrow(&once, call->core, db);
+    status = capture_there(call, &once, err);
+    call->db = NULL;
+    sl_rows_fini(&once, call->core->models.count);
+    return status;
+}
+
+/* With buffers that live for this call only. */
+static enum syncline_status make_call_alone(struct sl_capture *capture, struct call *call,
+                                            sqlite3 *db, struct sl_error *err)
+{
+    struct sl_row_survey survey;
+    struct sl_buf births;
+    sl_row_survey_init(&survey, call->core->env->alloc);
+    sl_buf_init(&births, call->core->env->alloc);
+    call->survey = &survey;
+    call->births = &births;
+    enum syncline_status status = make_call(capture, call, db, NULL, err);
+    call->survey = NULL;
+    call->births = NULL;
+    sl_row_survey_fini(&survey);
+    sl_buf_fini(&births);
+    return status;
+}
+
+/* With those of the record of its connection. */
+static enum syncline_status make_call_attached(struct sl_capture *capture, struct call *call,
+                                               struct sl_attached *attached, struct sl_error *err)
+{
+    call->survey = &attached->survey;
+    call->births = &attached->births;
+    sl_buf_clear(call->births);
+    enum syncline_status status = make_call(capture, call, attached->handle, &attached->rows, err);
+    sl_attached_trim(attached);
+    return status;
+}
+
 enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct syncline_model *model,
                                      const void *rows, size_t n, enum syncline_change change,
                                      struct sqlite3 *db, uint32_t batch_len, struct sl_error *err)
@@ -346,28 +441,14 @@ enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct sy
     if (n == 0) {
         return SYNCLINE_OK;
     }
+    struct sl_attached *attached = NULL;
     enum syncline_status status = check_call(&call, rows, n, err);
-    if (status == SYNCLINE_OK) {
-        status = core->env->random(core->env->ctx, &call.token, sizeof(call.token));
+    if (status == SYNCLINE_OK && db != NULL) {
+        status = sl_attached_find(&capture->attached, db, &attached, err);
     }
     if (status != SYNCLINE_OK) {
         return status;
     }
-    sl_row_survey_init(&call.survey, core->env->alloc);
-    sl_buf_init(&call.births, core->env->alloc);
-    status = sl_row_survey_run(&call.survey, call.model, rows, call.n, change, call.batch_len, err);
-    if (status == SYNCLINE_OK) {
-        bool in_transaction = db != NULL && sqlite3_get_autocommit(db) == 0;
-        if (in_transaction) {
-            stage(&call); /* else the row is committed, and may have changed since: read again */
-        }
-        status = in_transaction ? capture_in_transaction(&call, db, err)
-                                : capture_on_own(capture, &call, err);
-        if (call.staged != NULL) {
-            (void)sl_staging_give(&core->staging, call.staged);
-        }
-    }
-    sl_row_survey_fini(&call.survey);
-    sl_buf_fini(&call.births);
-    return status;
+    return attached != NULL ? make_call_attached(capture, &call, attached, err)
+                            : make_call_alone(capture, &call, db, err);
 }

@@ -17,22 +17,38 @@
  * refused, before anything is written. A failure after the first write of a capture undoes that
  * write by a savepoint: the caller's transaction is as it was. last_insert_rowid is put back.
  *
+ * On a connection of the caller nothing is kept between calls - unless it is attached
+ * (stages/attached): then its statements and the buffers of the call are.
+ *
  * Order of locks: SQLite's write lock first (the outbox row takes it), then our own. */
 
 #ifndef SL_CAPTURE_H
 #define SL_CAPTURE_H
 
-#include "stages/shared.h"
+#include "stages/attached.h"
+
+#define SL_CAPTURE_TOKENS 64u /* drawn at once */
 
 struct sl_capture {
     struct sl_core *core;
-    pthread_mutex_t lock;     /* guards `own` */
-    struct sl_library_db own; /* for calls in autocommit */
+    pthread_mutex_t own_lock; /* guards `own` */
+    struct sl_rows own;       /* for calls in autocommit */
+    const char *path; /* of library.db, as SQLite names it; lives as long as `own` is open */
+    struct sl_attached_list attached;
+    pthread_mutex_t token_lock; /* guards the rest */
+    uint64_t tokens[SL_CAPTURE_TOKENS];
+    uint32_t token_count; /* not used yet, from the first on */
 };
 
 enum syncline_status sl_capture_init(struct sl_capture *capture, struct sl_core *core,
                                      const char *library_db, struct sl_error *err);
 void sl_capture_fini(struct sl_capture *capture);
+
+/* The calls behind syncline_attach and syncline_detach. Errors as there. */
+enum syncline_status sl_capture_attach(struct sl_capture *capture, struct sqlite3 *db,
+                                       struct sl_error *err);
+enum syncline_status sl_capture_detach(struct sl_capture *capture, struct sqlite3 *db,
+                                       struct sl_error *err);
 
 /* The call behind the three public ones. Any thread. Errors as there. */
 enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct syncline_model *model,

@@ -6,7 +6,6 @@
 #include <endian.h>
 #include <string.h>
 
-#define KEPT_SIZE_MAX (64u * 1024u) /* bytes that a buffer may keep between calls */
 #define ALIGNMENT 16u
 
 void sl_row_survey_init(struct sl_row_survey *survey, const struct sl_allocator *alloc)
@@ -24,10 +23,10 @@ void sl_row_survey_fini(struct sl_row_survey *survey)
 
 void sl_row_survey_trim(struct sl_row_survey *survey)
 {
-    if (survey->ids.capacity > KEPT_SIZE_MAX) {
+    if (survey->ids.capacity > SL_SURVEY_KEPT_SIZE_MAX) {
         sl_buf_fini(&survey->ids);
     }
-    if (survey->uuids.capacity > KEPT_SIZE_MAX) {
+    if (survey->uuids.capacity > SL_SURVEY_KEPT_SIZE_MAX) {
         sl_buf_fini(&survey->uuids);
     }
 }

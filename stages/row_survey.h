@@ -16,6 +16,8 @@
 
 #include "pipeline/batch.h"
 
+#define SL_SURVEY_KEPT_SIZE_MAX (64u * 1024u) /* bytes that a buffer may keep between calls */
+
 /* Rows that go into one batch. */
 struct sl_row_piece {
     uint32_t n;

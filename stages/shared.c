@@ -18,20 +18,38 @@ enum syncline_status sl_rows_open(struct sl_rows *rows, const struct sl_core *co
     /* Checkpoints are the apply connection's, at moments of its choosing. */
     status =
         sl_db_exec(&rows->ldb.db, "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL", err);
+    rows->tables = NULL;
     rows->alloc = core->env->alloc;
-    size_t count = core->models.count > 0 ? core->models.count : 1;
-    rows->tables =
-        status == SYNCLINE_OK ? sl_calloc(rows->alloc, count, sizeof(*rows->tables)) : NULL;
-    if (rows->tables == NULL) {
-        sl_library_db_fini(&rows->ldb);
-        return status != SYNCLINE_OK ? status
-                                     : sl_fail(err, SYNCLINE_ENOMEM, "no memory for the tables");
+    if (status == SYNCLINE_OK && !sl_rows_make_tables(rows, core)) {
+        status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for the tables");
     }
-    for (size_t i = 0; i < core->models.count; i++) {
-        sl_record_table_init(&rows->tables[i], &rows->ldb.db, &core->models.models[i]);
+    if (status != SYNCLINE_OK) {
+        sl_library_db_fini(&rows->ldb);
+        return status;
     }
     sl_births_init(&rows->births, &rows->ldb);
     return SYNCLINE_OK;
+}
+
+void sl_rows_borrow(struct sl_rows *rows, const struct sl_core *core, sqlite3 *handle)
+{
+    sl_library_db_borrow(&rows->ldb, handle);
+    sl_births_init(&rows->births, &rows->ldb);
+    rows->tables = NULL;
+    rows->alloc = core->env->alloc;
+}
+
+bool sl_rows_make_tables(struct sl_rows *rows, const struct sl_core *core)
+{
+    if (rows->tables != NULL) {
+        return true;
+    }
+    size_t count = core->models.count > 0 ? core->models.count : 1;
+    rows->tables = sl_calloc(rows->alloc, count, sizeof(*rows->tables));
+    for (size_t i = 0; i < core->models.count && rows->tables != NULL; i++) {
+        sl_record_table_init(&rows->tables[i], &rows->ldb.db, &core->models.models[i]);
+    }
+    return rows->tables != NULL;
 }
 
 void sl_rows_fini(struct sl_rows *rows, size_t model_count)
@@ -39,7 +57,7 @@ void sl_rows_fini(struct sl_rows *rows, size_t model_count)
     if (rows->ldb.db.handle == NULL) {
         return;
     }
-    for (size_t i = 0; i < model_count; i++) {
+    for (size_t i = 0; i < model_count && rows->tables != NULL; i++) {
         sl_record_table_fini(&rows->tables[i]);
     }
     sl_free(rows->alloc, rows->tables);

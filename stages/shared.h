@@ -47,7 +47,7 @@
 struct sl_rows {
     struct sl_library_db ldb;
     struct sl_births births;
-    struct sl_record_table *tables;   /* one per model, by model->index */
+    struct sl_record_table *tables;   /* one per model, by model->index; NULL: not made */
     const struct sl_allocator *alloc; /* of the tables; borrowed */
 };
 
@@ -158,6 +158,11 @@ struct sl_core {
 enum syncline_status sl_rows_open(struct sl_rows *rows, const struct sl_core *core,
                                   const char *path, enum sl_db_mode mode, uint32_t busy_timeout_ms,
                                   struct sl_error *err);
+/* Over a connection of the application, without tables. */
+void sl_rows_borrow(struct sl_rows *rows, const struct sl_core *core, sqlite3 *handle);
+/* Makes the tables unless they are there. false: no memory. */
+bool sl_rows_make_tables(struct sl_rows *rows, const struct sl_core *core);
+/* Finalizes every statement; closes the connection unless it was borrowed. */
 void sl_rows_fini(struct sl_rows *rows, size_t model_count);
 
 /* Gives a batch back to whichever pool it is of. */

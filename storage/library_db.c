@@ -10,6 +10,9 @@ enum {
     BEGIN_READ,
     COMMIT,
     ROLLBACK,
+    SAVEPOINT,
+    RELEASE,
+    ROLLBACK_TO,
     DATA_VERSION,
     ORIGIN_FIND,
     ORIGIN_ADD,
@@ -32,6 +35,9 @@ static const char *const sql_texts[] = {
     [BEGIN_READ] = "BEGIN",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
+    [SAVEPOINT] = "SAVEPOINT _syncline",
+    [RELEASE] = "RELEASE _syncline",
+    [ROLLBACK_TO] = "ROLLBACK TO _syncline",
     [DATA_VERSION] = "PRAGMA data_version",
     [ORIGIN_FIND] = "SELECT number FROM _syncline_origin WHERE device=?1 AND epoch=?2",
     [ORIGIN_ADD] = "INSERT INTO _syncline_origin(device,epoch,applied_seq) VALUES(?1,?2,0)",
@@ -349,6 +355,28 @@ void sl_library_db_rollback(struct sl_library_db *ldb)
     }
 }
 
+enum syncline_status sl_library_db_savepoint(struct sl_library_db *ldb, struct sl_error *err)
+{
+    return run(ldb, SAVEPOINT, err);
+}
+
+enum syncline_status sl_library_db_release(struct sl_library_db *ldb, struct sl_error *err)
+{
+    enum syncline_status status = run(ldb, RELEASE, err);
+    if (status != SYNCLINE_OK) {
+        sl_library_db_undo(ldb);
+    }
+    return status;
+}
+
+void sl_library_db_undo(struct sl_library_db *ldb)
+{
+    struct sl_error ignored;
+    if (run(ldb, ROLLBACK_TO, &ignored) == SYNCLINE_OK) {
+        (void)run(ldb, RELEASE, &ignored);
+    }
+}
+
 enum syncline_status sl_library_db_data_version(struct sl_library_db *ldb, int64_t *version,
                                                 struct sl_error *err)
 {
@@ -449,6 +477,12 @@ static void bind_blob(sqlite3_stmt *stmt, int parameter, const uint8_t *data, si
     if (data != NULL) {
         (void)sqlite3_bind_blob64(stmt, parameter, data, size, SQLITE_STATIC);
     }
+}
+
+enum syncline_status sl_outbox_prepare(struct sl_library_db *ldb, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    return get(ldb, OUTBOX_INSERT, &stmt, err);
 }
 
 enum syncline_status sl_outbox_insert(struct sl_library_db *ldb, struct sl_outbox_row *row,

@@ -66,6 +66,12 @@ enum syncline_status sl_library_db_begin_write(struct sl_library_db *ldb, struct
 enum syncline_status sl_library_db_begin_read(struct sl_library_db *ldb, struct sl_error *err);
 enum syncline_status sl_library_db_commit(struct sl_library_db *ldb, struct sl_error *err);
 void sl_library_db_rollback(struct sl_library_db *ldb);
+/* A savepoint of ours inside a transaction of anybody's. On failure to release it everything since
+ * is undone, and it may stay open until the transaction ends. */
+enum syncline_status sl_library_db_savepoint(struct sl_library_db *ldb, struct sl_error *err);
+enum syncline_status sl_library_db_release(struct sl_library_db *ldb, struct sl_error *err);
+/* Undoes everything since the savepoint, and releases it. */
+void sl_library_db_undo(struct sl_library_db *ldb);
 /* Changes whenever another connection has committed. */
 enum syncline_status sl_library_db_data_version(struct sl_library_db *ldb, int64_t *version,
                                                 struct sl_error *err);
@@ -102,6 +108,8 @@ struct sl_outbox_row {
     size_t births_size;
 };
 
+/* Prepares the statement of sl_outbox_insert, which then lives as long as the handle. */
+enum syncline_status sl_outbox_prepare(struct sl_library_db *ldb, struct sl_error *err);
 /* Inserts; row->id is set. For a delete also notes it at the model. */
 enum syncline_status sl_outbox_insert(struct sl_library_db *ldb, struct sl_outbox_row *row,
                                       struct sl_error *err);

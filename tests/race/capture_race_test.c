@@ -3,9 +3,9 @@
 
 /* Threads of an application against the engine, for ThreadSanitizer. Two devices in one process,
  * over TCP; on both several threads insert, update, roll back and look, each with a connection of
- * its own, and one on each changes what the other device made, while the engines drain what they
- * commit and apply what comes; with each way of sharing the stages out to threads. What must hold:
- * no data race, and equal content at the end. */
+ * its own, some of them attached, and one on each changes what the other device made, while the
+ * engines drain what they commit and apply what comes; with each way of sharing the stages out to
+ * threads. What must hold: no data race, and equal content at the end. */
 
 #include "include/syncline.h"
 
@@ -22,6 +22,7 @@
 #define ROUNDS 60  /* transactions of a writer; every fourth is rolled back */
 #define ROWS 10    /* in a transaction */
 #define TOUCHES 40 /* changes of rows of either device, by one thread on each */
+#define REATTACH 7 /* transactions after which a connection is attached anew */
 #define WAIT_MS 120000
 
 struct item {
@@ -124,6 +125,7 @@ static void *write_rows(void *arg)
 {
     int64_t writer = *(const int *)arg;
     int device = (int)(writer % 2);
+    bool attached = writer % 4 < 2; /* one of the two on each device */
     sqlite3 *db = connect_to(device);
     sqlite3_stmt *insert;
     sqlite3_stmt *update;
@@ -135,6 +137,10 @@ static void *write_rows(void *arg)
         struct item rows[ROWS] = {0};
         struct syncline_uuid uuids[ROWS];
         CHECK(syncline_uuid_new(uuids, ROWS) == SYNCLINE_OK);
+        if (attached && round % REATTACH == 0) {
+            CHECK(round == 0 || syncline_detach(libs[device], db) == SYNCLINE_OK);
+            CHECK(syncline_attach(libs[device], db) == SYNCLINE_OK);
+        }
         run_sql(db, "BEGIN IMMEDIATE");
         for (int i = 0; i < ROWS; i++) {
             rows[i].uuid = uuids[i];
@@ -154,6 +160,7 @@ static void *write_rows(void *arg)
     }
     CHECK(sqlite3_finalize(insert) == SQLITE_OK);
     CHECK(sqlite3_finalize(update) == SQLITE_OK);
+    CHECK(!attached || syncline_detach(libs[device], db) == SYNCLINE_OK);
     CHECK(sqlite3_close(db) == SQLITE_OK);
     return NULL;
 }

@@ -226,6 +226,28 @@ static void print_ops(const struct sl_sim_workload *work, const struct batch *ba
     }
 }
 
+static struct sl_library *library_of(const struct sl_sim_session *session)
+{
+    return session->is_engine ? session->device->engine : session->device->capture;
+}
+
+/* Attaches the session's connection, or detaches it. */
+static void change_attachment(struct sl_sim_session *session)
+{
+    struct sl_sim_device *device = session->device;
+    struct sl_error err = {0};
+    enum syncline_status status = session->is_attached
+                                      ? sl_library_detach(library_of(session), session->db, &err)
+                                      : sl_library_attach(library_of(session), session->db, &err);
+    session->is_attached = !session->is_attached;
+    sl_sim_trace_event(&device->world->trace, device->world->now_ns, device->index,
+                       session->is_attached ? "attach" : "detach", status, 0, NULL, 0);
+    if (status != SYNCLINE_OK) {
+        sl_sim_fail(device->world, SL_SIM_INVARIANT, "device %d: attach or detach: %s: %s",
+                    device->index, syncline_status_name(status), err.text);
+    }
+}
+
 /* The changes exist: tell Syncline, and the ledger at the commit. */
 static bool capture(struct sl_sim_workload *work, struct sl_sim_session *session,
                     struct batch *batch, enum syncline_change change, bool with_db)
@@ -244,14 +266,17 @@ static bool capture(struct sl_sim_workload *work, struct sl_sim_session *session
     }
     uint32_t batch_len =
         sl_sim_random_percent(random, 30) ? (uint32_t)sl_sim_random_scale(random, 1, 100) : 0;
-    struct sl_library *library = session->is_engine ? device->engine : device->capture;
     if (device->engine == NULL) {
         work->counts.captured_without_engine++;
     }
+    if (work->switches.attached && sl_sim_random_percent(random, session->is_attached ? 5 : 20)) {
+        change_attachment(session);
+    }
+    work->counts.captured_attached += session->is_attached && with_db ? 1 : 0;
     struct sl_error err = {0};
     enum syncline_status status =
-        sl_library_capture(library, &batch->model->described, batch->rows, batch->len, change,
-                           with_db ? session->db : NULL, batch_len, &err);
+        sl_library_capture(library_of(session), &batch->model->described, batch->rows, batch->len,
+                           change, with_db ? session->db : NULL, batch_len, &err);
     sl_sim_trace_event(&work->world->trace, work->world->now_ns, device->index, "capture",
                        (uint64_t)change << 32 | batch->model->index, batch->len, NULL, 0);
     print_ops(work, batch);
@@ -673,6 +698,10 @@ static void reopen_something(struct sl_sim_workload *work, struct sl_sim_session
     if (!session->is_engine && work->sessions[device->index][0].state == SL_SIM_WRITING) {
         return; /* it would wait for the write lock */
     }
+    if (session->is_attached && sl_sim_random_percent(random_of(session), 50)) {
+        change_attachment(session);
+    }
+    session->is_attached = false; /* closing the handle detaches it, at the latest */
     if (!session->is_engine) {
         sl_sim_capture_close(device);
         (void)sl_sim_capture_open(device);
@@ -790,7 +819,12 @@ static void session_close(struct sl_sim_session *session)
         sqlite3_finalize(statements->page);
         sqlite3_finalize(statements->find);
     }
-    sqlite3_close(session->db);
+    if (session->is_attached) {
+        change_attachment(session);
+    }
+    if (sqlite3_close(session->db) != SQLITE_OK) {
+        sql_failed(session, "close");
+    }
     free(session->ops);
 }
 

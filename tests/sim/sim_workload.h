@@ -27,6 +27,7 @@
  * its parent second_process    captures through a handle without the engine reopens handles are
  * closed and opened in the middle rollbacks         transactions and savepoints are rolled back
  *     deletes
+ *     attached          connections are attached to the handle they capture with
  *
  * Two cases are left out always, there is no generator for them, as this version does not handle
  * them:
@@ -45,7 +46,8 @@
     X(second_process, true)                                                                        \
     X(reopens, true)                                                                               \
     X(rollbacks, true)                                                                             \
-    X(deletes, true)
+    X(deletes, true)                                                                               \
+    X(attached, true)
 
 struct sl_sim_switches {
 #define X(name, default_) bool name;
@@ -69,6 +71,7 @@ struct sl_sim_session {
     struct sl_sim_device *device;
     bool is_engine; /* captures through the engine's handle, else through the capturing one */
     struct sqlite3 *db;
+    bool is_attached; /* to the handle that it captures through */
     struct sl_sim_statements statements[SL_SIM_MODELS_MAX];
     enum sl_sim_session_state state;
     struct sl_sim_op *ops; /* of the open transaction */
@@ -90,6 +93,7 @@ struct sl_sim_session {
     X(rollbacks_to)                                                                                \
     X(ids_used_again)                                                                              \
     X(captured_without_engine)                                                                     \
+    X(captured_attached)                                                                           \
     X(engine_reopens)                                                                              \
     X(concurrent_updates)                                                                          \
     X(updates_of_deleted)

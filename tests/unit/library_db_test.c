@@ -377,6 +377,38 @@ Test(library_db, outbox_last_delete)
     sl_library_db_fini(&ldb);
 }
 
+/* A savepoint of ours in somebody's transaction: undone alone, or kept with what was before it. One
+ * that cannot be released is undone. */
+Test(library_db, savepoints)
+{
+    static const char one_row[] = "INSERT INTO mine VALUES(1)";
+    create_new();
+    OK(sl_db_exec(&ldb.db, "CREATE TABLE mine(x); BEGIN; INSERT INTO mine VALUES(1)", &err));
+    OK(sl_library_db_savepoint(&ldb, &err));
+    OK(sl_db_exec(&ldb.db, one_row, &err));
+    sl_library_db_undo(&ldb);
+    cr_assert_eq(query_int(ldb.db.handle, "SELECT count(*) FROM mine"), 1);
+    OK(sl_library_db_savepoint(&ldb, &err));
+    OK(sl_db_exec(&ldb.db, one_row, &err));
+    OK(sl_library_db_release(&ldb, &err));
+    cr_assert_eq(query_int(ldb.db.handle, "SELECT count(*) FROM mine"), 2);
+    FAILS(sl_library_db_release(&ldb, &err), SYNCLINE_EDB, "no such savepoint");
+    sl_library_db_undo(&ldb);
+    cr_assert_eq(query_int(ldb.db.handle, "SELECT count(*) FROM mine"), 2);
+
+    OK(sl_library_db_savepoint(&ldb, &err));
+    sqlite3_stmt *open_one = NULL;
+    cr_assert_eq(sqlite3_prepare_v2(ldb.db.handle, "INSERT INTO mine VALUES(1) RETURNING x", -1,
+                                    &open_one, NULL),
+                 SQLITE_OK);
+    cr_assert_eq(sqlite3_step(open_one), SQLITE_ROW);
+    FAILS(sl_library_db_release(&ldb, &err), SYNCLINE_EBUSY, "statements in progress");
+    (void)sqlite3_finalize(open_one);
+    OK(sl_db_exec(&ldb.db, "COMMIT", &err));
+    cr_assert_eq(query_int(ldb.db.handle, "SELECT count(*) FROM mine"), 2);
+    sl_library_db_fini(&ldb);
+}
+
 /* Over the application's connection everything works as over ours, which stays open after. */
 Test(library_db, borrowed_connection)
 {

@@ -4,14 +4,17 @@
 /* sl-bench: what syncing costs, as figures set against plain inserts. */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/clock.h"
 #include "bench/figures.h"
 #include "bench/memory.h"
 #include "bench/receiver.h"
 #include "bench/report.h"
 #include "bench/scale.h"
+#include "bench/soak.h"
 #include "bench/stop.h"
 
 #define EXIT_WRONG_USE 2
@@ -21,8 +24,11 @@
 struct arguments {
     const char *json; /* NULL: none */
     const char *only; /* names, separated by commas; NULL: all */
-    unsigned pairs;   /* 0: not given */
-    size_t scale;     /* 0: not asked for */
+    uint64_t pairs;   /* 0: not given */
+    uint64_t scale;   /* 0: not asked for */
+    uint64_t soak;    /* the same */
+    uint64_t seed;    /* of the soak */
+    bool has_seed;
     bool small;
     bool help;
 };
@@ -32,13 +38,18 @@ static void usage(FILE *out)
     (void)fprintf(
         out,
         "usage: sl-bench [--json FILE] [--only NAME,...] [--pairs N] [--small]\n"
-        "       sl-bench [--json FILE] --scale [MAX]\n\n"
+        "       sl-bench [--json FILE] --scale [MAX]\n"
+        "       sl-bench [--json FILE] --soak [CHANGES] [--seed N]\n\n"
         "  --json FILE      also write one JSON object a line\n"
         "  --only NAME,...  these figures only\n"
         "  --pairs N        measure in so many pairs, %u to %u (%u; small: %u)\n"
         "  --small          fewer rows, for a look in some seconds\n"
         "  --scale [MAX]    only the cost of a record as the library grows from 10,000 to MAX\n"
-        "                   records (10,000,000); a run of everything does it up to 1,000,000\n\n"
+        "                   records (10,000,000); a run of everything does it up to 1,000,000\n"
+        "  --soak [CHANGES] only this: eight threads on A make so many changes (1,000,000), with "
+        "all\n"
+        "                   three calls, savepoints and rollbacks; fails unless B ends equal\n"
+        "  --seed N         for --soak: what the threads do\n\n"
         "Figures, each set against plain inserts of the same rows around it:\n",
         BENCH_PAIRS_MIN, BENCH_PAIRS_MAX, PAIRS_DEFAULT, PAIRS_DEFAULT_SMALL);
     for (size_t g = 0; g < bench_groups_count; g++) {
@@ -86,16 +97,21 @@ static bool check_names(const char *only)
     }
 }
 
-static bool parse_pairs(const char *text, unsigned *pairs)
+static bool parse_number(const char *option, const char *text, uint64_t min, uint64_t max,
+                         uint64_t *value)
 {
     char *end = NULL;
+    char cure[64];
     errno = 0;
-    unsigned long value = strtoul(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || value < BENCH_PAIRS_MIN ||
-        value > BENCH_PAIRS_MAX) {
-        return fail("--pairs cannot be", text, "give a number from 5 to 99");
+    unsigned long long number = strtoull(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || number < min ||
+        number > max) {
+        char what[32];
+        (void)snprintf(what, sizeof(what), "%s cannot be", option);
+        (void)snprintf(cure, sizeof(cure), "give a number from %" PRIu64 " to %" PRIu64, min, max);
+        return fail(what, text, cure);
     }
-    *pairs = (unsigned)value;
+    *value = number;
     return true;
 }
 
@@ -105,7 +121,8 @@ static bool parse_valued(int argc, char *argv[], int *at, struct arguments *argu
     const char *option = argv[*at];
     bool is_json = strcmp(option, "--json") == 0;
     bool is_only = strcmp(option, "--only") == 0;
-    if (!is_json && !is_only && strcmp(option, "--pairs") != 0) {
+    bool is_seed = strcmp(option, "--seed") == 0;
+    if (!is_json && !is_only && !is_seed && strcmp(option, "--pairs") != 0) {
         return fail("there is no option", option, "sl-bench --help lists them");
     }
     if (*at + 1 >= argc || argv[*at + 1][0] == '\0') {
@@ -120,26 +137,22 @@ static bool parse_valued(int argc, char *argv[], int *at, struct arguments *argu
         arguments->only = value;
         return check_names(value);
     }
-    return parse_pairs(value, &arguments->pairs);
+    if (is_seed) {
+        arguments->has_seed = true;
+        return parse_number(option, value, 0, UINT64_MAX, &arguments->seed);
+    }
+    return parse_number(option, value, BENCH_PAIRS_MIN, BENCH_PAIRS_MAX, &arguments->pairs);
 }
 
-/* Its value may be left out; *at moves to it if it is there. */
-static bool parse_scale(int argc, char *argv[], int *at, size_t *scale)
+/* An option whose value may be left out; *at moves to it if it is there. *value is set before. */
+static bool parse_optional(int argc, char *argv[], int *at, uint64_t min, uint64_t max,
+                           uint64_t *value)
 {
-    *scale = BENCH_SCALE_MAX;
+    const char *option = argv[*at];
     if (*at + 1 >= argc || argv[*at + 1][0] == '-') {
         return true;
     }
-    const char *text = argv[++*at];
-    char *end = NULL;
-    errno = 0;
-    unsigned long value = strtoul(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < BENCH_SCALE_MIN ||
-        value > BENCH_SCALE_MAX) {
-        return fail("--scale cannot be", text, "give a number from 10000 to 10000000");
-    }
-    *scale = value;
-    return true;
+    return parse_number(option, argv[++*at], min, max, value);
 }
 
 static bool parse(int argc, char *argv[], struct arguments *arguments)
@@ -150,7 +163,14 @@ static bool parse(int argc, char *argv[], struct arguments *arguments)
         } else if (strcmp(argv[i], "--small") == 0) {
             arguments->small = true;
         } else if (strcmp(argv[i], BENCH_SCALE_OPTION) == 0) {
-            if (!parse_scale(argc, argv, &i, &arguments->scale)) {
+            arguments->scale = BENCH_SCALE_MAX;
+            if (!parse_optional(argc, argv, &i, BENCH_SCALE_MIN, BENCH_SCALE_MAX,
+                                &arguments->scale)) {
+                return false;
+            }
+        } else if (strcmp(argv[i], BENCH_SOAK_OPTION) == 0) {
+            arguments->soak = BENCH_SOAK_DEFAULT;
+            if (!parse_optional(argc, argv, &i, BENCH_SOAK_MIN, BENCH_SOAK_MAX, &arguments->soak)) {
                 return false;
             }
         } else if (!parse_valued(argc, argv, &i, arguments)) {
@@ -254,6 +274,19 @@ static enum syncline_status run_groups(struct bench_run *run, const struct argum
     return status;
 }
 
+static enum syncline_status run_asked(struct bench_run *run, const struct arguments *arguments,
+                                      const struct bench_report *report, struct indexer_error *err)
+{
+    if (arguments->soak > 0) {
+        return bench_soak_report(run, arguments->soak,
+                                 arguments->has_seed ? arguments->seed : bench_now_ns(), report,
+                                 err);
+    }
+    bench_report_head();
+    return arguments->scale > 0 ? bench_scale_run(run, arguments->scale, report, err)
+                                : run_groups(run, arguments, report, err);
+}
+
 static int run_all(const struct arguments *arguments, struct bench_report *report)
 {
     struct bench_run run = {.calls = 0};
@@ -262,8 +295,7 @@ static int run_all(const struct arguments *arguments, struct bench_report *repor
     enum syncline_status status = bench_folder_init(&run.folder, &err);
     if (status == SYNCLINE_OK) {
         bench_report_begin(report, &run);
-        status = arguments->scale > 0 ? bench_scale_run(&run, arguments->scale, report, &err)
-                                      : run_groups(&run, arguments, report, &err);
+        status = run_asked(&run, arguments, report, &err);
     }
     bench_folder_fini(&run.folder);
     if (status != SYNCLINE_OK) {
@@ -283,6 +315,9 @@ int main(int argc, char *argv[])
     if (argc == 4 && strcmp(argv[1], BENCH_RECEIVER_OPTION) == 0) {
         return bench_receiver_main(argv[2], argv[3]);
     }
+    if (argc == 6 && strcmp(argv[1], BENCH_SOAK_RUN_OPTION) == 0) {
+        return bench_soak_main(argv[2], argv[3], argv[4], argv[5]);
+    }
     if (argc == 5 && strcmp(argv[1], BENCH_MEMORY_OPTION) == 0) {
         return bench_memory_main(argv[2], argv[3], argv[4]);
     }
@@ -293,7 +328,7 @@ int main(int argc, char *argv[])
         usage(stdout);
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }
-    struct bench_report report = {.small = arguments.small, .pairs = arguments.pairs};
+    struct bench_report report = {.small = arguments.small, .pairs = (unsigned)arguments.pairs};
     if (report.pairs == 0) {
         report.pairs = arguments.small ? PAIRS_DEFAULT_SMALL : PAIRS_DEFAULT;
     }

@@ -46,6 +46,11 @@ void bench_report_begin(const struct bench_report *report, const struct bench_ru
            "%u pairs%s\n\n",
            sysconf(_SC_NPROCESSORS_ONLN), load[0], sqlite3_libversion(), BENCH_TRANSACTION_LEN,
            run->folder.path, report->pairs, report->small ? ", small" : "");
+    (void)fflush(stdout);
+}
+
+void bench_report_head(void)
+{
     printf("%-24s %9s %-6s %9s %9s %9s %8s %5s  %-12s %s\n", "figure", "value", "unit", "spread",
            "x plain", "spread", "rows", "pairs", "goal", "plan; best other");
     (void)fflush(stdout);

@@ -16,8 +16,10 @@ struct bench_report {
     unsigned pairs; /* asked for; a long group is measured in fewer */
 };
 
-/* The head of the table: what is measured on. */
+/* What is measured on. */
 void bench_report_begin(const struct bench_report *report, const struct bench_run *run);
+/* The head of the table. */
+void bench_report_head(void);
 /* One figure, of so many rows or, if it is about single ones, calls. */
 void bench_report_add(const struct bench_report *report, const struct bench_figure *figure,
                       size_t rows, unsigned pairs, const struct bench_result *result);

@@ -25,12 +25,13 @@
 #define SL_ATTACHED_COUNT_MAX 64u                /* connections attached to one handle */
 #define SL_LINK_QUEUE_SIZE_MAX (1024u * 1024u)   /* bytes queued to one link before it must drain */
 #define SL_LINK_BACKLOG_MAX (8u * 1024u * 1024u) /* bytes queued after which a link is given up */
-#define SL_LINGER_MS 10u                         /* between two commits of the log */
-#define SL_APPLY_HOLD_MS 25u                     /* how long an apply slice holds the write lock */
-#define SL_APPLY_PAUSE_MS 10u                    /* lock left free after it, if others write */
-#define SL_BUSY_TIMEOUT_MS 5000u                 /* wait for SQLite's write lock */
-#define SL_REDIAL_MS_MIN 50u                     /* first pause before dialling again */
-#define SL_REDIAL_MS_MAX 5000u                   /* longest pause before dialling again */
+#define SL_BEHIND_CALLS_MAX 1024            /* outbox rows waiting before callers are held back */
+#define SL_LINGER_MS 10u                    /* between two commits of the log */
+#define SL_APPLY_HOLD_MS 25u                /* how long an apply slice holds the write lock */
+#define SL_APPLY_PAUSE_MS 10u               /* lock left free after it, if others write */
+#define SL_BUSY_TIMEOUT_MS 5000u            /* wait for SQLite's write lock */
+#define SL_REDIAL_MS_MIN 50u                /* first pause before dialling again */
+#define SL_REDIAL_MS_MAX 5000u              /* longest pause before dialling again */
 #define SL_HANDSHAKE_MS_MAX 5000u           /* a link that has not said hello by then is closed */
 #define SL_JOIN_MS_MAX 10000u               /* how long a join waits for its answer */
 #define SL_MAX_DRIFT_MS (10u * 60u * 1000u) /* a clock further ahead than this is not believed */

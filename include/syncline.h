@@ -289,6 +289,9 @@ struct syncline_options {
     char *error;            /* receives one line of text when the call fails; may be NULL */
     size_t error_size;      /* bytes there */
     enum syncline_threads threads;
+    int64_t block_ms; /* calls outside a transaction, while the engine is more than 1024 calls
+                         behind: 0: go on as always; more: wait up to so long for it; less: do not
+                         wait. If it still is behind they return AGAIN */
     const struct syncline_allocator *allocator; /* copied; NULL: the C library's */
 };
 #define SYNCLINE_OPTIONS_INIT                                                                      \
@@ -324,6 +327,37 @@ syncline_open(const char *dir, const struct syncline_options *options, struct sy
  * engine's threads have ended their slices. In a forked child it frees memory only. */
 SYNCLINE_API void syncline_close(struct syncline *lib);
 
+/* How far a change has come. */
+enum syncline_level {
+    SYNCLINE_LEVEL_DURABLE = 1, /* in this device's log, safe from a power cut */
+    SYNCLINE_LEVEL_ACKED = 2,   /* in the log of every other member */
+    SYNCLINE_LEVEL_APPLIED = 3  /* in the tables of every other member */
+};
+
+/* What a handle left undone. Start from SYNCLINE_LEFT_INIT. */
+struct syncline_left {
+    size_t size;        /* sizeof(struct syncline_left) */
+    uint64_t outbox;    /* changes captured and not in the log */
+    uint64_t unacked;   /* changes in the log that some member does not hold; 0: no other member */
+    uint64_t unapplied; /* changes in the log that some member has not applied */
+};
+#define SYNCLINE_LEFT_INIT                                                                         \
+    {                                                                                              \
+        .size = sizeof(struct syncline_left)                                                       \
+    }
+
+/* syncline_close with a deadline: refuses captures from now on (ECLOSED), waits until every change
+ * committed before has come as far as `level`, at most timeout_ms (< 0: for ever), stops the engine
+ * and frees the handle. `left` says what was left; it may be NULL. Nothing is lost: what is left
+ * goes on at the next open. Other calls may be running when it is called, and must have returned
+ * before it does: none may begin any more.
+ * Errors: TIMEOUT (see left), EREFUSED (ACKED or APPLIED of a library without other members), EDB,
+ * ECORRUPT - the handle is gone all the same; EINVAL (no such level), EFORK - nothing was done. */
+SYNCLINE_API enum syncline_status syncline_close_drained(struct syncline *lib,
+                                                         enum syncline_level level,
+                                                         int64_t timeout_ms,
+                                                         struct syncline_left *left);
+
 /* The text of the last call that failed on this handle by this thread's reckoning: with several
  * threads failing at once, one of their texts. Copies at most size - 1 bytes and a NUL. */
 SYNCLINE_API void syncline_error(struct syncline *lib, char *text, size_t size);
@@ -353,11 +387,13 @@ struct syncline_batch_options {
  * with `db`. `rows` is an array of the model's row struct, `n` records.
  *
  * Any thread. Never waits for the engine, the network or another device; in a transaction it only
- * does two or three statements on `db`. Outside one it may wait for SQLite's write lock (5 s).
- * Errors: EINVAL (also: another thread attached `db`), EMODEL (a model that was not given at open),
- * ETOOBIG (a record over 1 MiB; the text names it), EBUSY (no write lock: another connection is
- * inside a transaction - give the connection with `db`), EDB, EIO, ENOSPC, ENOMEM, EFORK. On an
- * error nothing was captured. */
+ * does two or three statements on `db`. Outside one it may wait for SQLite's write lock (5 s), and
+ * for an engine that is far behind, if the option block_ms says so: AGAIN says that it still is,
+ * and that the change was captured all the same. All other errors say that nothing was. Errors:
+ * EINVAL (also: another thread attached `db`), EMODEL (a model that was not given at open), ETOOBIG
+ * (a record over 1 MiB; the text names it), EBUSY (no write lock: another connection is inside a
+ * transaction - give the connection with `db`), EDB, EIO, ENOSPC, ENOMEM, ECLOSED (the handle is
+ * being closed), EFORK. */
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_sync_model(struct syncline *lib, const struct syncline_model *model, const void *row,
                     enum syncline_change change);
@@ -394,13 +430,6 @@ SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_attach(struct syncl
  * Errors: ENOTFOUND (it is not attached to this handle), EFORK. */
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_detach(struct syncline *lib,
                                                                     struct sqlite3 *db);
-
-/* How far a change has come. */
-enum syncline_level {
-    SYNCLINE_LEVEL_DURABLE = 1, /* in this device's log, safe from a power cut */
-    SYNCLINE_LEVEL_ACKED = 2,   /* in the log of every other member */
-    SYNCLINE_LEVEL_APPLIED = 3  /* in the tables of every other member */
-};
 
 /* Waits until every change committed before the call has come as far as `level`. A library without
  * other members has no ACKED or APPLIED: EREFUSED says so. Also works in the capture role, as long

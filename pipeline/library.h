@@ -2,8 +2,8 @@
  * Copyright (c) the Syncline authors */
 
 /* The library behind the public handle, and its composition root: the one place that sees every
- * layer. syncline_open (api.c) builds one of these from the real world and gives it a worker; the
- * simulator builds them from simulated worlds and steps them itself.
+ * layer. syncline_open (api_open.c) builds one of these from the real world and gives it a worker;
+ * the simulator builds them from simulated worlds and steps them itself.
  *
  * Thread: sl_library_open and _close by one thread; _step and _poll by one thread for each group
  * of stages; sl_library_capture by any thread. */

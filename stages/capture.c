@@ -18,6 +18,7 @@ struct call {
     uint32_t batch_len;
     uint64_t token;
     uint64_t wall_ms;
+    int64_t outbox_id;            /* of its outbox row, once that is written */
     struct sl_batch *staged;      /* list, or NULL */
     struct sl_row_survey *survey; /* of its rows */
     struct sl_buf *births;        /* for its outbox row */
@@ -225,7 +226,9 @@ static enum syncline_status write_outbox(struct call *call, struct sl_error *err
         row.births = call->births->data;
         row.births_size = call->births->len;
     }
-    return sl_outbox_insert(&call->db->ldb, &row, err);
+    status = sl_outbox_insert(&call->db->ldb, &row, err);
+    call->outbox_id = row.id;
+    return status;
 }
 
 /* Runs `work` so that its failure leaves the caller's transaction as it was. */
@@ -312,6 +315,9 @@ static enum syncline_status capture_on_own(struct sl_capture *capture, struct ca
             status = sl_library_db_commit(own, err);
         }
         sl_library_db_rollback(own);
+    }
+    if (status == SYNCLINE_OK) {
+        atomic_store_explicit(&call->core->own_captured, call->outbox_id, memory_order_relaxed);
     }
     (void)pthread_mutex_unlock(&capture->own_lock);
     return status;

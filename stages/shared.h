@@ -107,10 +107,11 @@ struct sl_core {
     uint32_t batch_len;             /* constant */
     bool engine;                    /* constant: stages run */
 
-    struct sl_staging staging;     /* any thread, by its own rules */
-    struct sl_unsettled unsettled; /* any thread, by its own rules */
-    struct sl_progress progress;   /* any thread, under its lock */
-    atomic_bool dead;              /* any thread: progress.health is not OK */
+    struct sl_staging staging;        /* any thread, by its own rules */
+    struct sl_unsettled unsettled;    /* any thread, by its own rules */
+    struct sl_progress progress;      /* any thread, under its lock */
+    atomic_bool dead;                 /* any thread: progress.health is not OK */
+    atomic_int_fast64_t own_captured; /* any thread: newest outbox row captured in autocommit */
 
     pthread_mutex_t clock_lock;
     uint64_t hlc_last;         /* under clock_lock: highest clock value given or seen */

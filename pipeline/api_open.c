@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* The public calls: arguments, files and threads of the real world around a struct sl_library. */
+/* The public calls that make, join, open and close a library: arguments, files and threads of the
+ * real world around a struct sl_library. */
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <uuid/uuid.h>
@@ -17,25 +16,9 @@
 #include "net/key_file.h"
 #include "net/network.h"
 #include "net/transport_tcp.h"
-#include "pipeline/engine_lock.h"
-#include "pipeline/library_view.h"
-#include "pipeline/worker.h"
+#include "pipeline/handle.h"
 
 #define PATH_SIZE 4096
-#define NS_PER_MS 1000000L
-
-struct syncline {
-    struct sl_allocator alloc; /* the host's, or the C library's */
-    struct sl_env env;         /* the real world with that allocator */
-    pid_t pid;                 /* of the process that opened it */
-    struct sl_library *library;
-    struct sl_transport *transport; /* NULL in the capture role */
-    struct sl_engine_lock lock;
-    struct sl_worker worker;
-    bool has_worker;
-    pthread_mutex_t error_lock;
-    struct sl_error error; /* of the last call that failed */
-};
 
 /* The files of a library. */
 struct paths {
@@ -527,6 +510,8 @@ enum syncline_status syncline_open(const char *dir, const struct syncline_option
     }
     lib->env = make_env(&options, &lib->alloc);
     lib->pid = getpid();
+    lib->block_ms = options.block_ms;
+    atomic_init(&lib->closing, false);
     lib->lock.fd = -1;
     status = open_handle(lib, &paths, &options, &err);
     if (status != SYNCLINE_OK) {
@@ -549,258 +534,51 @@ void syncline_close(struct syncline *lib)
     free_handle(lib);
 }
 
-/* ---- Calls on a handle ---- */
-
-static enum syncline_status check_handle(struct syncline *lib)
-{
-    if (lib == NULL) {
-        return SYNCLINE_EINVAL;
-    }
-    return lib->pid == getpid() ? SYNCLINE_OK : SYNCLINE_EFORK;
-}
-
-/* Ends a call on a handle: its text is kept there. */
-static enum syncline_status keep(struct syncline *lib, enum syncline_status status,
-                                 const struct sl_error *err)
-{
-    if (status != SYNCLINE_OK) {
-        (void)pthread_mutex_lock(&lib->error_lock);
-        lib->error = *err;
-        (void)pthread_mutex_unlock(&lib->error_lock);
-    }
-    return status;
-}
-
-void syncline_error(struct syncline *lib, char *text, size_t size)
-{
-    if (text == NULL || size == 0) {
-        return;
-    }
-    if (check_handle(lib) != SYNCLINE_OK) {
-        (void)snprintf(text, size, "%s",
-                       lib == NULL ? "the handle is NULL" : "the handle is another process's");
-        return;
-    }
-    (void)pthread_mutex_lock(&lib->error_lock);
-    (void)snprintf(text, size, "%s", lib->error.text);
-    (void)pthread_mutex_unlock(&lib->error_lock);
-}
-
-static enum syncline_status capture(struct syncline *lib, const struct syncline_model *model,
-                                    const void *rows, size_t n, enum syncline_change change,
-                                    struct sqlite3 *db, uint32_t batch_len)
-{
-    enum syncline_status status = check_handle(lib);
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    struct sl_error err = {.text = ""};
-    status = sl_library_capture(lib->library, model, rows, n, change, db, batch_len, &err);
-    if (status == SYNCLINE_OK && lib->has_worker) {
-        sl_worker_nudge(&lib->worker);
-    }
-    return keep(lib, status, &err);
-}
-
-enum syncline_status syncline_sync_model(struct syncline *lib, const struct syncline_model *model,
-                                         const void *row, enum syncline_change change)
-{
-    return capture(lib, model, row, 1, change, NULL, 0);
-}
-
-enum syncline_status syncline_sync_model_with_db(struct syncline *lib,
-                                                 const struct syncline_model *model,
-                                                 const void *row, enum syncline_change change,
-                                                 struct sqlite3 *db)
-{
-    return capture(lib, model, row, 1, change, db, 0);
-}
-
-enum syncline_status syncline_sync_models_batch(struct syncline *lib,
-                                                const struct syncline_model *model,
-                                                const void *rows, size_t n,
-                                                enum syncline_change change, struct sqlite3 *db,
-                                                const struct syncline_batch_options *options)
-{
-    uint32_t batch_len = 0;
-    if (options != NULL && options->size >= offsetof(struct syncline_batch_options, batch_size) +
-                                                sizeof(options->batch_size)) {
-        batch_len = options->batch_size;
-    }
-    return capture(lib, model, rows, n, change, db, batch_len);
-}
-
-enum syncline_status syncline_attach(struct syncline *lib, struct sqlite3 *db)
-{
-    enum syncline_status status = check_handle(lib);
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    struct sl_error err = {.text = ""};
-    return keep(lib, sl_library_attach(lib->library, db, &err), &err);
-}
-
-enum syncline_status syncline_detach(struct syncline *lib, struct sqlite3 *db)
-{
-    enum syncline_status status = check_handle(lib);
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    struct sl_error err = {.text = ""};
-    return keep(lib, sl_library_detach(lib->library, db, &err), &err);
-}
-
-/* ---- Waiting ---- */
-
-static int64_t now_ms(void)
-{
-    return (int64_t)(sl_env_posix()->mono_ns(NULL) / (uint64_t)NS_PER_MS);
-}
-
-/* Sleeps until the engine has moved, or some milliseconds. */
-static void wait_a_little(struct syncline *lib)
+/* What the engine knows to be left, or, where another process runs it, what the files say. */
+static void tell_left(struct syncline *lib, struct syncline_left *left)
 {
     struct sl_progress *progress = &sl_library_core(lib->library)->progress;
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += 10 * NS_PER_MS;
-    if (until.tv_nsec >= 1000 * NS_PER_MS) {
-        until.tv_nsec -= 1000 * NS_PER_MS;
-        until.tv_sec++;
+    struct syncline_info info = {.size = sizeof(info)};
+    struct sl_error ignored;
+    struct syncline_left found = {.size = sizeof(found)};
+    if (left == NULL || left->size < 2 * sizeof(size_t) ||
+        sl_library_info(lib->library, &info, &ignored) != SYNCLINE_OK) {
+        return;
     }
-    (void)pthread_mutex_lock(&progress->lock);
-    (void)pthread_cond_timedwait(&progress->moved, &progress->lock, &until);
-    (void)pthread_mutex_unlock(&progress->lock);
+    if (info.runs_engine) {
+        (void)pthread_mutex_lock(&progress->lock);
+        info.members = progress->members;
+        info.own_seq = progress->own_seq;
+        info.acked_seq = progress->acked_seq;
+        info.applied_seq = progress->applied_seq;
+        (void)pthread_mutex_unlock(&progress->lock);
+    }
+    found.outbox = info.outbox;
+    if (info.members > 0) {
+        found.unacked = info.own_seq - info.acked_seq;
+        found.unapplied = info.own_seq - info.applied_seq;
+    }
+    sl_handle_give(left, left->size, &found, sizeof(found));
 }
 
-/* The text of a timeout also says what stands in the way, if the engine knows. */
-static enum syncline_status timed_out(struct syncline *lib, struct sl_error *err)
+enum syncline_status syncline_close_drained(struct syncline *lib, enum syncline_level level,
+                                            int64_t timeout_ms, struct syncline_left *left)
 {
-    struct sl_error notice;
-    (void)sl_library_health(lib->library, &notice);
-    if (notice.text[0] != '\0') {
-        struct sl_error left = *err;
-        (void)sl_fail(err, SYNCLINE_TIMEOUT, "%s; last notice: %s", left.text, notice.text);
+    enum syncline_status status = sl_handle_check(lib);
+    struct sl_error err = {.text = ""};
+    if (status == SYNCLINE_OK) {
+        status = sl_handle_keep(lib, sl_handle_check_level(level, &err), &err);
     }
-    return SYNCLINE_TIMEOUT;
-}
-
-enum syncline_status syncline_flush(struct syncline *lib, enum syncline_level level,
-                                    int64_t timeout_ms)
-{
-    enum syncline_status status = check_handle(lib);
     if (status != SYNCLINE_OK) {
         return status;
     }
-    struct sl_error err = {.text = ""};
-    if (level < SYNCLINE_LEVEL_DURABLE || level > SYNCLINE_LEVEL_APPLIED) {
-        return keep(lib, sl_fail(&err, SYNCLINE_EINVAL, "level %d does not exist", (int)level),
-                    &err);
+    atomic_store_explicit(&lib->closing, true, memory_order_relaxed);
+    status = sl_handle_wait(lib, level, timeout_ms, &err);
+    if (lib->has_worker) {
+        sl_worker_stop(&lib->worker);
+        lib->has_worker = false;
     }
-    int64_t start_ms = now_ms();
-    struct sl_target target = {0};
-    status = sl_library_target(lib->library, &target, &err);
-    while (status == SYNCLINE_OK) {
-        bool reached = false;
-        status = sl_library_reached(lib->library, &target, level, &reached, &err);
-        if (status != SYNCLINE_OK || reached) {
-            break;
-        }
-        struct sl_error dead;
-        status = sl_library_health(lib->library, &dead);
-        if (status != SYNCLINE_OK) {
-            err = dead;
-            break;
-        }
-        if (timeout_ms >= 0 && now_ms() - start_ms >= timeout_ms) {
-            status = timed_out(lib, &err);
-            break;
-        }
-        if (lib->has_worker) {
-            sl_worker_nudge(&lib->worker);
-        }
-        wait_a_little(lib);
-    }
-    return keep(lib, status, &err);
-}
-
-/* ---- Looking at it ---- */
-
-/* Copies what the caller's version of the struct has room for; its size stays. */
-static void give(void *out, size_t out_size, const void *from, size_t from_size)
-{
-    size_t size = out_size < from_size ? out_size : from_size;
-    memcpy((char *)out + sizeof(size_t), (const char *)from + sizeof(size_t),
-           size - sizeof(size_t));
-}
-
-static enum syncline_status check_out(struct syncline *lib, const size_t *size)
-{
-    enum syncline_status status = check_handle(lib);
-    if (status == SYNCLINE_OK && (size == NULL || *size < 2 * sizeof(size_t))) {
-        struct sl_error err;
-        status = keep(lib, sl_fail(&err, SYNCLINE_EINVAL, "start from the struct's _INIT"), &err);
-    }
+    tell_left(lib, left);
+    free_handle(lib);
     return status;
-}
-
-enum syncline_status syncline_info(struct syncline *lib, struct syncline_info *info)
-{
-    enum syncline_status status = check_out(lib, info != NULL ? &info->size : NULL);
-    struct sl_error err = {.text = ""};
-    struct syncline_info read;
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    status = sl_library_info(lib->library, &read, &err);
-    if (status == SYNCLINE_OK) {
-        give(info, info->size, &read, sizeof(read));
-    }
-    return keep(lib, status, &err);
-}
-
-enum syncline_status syncline_member_get(struct syncline *lib, size_t index,
-                                         struct syncline_member *member)
-{
-    enum syncline_status status = check_out(lib, member != NULL ? &member->size : NULL);
-    struct sl_error err = {.text = ""};
-    struct syncline_member read;
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    status = sl_library_member(lib->library, index, &read, &err);
-    if (status == SYNCLINE_OK) {
-        give(member, member->size, &read, sizeof(read));
-    }
-    return keep(lib, status, &err);
-}
-
-enum syncline_status syncline_set_aside_get(struct syncline *lib, size_t index,
-                                            struct syncline_set_aside *record)
-{
-    enum syncline_status status = check_out(lib, record != NULL ? &record->size : NULL);
-    struct sl_error err = {.text = ""};
-    struct syncline_set_aside read;
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    status = sl_library_set_aside(lib->library, index, &read, &err);
-    if (status == SYNCLINE_OK) {
-        give(record, record->size, &read, sizeof(read));
-    }
-    return keep(lib, status, &err);
-}
-
-enum syncline_status syncline_digest(struct syncline *lib, const struct syncline_model *model,
-                                     uint64_t *count, uint8_t hash[32])
-{
-    enum syncline_status status = check_handle(lib);
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    struct sl_error err = {.text = ""};
-    if (count == NULL || hash == NULL) {
-        return keep(lib, sl_fail(&err, SYNCLINE_EINVAL, "count or hash is NULL"), &err);
-    }
-    return keep(lib, sl_library_digest(lib->library, model, count, hash, &err), &err);
 }

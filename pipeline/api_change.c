@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* The public calls that capture changes. */
+
+#include <sqlite3.h>
+
+#include "pipeline/handle.h"
+
+static enum syncline_status capture(struct syncline *lib, const struct syncline_model *model,
+                                    const void *rows, size_t n, enum syncline_change change,
+                                    struct sqlite3 *db, uint32_t batch_len)
+{
+    enum syncline_status status = sl_handle_check(lib);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_error err = {.text = ""};
+    if (atomic_load_explicit(&lib->closing, memory_order_relaxed)) {
+        return sl_handle_keep(lib, sl_fail(&err, SYNCLINE_ECLOSED, "the handle is being closed"),
+                              &err);
+    }
+    status = sl_library_capture(lib->library, model, rows, n, change, db, batch_len, &err);
+    if (status == SYNCLINE_OK && lib->has_worker) {
+        sl_worker_nudge(&lib->worker);
+        if (db == NULL || sqlite3_get_autocommit(db) != 0) {
+            status = sl_handle_hold_back(lib, &err);
+        }
+    }
+    return sl_handle_keep(lib, status, &err);
+}
+
+enum syncline_status syncline_sync_model(struct syncline *lib, const struct syncline_model *model,
+                                         const void *row, enum syncline_change change)
+{
+    return capture(lib, model, row, 1, change, NULL, 0);
+}
+
+enum syncline_status syncline_sync_model_with_db(struct syncline *lib,
+                                                 const struct syncline_model *model,
+                                                 const void *row, enum syncline_change change,
+                                                 struct sqlite3 *db)
+{
+    return capture(lib, model, row, 1, change, db, 0);
+}
+
+enum syncline_status syncline_sync_models_batch(struct syncline *lib,
+                                                const struct syncline_model *model,
+                                                const void *rows, size_t n,
+                                                enum syncline_change change, struct sqlite3 *db,
+                                                const struct syncline_batch_options *options)
+{
+    uint32_t batch_len = 0;
+    if (options != NULL && options->size >= offsetof(struct syncline_batch_options, batch_size) +
+                                                sizeof(options->batch_size)) {
+        batch_len = options->batch_size;
+    }
+    return capture(lib, model, rows, n, change, db, batch_len);
+}
+
+enum syncline_status syncline_attach(struct syncline *lib, struct sqlite3 *db)
+{
+    enum syncline_status status = sl_handle_check(lib);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_error err = {.text = ""};
+    return sl_handle_keep(lib, sl_library_attach(lib->library, db, &err), &err);
+}
+
+enum syncline_status syncline_detach(struct syncline *lib, struct sqlite3 *db)
+{
+    enum syncline_status status = sl_handle_check(lib);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_error err = {.text = ""};
+    return sl_handle_keep(lib, sl_library_detach(lib->library, db, &err), &err);
+}

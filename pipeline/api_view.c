@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* The public calls that look at a library. */
+
+#include <string.h>
+
+#include "pipeline/handle.h"
+
+static enum syncline_status check_out(struct syncline *lib, const size_t *size)
+{
+    enum syncline_status status = sl_handle_check(lib);
+    if (status == SYNCLINE_OK && (size == NULL || *size < 2 * sizeof(size_t))) {
+        struct sl_error err;
+        status = sl_handle_keep(
+            lib, sl_fail(&err, SYNCLINE_EINVAL, "start from the struct's _INIT"), &err);
+    }
+    return status;
+}
+
+enum syncline_status syncline_info(struct syncline *lib, struct syncline_info *info)
+{
+    enum syncline_status status = check_out(lib, info != NULL ? &info->size : NULL);
+    struct sl_error err = {.text = ""};
+    struct syncline_info read;
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_library_info(lib->library, &read, &err);
+    if (status == SYNCLINE_OK) {
+        sl_handle_give(info, info->size, &read, sizeof(read));
+    }
+    return sl_handle_keep(lib, status, &err);
+}
+
+enum syncline_status syncline_member_get(struct syncline *lib, size_t index,
+                                         struct syncline_member *member)
+{
+    enum syncline_status status = check_out(lib, member != NULL ? &member->size : NULL);
+    struct sl_error err = {.text = ""};
+    struct syncline_member read;
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_library_member(lib->library, index, &read, &err);
+    if (status == SYNCLINE_OK) {
+        sl_handle_give(member, member->size, &read, sizeof(read));
+    }
+    return sl_handle_keep(lib, status, &err);
+}
+
+enum syncline_status syncline_set_aside_get(struct syncline *lib, size_t index,
+                                            struct syncline_set_aside *record)
+{
+    enum syncline_status status = check_out(lib, record != NULL ? &record->size : NULL);
+    struct sl_error err = {.text = ""};
+    struct syncline_set_aside read;
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_library_set_aside(lib->library, index, &read, &err);
+    if (status == SYNCLINE_OK) {
+        sl_handle_give(record, record->size, &read, sizeof(read));
+    }
+    return sl_handle_keep(lib, status, &err);
+}
+
+enum syncline_status syncline_digest(struct syncline *lib, const struct syncline_model *model,
+                                     uint64_t *count, uint8_t hash[32])
+{
+    enum syncline_status status = sl_handle_check(lib);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_error err = {.text = ""};
+    if (count == NULL || hash == NULL) {
+        return sl_handle_keep(lib, sl_fail(&err, SYNCLINE_EINVAL, "count or hash is NULL"), &err);
+    }
+    return sl_handle_keep(lib, sl_library_digest(lib->library, model, count, hash, &err), &err);
+}

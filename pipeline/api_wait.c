@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* The public calls that wait for the engine. */
+
+#include <time.h>
+
+#include "base/limits.h"
+#include "pipeline/handle.h"
+
+#define NS_PER_MS 1000000L
+
+static int64_t now_ms(void)
+{
+    return (int64_t)(sl_env_posix()->mono_ns(NULL) / (uint64_t)NS_PER_MS);
+}
+
+/* Sleeps until the engine has moved, or some milliseconds. */
+static void wait_a_little(struct syncline *lib)
+{
+    struct sl_progress *progress = &sl_library_core(lib->library)->progress;
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += 10 * NS_PER_MS;
+    if (until.tv_nsec >= 1000 * NS_PER_MS) {
+        until.tv_nsec -= 1000 * NS_PER_MS;
+        until.tv_sec++;
+    }
+    (void)pthread_mutex_lock(&progress->lock);
+    (void)pthread_cond_timedwait(&progress->moved, &progress->lock, &until);
+    (void)pthread_mutex_unlock(&progress->lock);
+}
+
+/* The text of a timeout also says what stands in the way, if the engine knows. */
+static enum syncline_status timed_out(struct syncline *lib, struct sl_error *err)
+{
+    struct sl_error notice;
+    (void)sl_library_health(lib->library, &notice);
+    if (notice.text[0] != '\0') {
+        struct sl_error left = *err;
+        (void)sl_fail(err, SYNCLINE_TIMEOUT, "%s; last notice: %s", left.text, notice.text);
+    }
+    return SYNCLINE_TIMEOUT;
+}
+
+enum syncline_status sl_handle_wait(struct syncline *lib, enum syncline_level level,
+                                    int64_t timeout_ms, struct sl_error *err)
+{
+    int64_t start_ms = now_ms();
+    struct sl_target target = {0};
+    enum syncline_status status = sl_library_target(lib->library, &target, err);
+    while (status == SYNCLINE_OK) {
+        bool reached = false;
+        status = sl_library_reached(lib->library, &target, level, &reached, err);
+        if (status != SYNCLINE_OK || reached) {
+            break;
+        }
+        struct sl_error dead;
+        status = sl_library_health(lib->library, &dead);
+        if (status != SYNCLINE_OK) {
+            *err = dead;
+            break;
+        }
+        if (timeout_ms >= 0 && now_ms() - start_ms >= timeout_ms) {
+            status = timed_out(lib, err);
+            break;
+        }
+        if (lib->has_worker) {
+            sl_worker_nudge(&lib->worker);
+        }
+        wait_a_little(lib);
+    }
+    return status;
+}
+
+enum syncline_status syncline_flush(struct syncline *lib, enum syncline_level level,
+                                    int64_t timeout_ms)
+{
+    enum syncline_status status = sl_handle_check(lib);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_error err = {.text = ""};
+    status = sl_handle_check_level(level, &err);
+    if (status == SYNCLINE_OK) {
+        status = sl_handle_wait(lib, level, timeout_ms, &err);
+    }
+    return sl_handle_keep(lib, status, &err);
+}
+
+/* Outbox rows between the newest captured outside a transaction and the log. */
+static int64_t behind(struct syncline *lib)
+{
+    struct sl_core *core = sl_library_core(lib->library);
+    (void)pthread_mutex_lock(&core->progress.lock);
+    int64_t drained = core->progress.drained_id;
+    (void)pthread_mutex_unlock(&core->progress.lock);
+    return atomic_load_explicit(&core->own_captured, memory_order_relaxed) - drained;
+}
+
+enum syncline_status sl_handle_hold_back(struct syncline *lib, struct sl_error *err)
+{
+    struct sl_error dead;
+    if (!lib->has_worker || lib->block_ms == 0 || behind(lib) <= SL_BEHIND_CALLS_MAX) {
+        return SYNCLINE_OK;
+    }
+    int64_t start_ms = now_ms();
+    while (now_ms() - start_ms < lib->block_ms &&
+           sl_library_health(lib->library, &dead) == SYNCLINE_OK) {
+        wait_a_little(lib);
+        if (behind(lib) <= SL_BEHIND_CALLS_MAX) {
+            return SYNCLINE_OK;
+        }
+    }
+    return sl_fail(
+        err, SYNCLINE_AGAIN,
+        "the change is captured; the engine is %lld calls behind: make the next one later",
+        (long long)behind(lib));
+}

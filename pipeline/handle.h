@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* The public handle, for the files that make up the public calls: pipeline/api_*.c. */
+
+#ifndef SL_HANDLE_H
+#define SL_HANDLE_H
+
+#include <sys/types.h>
+
+#include "net/transport.h"
+#include "pipeline/engine_lock.h"
+#include "pipeline/library_view.h"
+#include "pipeline/worker.h"
+
+struct syncline {
+    struct sl_allocator alloc; /* the host's, or the C library's */
+    struct sl_env env;         /* the real world with that allocator */
+    pid_t pid;                 /* of the process that opened it */
+    int64_t block_ms;          /* as in the options */
+    struct sl_library *library;
+    struct sl_transport *transport; /* NULL in the capture role */
+    struct sl_engine_lock lock;
+    struct sl_worker worker;
+    bool has_worker;
+    atomic_bool closing; /* set once; captures are refused from then on */
+    pthread_mutex_t error_lock;
+    struct sl_error error; /* of the last call that failed */
+};
+
+/* EINVAL (NULL) or EFORK, else OK. */
+enum syncline_status sl_handle_check(const struct syncline *lib);
+/* Ends a call on a handle: its text is kept there. Any thread. */
+enum syncline_status sl_handle_keep(struct syncline *lib, enum syncline_status status,
+                                    const struct sl_error *err);
+
+/* Copies what the caller's version of a struct has room for; its size, which comes first, stays. */
+void sl_handle_give(void *out, size_t out_size, const void *from, size_t from_size);
+/* EINVAL unless it is one of them. */
+enum syncline_status sl_handle_check_level(enum syncline_level level, struct sl_error *err);
+
+/* ---- Waiting: pipeline/api_wait.c ---- */
+
+/* As syncline_flush, the text in `err`. */
+enum syncline_status sl_handle_wait(struct syncline *lib, enum syncline_level level,
+                                    int64_t timeout_ms, struct sl_error *err);
+/* After a capture outside a transaction: waits while the engine is far behind, as block_ms says.
+ * AGAIN: it still is. */
+enum syncline_status sl_handle_hold_back(struct syncline *lib, struct sl_error *err);
+
+#endif

@@ -14,13 +14,13 @@
 struct bench_figure {
     const char *name;
     const char *unit;
-    enum bench_kind kind;
-    double plan;      /* what the plan promises, in `unit`; 0: nothing */
-    double goal;      /* what is aimed at, in `unit`; 0: nothing */
-    bool more;        /* more is better */
-    size_t rows;      /* that it is about; 0: all of the group's */
     const char *peer; /* what the best other system reaches; NULL: not known */
     const char *what; /* what is measured, exactly */
+    double plan;      /* what the plan promises, in `unit`; 0: nothing */
+    double goal;      /* what is aimed at, in `unit`; 0: nothing */
+    size_t rows;      /* that it is about; 0: all of the group's */
+    enum bench_kind kind;
+    bool more; /* more is better */
 };
 
 struct bench_group {

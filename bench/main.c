@@ -30,6 +30,7 @@ struct arguments {
     uint64_t seed;    /* of the soak */
     bool has_seed;
     bool small;
+    bool check;
     bool help;
 };
 
@@ -37,13 +38,16 @@ static void usage(FILE *out)
 {
     (void)fprintf(
         out,
-        "usage: sl-bench [--json FILE] [--only NAME,...] [--pairs N] [--small]\n"
+        "usage: sl-bench [--json FILE] [--only NAME,...] [--pairs N] [--small] [--check]\n"
         "       sl-bench [--json FILE] --scale [MAX]\n"
         "       sl-bench [--json FILE] --soak [CHANGES] [--seed N]\n\n"
         "  --json FILE      also write one JSON object a line\n"
         "  --only NAME,...  these figures only\n"
         "  --pairs N        measure in so many pairs, %u to %u (%u; small: %u)\n"
-        "  --small          fewer rows, for a look in some seconds\n"
+        "  --small          fewer rows, for a look in a minute\n"
+        "  --check          fail if a figure is beyond its limit: twice its goal, three times for "
+        "a\n"
+        "                   time, half where more is better\n"
         "  --scale [MAX]    only the cost of a record as the library grows from 10,000 to MAX\n"
         "                   records (10,000,000); a run of everything does it up to 1,000,000\n"
         "  --soak [CHANGES] only this: eight threads on A make so many changes (1,000,000), with "
@@ -162,6 +166,8 @@ static bool parse(int argc, char *argv[], struct arguments *arguments)
             arguments->help = true;
         } else if (strcmp(argv[i], "--small") == 0) {
             arguments->small = true;
+        } else if (strcmp(argv[i], "--check") == 0) {
+            arguments->check = true;
         } else if (strcmp(argv[i], BENCH_SCALE_OPTION) == 0) {
             arguments->scale = BENCH_SCALE_MAX;
             if (!parse_optional(argc, argv, &i, BENCH_SCALE_MIN, BENCH_SCALE_MAX,
@@ -190,7 +196,7 @@ static bool any_wanted(const struct bench_group *group, const char *only)
     return false;
 }
 
-static void skip_group(const struct bench_group *group, const struct bench_report *report,
+static void skip_group(const struct bench_group *group, struct bench_report *report,
                        const char *only, const char *reason)
 {
     for (size_t i = 0; i < group->count; i++) {
@@ -210,7 +216,7 @@ static size_t rows_of(const struct bench_figure *figure, const struct bench_run 
 }
 
 static enum syncline_status measure_group(struct bench_run *run, const struct bench_group *group,
-                                          const struct bench_report *report, const char *only,
+                                          struct bench_report *report, const char *only,
                                           struct indexer_error *err)
 {
     enum bench_kind kinds[BENCH_FIGURES_MAX];
@@ -231,7 +237,7 @@ static enum syncline_status measure_group(struct bench_run *run, const struct be
 }
 
 static enum syncline_status run_group(struct bench_run *run, const struct bench_group *group,
-                                      const struct bench_report *report, const char *only,
+                                      struct bench_report *report, const char *only,
                                       struct indexer_error *err)
 {
     size_t rows = report->small ? group->rows_small : group->rows;
@@ -260,7 +266,7 @@ static enum syncline_status run_group(struct bench_run *run, const struct bench_
 }
 
 static enum syncline_status run_groups(struct bench_run *run, const struct arguments *arguments,
-                                       const struct bench_report *report, struct indexer_error *err)
+                                       struct bench_report *report, struct indexer_error *err)
 {
     enum syncline_status status = SYNCLINE_OK;
     for (size_t g = 0; g < bench_groups_count && status == SYNCLINE_OK; g++) {
@@ -275,7 +281,7 @@ static enum syncline_status run_groups(struct bench_run *run, const struct argum
 }
 
 static enum syncline_status run_asked(struct bench_run *run, const struct arguments *arguments,
-                                      const struct bench_report *report, struct indexer_error *err)
+                                      struct bench_report *report, struct indexer_error *err)
 {
     if (arguments->soak > 0) {
         return bench_soak_report(run, arguments->soak,
@@ -306,7 +312,7 @@ static int run_all(const struct arguments *arguments, struct bench_report *repor
         (void)fprintf(stderr, "sl-bench: the figures could not be written; is the disk full?\n");
         return EXIT_FAILURE;
     }
-    return EXIT_SUCCESS;
+    return report->beyond == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char *argv[])
@@ -328,7 +334,8 @@ int main(int argc, char *argv[])
         usage(stdout);
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }
-    struct bench_report report = {.small = arguments.small, .pairs = (unsigned)arguments.pairs};
+    struct bench_report report = {
+        .small = arguments.small, .check = arguments.check, .pairs = (unsigned)arguments.pairs};
     if (report.pairs == 0) {
         report.pairs = arguments.small ? PAIRS_DEFAULT_SMALL : PAIRS_DEFAULT;
     }

@@ -33,8 +33,8 @@ static enum syncline_status insert(struct single *single, const char *sql,
     int rc = sqlite3_prepare_v2(single->db, sql, -1, &stmt, NULL);
     if (rc == SQLITE_OK) {
         sqlite3_bind_blob(stmt, 1, uuid->bytes, sizeof(uuid->bytes), SQLITE_STATIC);
-        for (int i = 2; i <= sqlite3_bind_parameter_count(stmt); i++) {
-            sqlite3_bind_int64(stmt, i, keys[i - 2]);
+        for (int i = 0; i < 2 && i + 2 <= sqlite3_bind_parameter_count(stmt); i++) {
+            sqlite3_bind_int64(stmt, i + 2, keys[i]);
         }
         rc = sqlite3_step(stmt);
     }

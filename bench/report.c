@@ -8,6 +8,22 @@
 #include <string.h>
 #include <unistd.h>
 
+double bench_report_limit(const struct bench_figure *figure)
+{
+    bool time = strcmp(figure->unit, "ms") == 0 || strcmp(figure->unit, "us") == 0 ||
+                strcmp(figure->unit, "ns") == 0;
+    if (figure->more) {
+        return figure->goal / 2;
+    }
+    return figure->goal * (time ? 3 : 2);
+}
+
+static bool is_beyond(const struct bench_figure *figure, double value)
+{
+    double limit = bench_report_limit(figure);
+    return figure->goal != 0 && (figure->more ? value < limit : value > limit);
+}
+
 /* A number with as many decimals as it deserves. */
 static const char *number(char text[32], double value)
 {
@@ -38,7 +54,7 @@ static const char *others_of(char text[160], const struct bench_figure *figure)
     return text;
 }
 
-void bench_report_begin(const struct bench_report *report, const struct bench_run *run)
+void bench_report_begin(struct bench_report *report, const struct bench_run *run)
 {
     double load[1] = {0};
     (void)getloadavg(load, 1);
@@ -56,9 +72,8 @@ void bench_report_head(void)
     (void)fflush(stdout);
 }
 
-static void add_json(FILE *file, const struct bench_report *report,
-                     const struct bench_figure *figure, size_t rows, unsigned pairs,
-                     const struct bench_result *result)
+static void add_json(FILE *file, struct bench_report *report, const struct bench_figure *figure,
+                     size_t rows, unsigned pairs, const struct bench_result *result)
 {
     (void)fprintf(file, "{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"spread\": %.6g",
                   figure->name, result->value, figure->unit, result->spread);
@@ -80,8 +95,8 @@ static void add_json(FILE *file, const struct bench_report *report,
     (void)fflush(file);
 }
 
-void bench_report_add(const struct bench_report *report, const struct bench_figure *figure,
-                      size_t rows, unsigned pairs, const struct bench_result *result)
+void bench_report_add(struct bench_report *report, const struct bench_figure *figure, size_t rows,
+                      unsigned pairs, const struct bench_result *result)
 {
     char value[32];
     char spread[32];
@@ -96,13 +111,18 @@ void bench_report_add(const struct bench_report *report, const struct bench_figu
     printf("%-24s %9s %-6s %9s %9s %9s %8zu %5u  %-12s %s\n", figure->name,
            number(value, result->value), figure->unit, number(spread, result->spread), ratio,
            ratio_spread, rows, pairs, goal_of(goal, figure), others_of(others, figure));
+    if (report->check && is_beyond(figure, result->value)) {
+        report->beyond++;
+        printf("%-24s   BEYOND ITS LIMIT, which is %s %s\n", figure->name,
+               number(value, bench_report_limit(figure)), figure->unit);
+    }
     (void)fflush(stdout);
     if (report->json != NULL) {
         add_json(report->json, report, figure, rows, pairs, result);
     }
 }
 
-void bench_report_skip(const struct bench_report *report, const struct bench_figure *figure,
+void bench_report_skip(struct bench_report *report, const struct bench_figure *figure,
                        const char *reason)
 {
     printf("%-24s   skipped: %s\n", figure->name, reason);
@@ -114,12 +134,17 @@ void bench_report_skip(const struct bench_report *report, const struct bench_fig
     }
 }
 
-bool bench_report_end(const struct bench_report *report)
+bool bench_report_end(struct bench_report *report)
 {
     printf("\nEach value is the median of its pairs, its spread the largest minus the smallest, in "
            "its unit. \"x plain\" is the same\nset against plain inserts of the same rows measured "
            "before and after each, without Syncline, and has a spread of\nits own. Goals are aims "
            "and plan and others are quoted; only the first eight columns were measured here.\n");
+    if (report->check) {
+        printf("\n%u figures are beyond their limits: twice the goal, three times for a time, half "
+               "where more is better.\n",
+               report->beyond);
+    }
     bool written = fflush(stdout) == 0 && ferror(stdout) == 0;
     return written && (report->json == NULL || ferror(report->json) == 0);
 }

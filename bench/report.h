@@ -13,20 +13,26 @@
 struct bench_report {
     FILE *json; /* NULL: none */
     bool small;
-    unsigned pairs; /* asked for; a long group is measured in fewer */
+    bool check;      /* figures are held against their limits */
+    unsigned pairs;  /* asked for; a long group is measured in fewer */
+    unsigned beyond; /* figures beyond their limit so far */
 };
 
 /* What is measured on. */
-void bench_report_begin(const struct bench_report *report, const struct bench_run *run);
+void bench_report_begin(struct bench_report *report, const struct bench_run *run);
 /* The head of the table. */
 void bench_report_head(void);
 /* One figure, of so many rows or, if it is about single ones, calls. */
-void bench_report_add(const struct bench_report *report, const struct bench_figure *figure,
-                      size_t rows, unsigned pairs, const struct bench_result *result);
+void bench_report_add(struct bench_report *report, const struct bench_figure *figure, size_t rows,
+                      unsigned pairs, const struct bench_result *result);
 /* A figure that is not measured, and why. */
-void bench_report_skip(const struct bench_report *report, const struct bench_figure *figure,
+void bench_report_skip(struct bench_report *report, const struct bench_figure *figure,
                        const char *reason);
+/* What --check allows of a figure with a goal, which a machine with other work must be able to
+ * keep: twice the goal; three times for a time; half of it where more is better. */
+double bench_report_limit(const struct bench_figure *figure);
+
 /* Says what the columns are. Returns false if anything could not be written. */
-bool bench_report_end(const struct bench_report *report);
+bool bench_report_end(struct bench_report *report);
 
 #endif

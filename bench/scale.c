@@ -89,7 +89,7 @@ static enum syncline_status grow(struct scale *scale, struct bench_rows *rows, s
     return SYNCLINE_OK;
 }
 
-static void report_mark(struct scale *scale, size_t mark, const struct bench_report *report)
+static void report_mark(struct scale *scale, size_t mark, struct bench_report *report)
 {
     size_t n = scale->chunks < CHUNKS_KEPT ? scale->chunks : CHUNKS_KEPT;
     for (size_t i = 0; i < PARTS; i++) {
@@ -103,7 +103,7 @@ static void report_mark(struct scale *scale, size_t mark, const struct bench_rep
 }
 
 static enum syncline_status grow_all(struct scale *scale, struct bench_rows *rows, size_t max,
-                                     const struct bench_report *report, struct indexer_error *err)
+                                     struct bench_report *report, struct indexer_error *err)
 {
     enum syncline_status status = SYNCLINE_OK;
     size_t mark = BENCH_SCALE_MIN;
@@ -147,8 +147,8 @@ static enum syncline_status open_all(struct scale *scale, struct bench_run *run,
     return status;
 }
 
-enum syncline_status bench_scale_run(struct bench_run *run, size_t max,
-                                     const struct bench_report *report, struct indexer_error *err)
+enum syncline_status bench_scale_run(struct bench_run *run, size_t max, struct bench_report *report,
+                                     struct indexer_error *err)
 {
     struct scale scale = {.chunks = 0};
     enum syncline_status status = bench_rows_init(&run->rows, BENCH_ROUND_LEN, err);

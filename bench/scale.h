@@ -15,7 +15,7 @@
 
 /* Reports the cost when the library holds 10,000 records, 100,000, ... up to `max`. */
 SYNCLINE_MUST_USE enum syncline_status bench_scale_run(struct bench_run *run, size_t max,
-                                                       const struct bench_report *report,
+                                                       struct bench_report *report,
                                                        struct indexer_error *err);
 /* How the figures are made, for --help. */
 void bench_scale_usage(FILE *out);

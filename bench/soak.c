@@ -234,7 +234,7 @@ static const struct bench_figure ratio_figure = {
     .name = "soak_ratio", .unit = "x", .what = "a change to applied on B over a plain one"};
 
 enum syncline_status bench_soak_report(struct bench_run *run, uint64_t count, uint64_t seed,
-                                       const struct bench_report *report, struct indexer_error *err)
+                                       struct bench_report *report, struct indexer_error *err)
 {
     struct outcome plain = {0};
     struct outcome synced = {0};

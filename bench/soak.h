@@ -17,8 +17,7 @@
 /* Runs the program once plainly and once synced and reports memory and time. Errors: ECORRUPT (A
  * and B differ, or a record was set aside; the text names the first), and those of the runs. */
 SYNCLINE_MUST_USE enum syncline_status bench_soak_report(struct bench_run *run, uint64_t count,
-                                                         uint64_t seed,
-                                                         const struct bench_report *report,
+                                                         uint64_t seed, struct bench_report *report,
                                                          struct indexer_error *err);
 
 /* The main function of one of the two; returns its exit code. */

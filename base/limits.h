@@ -27,6 +27,8 @@
 #define SL_LINK_BACKLOG_MAX (8u * 1024u * 1024u) /* bytes queued after which a link is given up */
 #define SL_BEHIND_CALLS_MAX 1024            /* outbox rows waiting before callers are held back */
 #define SL_LINGER_MS 10u                    /* between two commits of the log */
+#define SL_SETTLE_ALONG_LEN 256u            /* durable batches that a capture settles along */
+#define SL_SETTLE_ALONG_CHANGES 4096u       /* or so many changes in fewer batches */
 #define SL_APPLY_HOLD_MS 25u                /* how long an apply slice holds the write lock */
 #define SL_APPLY_PAUSE_MS 10u               /* lock left free after it, if others write */
 #define SL_BUSY_TIMEOUT_MS 5000u            /* wait for SQLite's write lock */

@@ -572,6 +572,8 @@ enum syncline_status sl_library_open(const struct sl_library_config *config,
     struct sl_core *core = &library->core;
     core->env = config->env;
     core->batch_len = config->batch_len > 0 ? config->batch_len : SL_BATCH_LEN_DEFAULT;
+    core->settle_along_len =
+        config->settle_along_len > 0 ? config->settle_along_len : SL_SETTLE_ALONG_LEN;
     core->engine = config->engine;
     library->identity = *config->identity;
     enum syncline_status status = SYNCLINE_OK;

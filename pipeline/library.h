@@ -30,8 +30,9 @@ struct sl_library_config {
     const char *listen;             /* address on the transport, or NULL */
     const char *const *peers;       /* addresses to dial */
     size_t peers_count;
-    uint32_t batch_len; /* changes per segment; 0: the default */
-    bool engine;        /* runs the stages; else captures only */
+    uint32_t batch_len;        /* changes per segment; 0: the default */
+    bool engine;               /* runs the stages; else captures only */
+    uint32_t settle_along_len; /* durable batches that a capture settles along; 0: the default */
 };
 
 /* Makes sync.db and the _syncline_ tables of library.db (in WAL mode; made if missing).

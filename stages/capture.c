@@ -255,19 +255,15 @@ static enum syncline_status settle(struct call *call, struct sl_error *err)
     return sl_settle_into(call->core, call->db, &settled, err);
 }
 
-static bool something_to_settle(struct sl_core *core)
-{
-    (void)pthread_mutex_lock(&core->unsettled.lock);
-    bool any = core->unsettled.first != NULL && core->unsettled.first->durable;
-    (void)pthread_mutex_unlock(&core->unsettled.lock);
-    return any;
-}
-
-/* Takes along what the log has made certain. Not doing so costs nothing but time. */
+/* Takes along what the log has made certain, once there is enough of it to be worth it: the engine
+ * does it, too, when it finds the time. Not doing so costs nothing but that. */
 static void settle_along(struct call *call)
 {
     struct sl_core *core = call->core;
-    if (!core->engine || !something_to_settle(core) || !sl_rows_make_tables(call->db, core)) {
+    if (!core->engine ||
+        !sl_unsettled_take_along(&core->unsettled, core->settle_along_len,
+                                 SL_SETTLE_ALONG_CHANGES) ||
+        !sl_rows_make_tables(call->db, core)) {
         return;
     }
     struct sl_error ignored;

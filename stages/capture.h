@@ -4,7 +4,8 @@
 /* capture: the only stage that runs on the application's thread.
  *
  * Happy path, inside the caller's transaction: copy the rows into batches of the staging pool,
- * insert one outbox row that names them, take along what waits to be settled, push the batches.
+ * insert one outbox row that names them, push the batches; and once in a while, when a lot waits to
+ * be settled, take that along.
  * From then on the change exists if and only if the transaction commits. No batch free: the outbox
  * row alone, and intake reads the rows again. Called in autocommit the same happens in a
  * transaction of its own, on the library's own connection, and nothing is staged: the row was

@@ -4,11 +4,11 @@
 /* settle: writes what the log has made certain back to library.db - births, stamps, the own entry
  * of the applied vector - and removes drained outbox rows.
  *
- * Happy path: in the transaction of the next capture, for nothing; at the start of every apply; by
- * the engine's own connection when neither comes. It is idempotent: it begins where the own entry
- * of the applied vector, read in the same transaction, says the last one ended. If that transaction
- * is rolled back nothing has happened; entries leave memory only when their seqs are seen
- * committed.
+ * Happy path: at the start of every apply, for nothing; by the engine's own connection when a
+ * change has been in the log for a while; and where both find no time, in the transaction of a
+ * capture, once enough waits to be worth it. It is idempotent: it begins where the own entry of the
+ * applied vector, read in the same transaction, says the last one ended. If that transaction is
+ * rolled back nothing has happened; entries leave memory only when their seqs are seen committed.
  *
  * A record may be deleted, and its id used again, between its capture and its settling. Whether any
  * record of the model was is known from the model's last delete (_syncline_model); only then is

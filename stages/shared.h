@@ -105,6 +105,7 @@ struct sl_core {
     int64_t self_number;            /* its number in library.db; constant after open */
     struct sl_model_set models;     /* constant after open */
     uint32_t batch_len;             /* constant */
+    uint32_t settle_along_len;      /* constant: durable batches that a capture settles along */
     bool engine;                    /* constant: stages run */
 
     struct sl_staging staging;        /* any thread, by its own rules */

@@ -8,6 +8,8 @@ enum syncline_status sl_unsettled_init(struct sl_unsettled *list, const struct s
     list->alloc = alloc;
     list->first = NULL;
     list->last = NULL;
+    list->new_len = 0;
+    list->new_changes = 0;
     return pthread_mutex_init(&list->lock, NULL) == 0 ? SYNCLINE_OK : SYNCLINE_ENOMEM;
 }
 
@@ -89,6 +91,8 @@ void sl_unsettled_set_durable(struct sl_unsettled *list, struct sl_unsettled_ent
     (void)pthread_mutex_lock(&list->lock);
     entry->first_hlc = first_hlc;
     entry->durable = true;
+    list->new_len++;
+    list->new_changes += entry->n;
     (void)pthread_mutex_unlock(&list->lock);
 }
 
@@ -104,9 +108,23 @@ void sl_unsettled_drop(struct sl_unsettled *list, uint64_t settled_seq)
             next->prev = NULL;
         } else {
             list->last = NULL;
+            list->new_len = 0;
+            list->new_changes = 0;
         }
     }
     (void)pthread_mutex_unlock(&list->lock);
+}
+
+bool sl_unsettled_take_along(struct sl_unsettled *list, uint32_t len, uint64_t changes)
+{
+    (void)pthread_mutex_lock(&list->lock);
+    bool due = list->new_len >= len || list->new_changes >= changes;
+    if (due) {
+        list->new_len = 0;
+        list->new_changes = 0;
+    }
+    (void)pthread_mutex_unlock(&list->lock);
+    return due;
 }
 
 /* The last place of the UUID in the entry, or n. */

@@ -40,6 +40,8 @@ struct sl_unsettled {
     pthread_mutex_t lock;
     struct sl_unsettled_entry *first;
     struct sl_unsettled_entry *last;
+    uint32_t new_len;                 /* durable entries since the last take_along */
+    uint64_t new_changes;             /* in them */
     const struct sl_allocator *alloc; /* borrowed for life */
 };
 
@@ -59,6 +61,10 @@ void sl_unsettled_drop(struct sl_unsettled *list, uint64_t settled_seq);
  * records, so that not each of them need be looked for. fk_resolve's. */
 bool sl_unsettled_may_have(struct sl_unsettled *list, const struct sl_model *model,
                            const struct syncline_uuid *uuids, uint32_t n);
+/* Have `len` entries or `changes` changes become durable since this was last so? Whoever is told so
+ * settles them in passing; it counts as done, whether that commits or not: who comes next waits for
+ * as many again. Any thread. */
+bool sl_unsettled_take_along(struct sl_unsettled *list, uint32_t len, uint64_t changes);
 /* The seq of the birth of a record that lives and is not settled yet; 0: there is none.
  * fk_resolve's.
  */

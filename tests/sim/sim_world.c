@@ -156,6 +156,8 @@ static void device_init(struct sl_sim_world *world, int index, struct sl_sim_ran
     device->mono_offset_ns = sl_sim_random_below(setup, (uint64_t)1 << 50);
     device->batch_len =
         sl_sim_random_percent(setup, 30) ? 0 : (uint32_t)sl_sim_random_scale(setup, 1, 1000);
+    device->settle_along_len =
+        sl_sim_random_percent(setup, 30) ? 0 : (uint32_t)sl_sim_random_scale(setup, 1, 8);
     snprintf(device->directory, sizeof(device->directory), "/d%d/", index);
     snprintf(device->library_db, sizeof(device->library_db), "/d%d/library.db", index);
     snprintf(device->sync_db, sizeof(device->sync_db), "/d%d/sync.db", index);
@@ -252,6 +254,7 @@ static struct sl_library_config device_config(struct sl_sim_device *device, bool
         .models = device->world->schema.list,
         .models_count = device->world->schema.models_len,
         .batch_len = device->batch_len,
+        .settle_along_len = device->settle_along_len,
         .engine = engine,
     };
     if (engine) {

@@ -41,7 +41,8 @@ struct sl_sim_device {
     char address[32];
     const char *peers[SL_SIM_DEVICES_MAX]; /* those it dials */
     size_t peers_len;
-    uint32_t batch_len; /* of its engine's config */
+    uint32_t batch_len;        /* of its engine's config */
+    uint32_t settle_along_len; /* likewise */
     struct sl_identity identity;
     struct sl_transport *transport; /* while the engine is open */
     struct sl_library *engine;      /* NULL: not running */

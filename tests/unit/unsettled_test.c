@@ -185,6 +185,32 @@ Test(unsettled, drop)
     cr_assert_eq(list.first, list.last);
 }
 
+/* Whoever asks is told once that enough has become durable, by entries or by changes; then it takes
+ * as much again. What left the list meanwhile counts no more. */
+Test(unsettled, take_along)
+{
+    struct sl_unsettled_entry *entries[4];
+    for (int i = 0; i < 4; i++) {
+        entries[i] = add(&model_a, SYNCLINE_INSERT, "abc");
+    }
+    cr_assert_not(sl_unsettled_take_along(&list, 2, 100));
+    sl_unsettled_set_durable(&list, entries[0], 100);
+    cr_assert_not(sl_unsettled_take_along(&list, 2, 4));
+    sl_unsettled_set_durable(&list, entries[1], 103);
+    cr_assert(sl_unsettled_take_along(&list, 2, 100));
+    cr_assert_not(sl_unsettled_take_along(&list, 2, 100));
+    sl_unsettled_set_durable(&list, entries[2], 106);
+    cr_assert_not(sl_unsettled_take_along(&list, 2, 4));
+    cr_assert(sl_unsettled_take_along(&list, 2, 3));
+    sl_unsettled_set_durable(&list, entries[3], 109);
+    sl_unsettled_drop(&list, 11);
+    cr_assert(sl_unsettled_take_along(&list, 1, 100));
+    struct sl_unsettled_entry *last = add(&model_a, SYNCLINE_INSERT, "abc");
+    sl_unsettled_set_durable(&list, last, 112);
+    sl_unsettled_drop(&list, 15); /* nothing is left */
+    cr_assert_not(sl_unsettled_take_along(&list, 1, 1));
+}
+
 /* Without memory there is no entry, and no part of one. */
 Test(unsettled, no_memory)
 {

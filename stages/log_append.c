@@ -244,6 +244,25 @@ static enum syncline_status commit_all(struct sl_log_append *append, struct sl_e
     return status;
 }
 
+/* Does somebody wait for a batch of this pool, while half of them may be here? */
+static bool holds_up(const struct sl_log_append *append, struct sl_batch_pool *pool)
+{
+    return append->len >= pool->len / 2 && sl_batch_pool_is_empty(pool);
+}
+
+/* Is there enough for one transaction? Whoever waits for a batch to come back does not wait for
+ * more to come. */
+static bool is_full(const struct sl_log_append *append)
+{
+    struct sl_core *core = append->core;
+    uint64_t changes = 0;
+    for (size_t i = 0; i < append->len; i++) {
+        changes += append->batches[i]->live_n;
+    }
+    return append->len == SL_APPEND_BATCHES_MAX || changes >= SL_APPEND_CHANGES_FULL ||
+           holds_up(append, &core->reread_pool) || holds_up(append, &core->staging.pool);
+}
+
 bool sl_log_append_run(void *stage)
 {
     struct sl_log_append *append = stage;
@@ -256,9 +275,8 @@ bool sl_log_append_run(void *stage)
         append->batches[append->len++] = batch;
     }
     uint64_t now = core->env->mono_ns(core->env->ctx);
-    /* Whoever waits for a batch to come back does not wait for more to come. */
-    bool full = append->len == SL_APPEND_BATCHES_MAX || sl_batch_pool_is_empty(&core->reread_pool);
-    if (append->len == 0 || now < append->retry_ns || (!full && now < append->linger_ns)) {
+    if (append->len == 0 || now < append->retry_ns ||
+        (now < append->linger_ns && !is_full(append))) {
         return false;
     }
     struct sl_error err;

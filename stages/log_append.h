@@ -22,7 +22,8 @@
 
 #include "stages/shared.h"
 
-#define SL_APPEND_BATCHES_MAX 16 /* in one transaction */
+#define SL_APPEND_BATCHES_MAX 64      /* in one transaction */
+#define SL_APPEND_CHANGES_FULL 16000u /* in hand: there is no waiting for more */
 
 struct sl_log_append {
     struct sl_core *core;

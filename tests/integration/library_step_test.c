@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/limits.h"
 #include "net/transport_local.h"
 #include "pipeline/library.h"
 
@@ -58,14 +59,30 @@ static int64_t number(sqlite3 *db, const char *text)
     return value;
 }
 
-static void open_device(struct device *device, struct sl_local_hub *hub, const char *name,
-                        const struct syncline_uuid *library_id, const char *peer)
+/* The real world, but for a monotonic clock that stands still until it is told to go on. */
+static uint64_t clock_ns = 1000000000;
+
+static uint64_t stopped_clock(void *ctx)
+{
+    (void)ctx;
+    return clock_ns;
+}
+
+static struct sl_env stopped_env(void)
+{
+    struct sl_env env = *sl_env_posix();
+    env.mono_ns = stopped_clock;
+    return env;
+}
+
+static void open_device(struct device *device, const struct sl_env *env, struct sl_local_hub *hub,
+                        const char *name, const struct syncline_uuid *library_id, const char *peer)
 {
     (void)snprintf(device->library_db, sizeof(device->library_db), "%s/%s.db", folder, name);
     (void)snprintf(device->sync_db, sizeof(device->sync_db), "%s/%s-sync.db", folder, name);
     cr_assert_eq(sl_identity_new(sl_env_posix(), &device->identity, &err), SYNCLINE_OK);
     cr_assert_eq(sl_transport_local_new(hub, &device->transport), SYNCLINE_OK);
-    struct sl_library_config config = {.env = sl_env_posix(),
+    struct sl_library_config config = {.env = env,
                                        .library_db = device->library_db,
                                        .sync_db = device->sync_db,
                                        .identity = &device->identity,
@@ -99,7 +116,7 @@ static void step(struct device *device)
     sl_library_poll(device->library, 0);
 }
 
-static void insert_notes(struct device *device)
+static void insert_notes(struct device *device, size_t n)
 {
     static struct note notes[ROWS];
     static struct syncline_uuid uuids[ROWS];
@@ -109,7 +126,7 @@ static void insert_notes(struct device *device)
     cr_assert_eq(sqlite3_prepare_v2(device->db, "INSERT INTO notes(uuid,text) VALUES(?1,?2)", -1,
                                     &stmt, NULL),
                  SQLITE_OK);
-    for (size_t i = 0; i < ROWS; i++) {
+    for (size_t i = 0; i < n; i++) {
         notes[i] = (struct note){.uuid = uuids[i], .text = i % 3 == 0 ? NULL : "a note"};
         sqlite3_bind_blob(stmt, 1, &uuids[i], sizeof(uuids[i]), SQLITE_STATIC);
         sqlite3_bind_text(stmt, 2, notes[i].text, -1, SQLITE_STATIC);
@@ -118,7 +135,7 @@ static void insert_notes(struct device *device)
         sqlite3_reset(stmt);
     }
     sqlite3_finalize(stmt);
-    cr_assert_eq(sl_library_capture(device->library, &note_model, notes, ROWS, SYNCLINE_INSERT,
+    cr_assert_eq(sl_library_capture(device->library, &note_model, notes, n, SYNCLINE_INSERT,
                                     device->db, 0, &err),
                  SYNCLINE_OK, "%s", err.text);
     sql(device->db, "COMMIT");
@@ -132,21 +149,82 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
     return remove(path);
 }
 
+static struct syncline_uuid begin(struct sl_local_hub **hub)
+{
+    struct syncline_uuid library_id;
+    (void)snprintf(folder, sizeof(folder), "/tmp/syncline-step-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+    cr_assert_eq(syncline_uuid_new(&library_id, 1), SYNCLINE_OK);
+    cr_assert_eq(sl_local_hub_new(&sl_allocator_libc, hub), SYNCLINE_OK);
+    return library_id;
+}
+
+static void end(struct sl_local_hub *hub)
+{
+    sl_local_hub_free(hub);
+    cr_assert_eq(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* What the device's log holds: segments, and the changes in them. */
+static void log_holds(const struct device *device, int64_t segments, int64_t changes)
+{
+    sqlite3 *log = NULL;
+    cr_assert_eq(sqlite3_open(device->sync_db, &log), SQLITE_OK);
+    cr_expect_eq(number(log, "SELECT count(*) FROM segment"), segments, "%lld segments",
+                 (long long)number(log, "SELECT count(*) FROM segment"));
+    cr_expect_eq(number(log, "SELECT ifnull(max(last_seq),0) FROM segment"), changes,
+                 "%lld changes", (long long)number(log, "SELECT max(last_seq) FROM segment"));
+    cr_assert_eq(sqlite3_close(log), SQLITE_OK);
+}
+
+/* A single change that finds the pipeline idle is in the log after one slice of each stage, and
+ * those that come in quick succession after it share a segment: they wait for the linger, or until
+ * there are enough of them. */
+Test(library_step, single_changes_share_segments)
+{
+    struct device a = {.db = NULL};
+    struct sl_local_hub *hub = NULL;
+    struct sl_env env = stopped_env();
+    struct syncline_uuid library_id = begin(&hub);
+    open_device(&a, &env, hub, "a", &library_id, NULL);
+    insert_notes(&a, 1);
+    step(&a);
+    log_holds(&a, 1, 1);
+    for (int i = 0; i < 40; i++) {
+        insert_notes(&a, 1);
+    }
+    for (int round = 0; round < 100; round++) {
+        step(&a);
+    }
+    log_holds(&a, 1, 1); /* the clock stands still: they linger */
+    clock_ns += UINT64_C(1000000) * SL_LINGER_MS;
+    step(&a);
+    log_holds(&a, 2, 41);
+    for (unsigned i = 0; i < SL_STAGED_LEN_MAX; i++) {
+        insert_notes(&a, 1);
+    }
+    for (int round = 0; round < 100; round++) {
+        step(&a); /* captures have no batch any more: half of them is enough */
+    }
+    log_holds(&a, 3, 41 + SL_STAGED_LEN_MAX / 2);
+    clock_ns += UINT64_C(1000000) * SL_LINGER_MS;
+    step(&a);
+    log_holds(&a, 4, 41 + SL_STAGED_LEN_MAX);
+    close_device(&a);
+    end(hub);
+}
+
 /* A thousand rows of one model come from one library to the other by its stages alone, and both
  * tables are equal by SQL. */
 Test(library_step, a_thousand_rows)
 {
     struct device a = {.db = NULL};
     struct device b = {.db = NULL};
-    struct syncline_uuid library_id;
     struct sl_local_hub *hub = NULL;
-    (void)snprintf(folder, sizeof(folder), "/tmp/syncline-step-XXXXXX");
-    cr_assert_not_null(mkdtemp(folder));
-    cr_assert_eq(syncline_uuid_new(&library_id, 1), SYNCLINE_OK);
-    cr_assert_eq(sl_local_hub_new(&sl_allocator_libc, &hub), SYNCLINE_OK);
-    open_device(&a, hub, "a", &library_id, NULL);
-    open_device(&b, hub, "b", &library_id, "a");
-    insert_notes(&a);
+    struct syncline_uuid library_id = begin(&hub);
+    open_device(&a, sl_env_posix(), hub, "a", &library_id, NULL);
+    open_device(&b, sl_env_posix(), hub, "b", &library_id, "a");
+    insert_notes(&a, ROWS);
     for (int round = 0; round < ROUNDS_MAX; round++) {
         step(&a);
         step(&b);
@@ -166,6 +244,5 @@ Test(library_step, a_thousand_rows)
     sql(a.db, "DETACH other");
     close_device(&a);
     close_device(&b);
-    sl_local_hub_free(hub);
-    cr_assert_eq(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    end(hub);
 }

@@ -38,6 +38,10 @@
 #define SL_JOIN_MS_MAX 10000u               /* how long a join waits for its answer */
 #define SL_MAX_DRIFT_MS (10u * 60u * 1000u) /* a clock further ahead than this is not believed */
 #define SL_INCOMING_SIZE_MAX (16u * 1024u * 1024u) /* bytes of segments waiting for the log */
+#define SL_UUID_MAP_SIZE_MAX (8u * 1024u * 1024u)  /* bytes of the UUID map; then it is emptied */
+#define SL_UUID_MAP_TTL_MS (60u * 1000u)           /* how long its entries are used */
+#define SL_UUID_MAP_PUTS_MAX 256u                  /* entries gathered for one write of it */
+#define SL_UUID_MAP_WRITE_MS_MIN 100u              /* between two writes of it */
 #define SL_POLL_MS_MAX 50u                         /* longest sleep of an idle engine */
 #define SL_ERROR_SIZE 512u                         /* bytes of an error text */
 

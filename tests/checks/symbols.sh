@@ -16,6 +16,7 @@ declare -A excepted=(
     [net/transport_tcp.c]="is the real network, on libuv"
     [net/tcp_link.c]="is one connection of it"
     [net/key_file.c]="reads and writes device.key"
+    [storage/uuid_map.c]="makes the folder of a cache that is no SQLite file"
     [pipeline/api_open.c]="opens a library in the real world: folder, files, thread"
     [pipeline/api_wait.c]="waits by the real clock"
     [pipeline/worker.c]="is the engine's threads, and waits"

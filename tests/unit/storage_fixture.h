@@ -18,7 +18,7 @@
 
 #define UNUSED __attribute__((unused))
 
-static struct sl_error err;
+static UNUSED struct sl_error err;
 static char folder[64];
 
 static UNUSED void set_up(void)

@@ -25,6 +25,7 @@ struct paths {
     char dir[PATH_SIZE];
     char library_db[PATH_SIZE];
     char sync_db[PATH_SIZE];
+    char uuid_map[PATH_SIZE];
     char key[PATH_SIZE];
     char lock[PATH_SIZE];
 };
@@ -49,6 +50,9 @@ static enum syncline_status make_paths(struct paths *paths, const char *dir, str
     if (status == SYNCLINE_OK) {
         (void)snprintf(paths->dir, sizeof(paths->dir), "%s", dir);
         status = join_path(paths->sync_db, dir, "sync.db", err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = join_path(paths->uuid_map, dir, "uuid-map", err);
     }
     if (status == SYNCLINE_OK) {
         status = join_path(paths->key, dir, "device.key", err);
@@ -469,6 +473,7 @@ static enum syncline_status open_handle(struct syncline *lib, const struct paths
     struct sl_library_config config = {.env = &lib->env,
                                        .library_db = paths->library_db,
                                        .sync_db = paths->sync_db,
+                                       .uuid_map = paths->uuid_map,
                                        .identity = &identity,
                                        .models = options->models,
                                        .models_count = options->models_count,

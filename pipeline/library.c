@@ -501,7 +501,8 @@ static enum syncline_status open_engine(struct sl_library *library,
     }
     core->writer_version = -1;
     sl_intake_init(&library->intake, core);
-    sl_fk_resolve_init(&library->fk_resolve, core);
+    sl_fk_resolve_init(&library->fk_resolve, core, config->uuid_map,
+                       config->uuid_map_size > 0 ? config->uuid_map_size : SL_UUID_MAP_SIZE_MAX);
     sl_serialize_init(&library->serialize, core);
     sl_settle_init(&library->settle, core);
     sl_net_flush_init(&library->net_flush, core);

@@ -23,6 +23,8 @@ struct sl_library_config {
     const struct sl_env *env;           /* borrowed for life */
     const char *library_db;             /* path of the application's database, for env->vfs */
     const char *sync_db;                /* path of ours */
+    const char *uuid_map;               /* folder of the UUID map; NULL: none */
+    size_t uuid_map_size;               /* bytes of it; 0: the default */
     const struct sl_identity *identity; /* copied */
     const struct syncline_model *const *models; /* borrowed for life */
     size_t models_count;

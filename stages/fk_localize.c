@@ -43,9 +43,10 @@ enum syncline_status sl_localize_group(struct sl_localized *localized, const str
     localized->columns = sl_arena_alloc(arena, fields * sizeof(struct sl_column *));
     localized->ids = sl_arena_alloc(arena, fields * sizeof(int64_t *));
     localized->values = sl_arena_alloc(arena, fields * sizeof(*localized->values));
+    localized->asked = sl_arena_alloc(arena, fields * sizeof(bool));
     localized->points_at_itself = sl_arena_alloc(arena, fields * sizeof(bool));
     if (localized->columns == NULL || localized->ids == NULL || localized->values == NULL ||
-        localized->points_at_itself == NULL) {
+        localized->asked == NULL || localized->points_at_itself == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a group");
     }
     if (group->change == SYNCLINE_DELETE) {
@@ -83,17 +84,24 @@ enum syncline_status sl_localize_group(struct sl_localized *localized, const str
     return SYNCLINE_OK;
 }
 
-/* The local id of one dictionary entry. 0 stays: it is not here (or has the id 0, and is looked up
- * every time). */
-static enum syncline_status look_up(struct sl_rows *rows, const struct sl_field *field,
-                                    const struct syncline_uuid *uuid, int64_t *id, bool *found,
-                                    struct sl_error *err)
+/* The local id of one dictionary entry: with all others of its column at first, else by itself. 0
+ * stays: it is not here yet (or has the id 0, and is looked up every time). */
+static enum syncline_status look_up(struct sl_localized *localized, struct sl_rows *rows,
+                                    uint32_t f, uint32_t at, bool *found, struct sl_error *err)
 {
-    *found = *id != 0;
-    if (*found) {
-        return SYNCLINE_OK;
+    const struct sl_column *column = localized->columns[f];
+    struct sl_record_table *table = &rows->tables[localized->model->fields[f].parent->index];
+    int64_t *ids = localized->ids[f];
+    enum syncline_status status = SYNCLINE_OK;
+    if (!localized->asked[f]) {
+        status = sl_record_ids(table, column->dict, column->dict_len, ids, err);
+        localized->asked[f] = status == SYNCLINE_OK;
     }
-    return sl_record_id(&rows->tables[field->parent->index], uuid, found, id, err);
+    *found = ids[at] != 0;
+    if (status != SYNCLINE_OK || *found) {
+        return status;
+    }
+    return sl_record_id(table, &column->dict[at], found, &ids[at], err);
 }
 
 enum syncline_status sl_localize_record(struct sl_localized *localized, struct sl_rows *rows,
@@ -124,8 +132,7 @@ enum syncline_status sl_localize_record(struct sl_localized *localized, struct s
             continue;
         }
         bool found = false;
-        enum syncline_status status =
-            look_up(rows, field, &column->dict[at], &localized->ids[f][at], &found, err);
+        enum syncline_status status = look_up(localized, rows, f, at, &found, err);
         if (status != SYNCLINE_OK) {
             return status;
         }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* fk_localize: UUIDs of parents become local ids, one look-up for each distinct parent of a group.
- * It is made when the first record that needs it is written, so a parent that came just before in
- * the same slice is found like any other. A key is never set to NULL because its parent is not
+/* fk_localize: UUIDs of parents become local ids, by one query for all distinct parents of a column
+ * of a group. It is made when the first record that needs it is written, so parents that came in
+ * groups before this one in the same slice are among them; those that come in this group are looked
+ * up one by one, each when it is needed first. A key is never set to NULL because its parent is not
  * here: that record cannot be written yet, and its caller is told which parent is missing. */
 
 #ifndef SL_FK_LOCALIZE_H
@@ -16,7 +17,8 @@ struct sl_localized {
     const struct sl_model *model;
     const struct sl_group *group;
     struct sl_column **columns; /* by field; in the arena */
-    int64_t **ids;              /* by field: of each dictionary entry; 0 is not looked up yet */
+    int64_t **ids;              /* by field: of each dictionary entry; 0 is not known yet */
+    bool *asked;                /* by field: the one query for all of them was made */
     struct sl_value *values;    /* field_count, of the record bound last */
     bool *points_at_itself;     /* by field, of that record: its own id is the value */
     bool any_itself;            /* one of them */

@@ -8,10 +8,14 @@
 #include "stages/intake.h"
 #include "stages/uuid_runs.h"
 
-void sl_fk_resolve_init(struct sl_fk_resolve *resolve, struct sl_core *core)
+#define NS_PER_MS ((uint64_t)1000 * 1000)
+
+void sl_fk_resolve_init(struct sl_fk_resolve *resolve, struct sl_core *core, const char *map_path,
+                        size_t map_size)
 {
+    memset(resolve, 0, sizeof(*resolve));
     resolve->core = core;
-    resolve->batch = NULL;
+    sl_uuid_map_open(&resolve->map, core->env->alloc, map_path, map_size, core->models.count);
 }
 
 void sl_fk_resolve_fini(struct sl_fk_resolve *resolve)
@@ -20,6 +24,7 @@ void sl_fk_resolve_fini(struct sl_fk_resolve *resolve)
         sl_core_give_batch(resolve->core, resolve->batch);
         resolve->batch = NULL;
     }
+    sl_uuid_map_close(&resolve->map);
 }
 
 static enum syncline_status no_memory(struct sl_error *err)
@@ -27,36 +32,111 @@ static enum syncline_status no_memory(struct sl_error *err)
     return sl_fail(err, SYNCLINE_ENOMEM, "no memory to resolve keys");
 }
 
-/* ---- Keys ---- */
+/* ---- Parents ---- */
 
-/* id -> place in key_uuids + 1, open addressing; 0 is empty, UINT32_MAX: no such parent. */
-struct id_map {
-    int64_t *ids;
-    uint32_t *places;
+/* The distinct parents of one key field of a batch, in the order in which they are met. */
+struct parents {
+    const struct sl_model *model;
+    int64_t *ids; /* n */
+    struct syncline_uuid *uuids;
+    bool *found;
+    uint32_t n;
+    int64_t id_min;
+    int64_t id_max;
+    /* id -> place + 1, open addressing; 0 is empty. */
+    int64_t *slot_ids;
+    uint32_t *slot_places;
     uint32_t mask;
 };
 
-static bool id_map_init(struct id_map *map, struct sl_arena *arena, uint32_t n)
+static bool parents_init(struct parents *parents, const struct sl_model *model,
+                         struct sl_arena *arena, uint32_t n_max, struct syncline_uuid *uuids)
 {
     uint32_t size = 16;
-    while (size < 2 * n) {
+    while (size < 2 * n_max) {
         size *= 2;
     }
-    map->mask = size - 1;
-    map->ids = sl_arena_alloc(arena, size * sizeof(*map->ids));
-    map->places = sl_arena_alloc(arena, size * sizeof(*map->places));
-    return map->ids != NULL && map->places != NULL;
+    *parents = (struct parents){
+        .model = model, .uuids = uuids, .id_min = INT64_MAX, .id_max = INT64_MIN, .mask = size - 1};
+    parents->ids = sl_arena_alloc_raw(arena, n_max * sizeof(*parents->ids));
+    parents->found = sl_arena_alloc(arena, n_max * sizeof(*parents->found));
+    parents->slot_ids = sl_arena_alloc_raw(arena, size * sizeof(*parents->slot_ids));
+    parents->slot_places = sl_arena_alloc(arena, size * sizeof(*parents->slot_places));
+    return parents->ids != NULL && parents->found != NULL && parents->slot_ids != NULL &&
+           parents->slot_places != NULL;
 }
 
-static uint32_t *id_map_slot(struct id_map *map, int64_t id)
+static uint32_t parents_slot(const struct parents *parents, int64_t id)
 {
-    uint32_t slot = (uint32_t)(((uint64_t)id * 0x9e3779b97f4a7c15u) >> 32) & map->mask;
-    while (map->places[slot] != 0 && map->ids[slot] != id) {
-        slot = (slot + 1) & map->mask;
+    uint32_t slot = (uint32_t)(((uint64_t)id * 0x9e3779b97f4a7c15u) >> 32) & parents->mask;
+    while (parents->slot_places[slot] != 0 && parents->slot_ids[slot] != id) {
+        slot = (slot + 1) & parents->mask;
     }
-    map->ids[slot] = id;
-    return &map->places[slot];
+    return slot;
 }
+
+/* Its place + 1. */
+static uint32_t parents_add(struct parents *parents, int64_t id)
+{
+    uint32_t slot = parents_slot(parents, id);
+    if (parents->slot_places[slot] == 0) {
+        parents->ids[parents->n++] = id;
+        parents->slot_ids[slot] = id;
+        parents->slot_places[slot] = parents->n;
+        parents->id_min = id < parents->id_min ? id : parents->id_min;
+        parents->id_max = id > parents->id_max ? id : parents->id_max;
+    }
+    return parents->slot_places[slot];
+}
+
+/* Parents that are inserted by the batch itself. */
+static void find_in_batch(struct parents *parents, const struct sl_batch *batch)
+{
+    if (batch->model != parents->model || batch->change != SYNCLINE_INSERT) {
+        return;
+    }
+    for (uint32_t i = 0; i < batch->n; i++) {
+        int64_t id = batch->ids[i];
+        if (id < parents->id_min || id > parents->id_max) {
+            continue;
+        }
+        uint32_t place = parents->slot_places[parents_slot(parents, id)];
+        if (place != 0) {
+            parents->found[place - 1] = true;
+            parents->uuids[place - 1] = batch->uuids[i];
+        }
+    }
+}
+
+/* The rest by one query; what it finds is put into the map. */
+static enum syncline_status find_in_table(struct sl_fk_resolve *resolve, struct parents *parents,
+                                          struct sl_arena *arena, struct sl_error *err)
+{
+    const struct sl_model *model = parents->model;
+    uint32_t missing = 0;
+    for (uint32_t p = 0; p < parents->n; p++) {
+        missing += parents->found[p] ? 0 : 1;
+    }
+    if (missing == 0) {
+        return SYNCLINE_OK;
+    }
+    const bool *known = sl_arena_copy(arena, parents->found, parents->n * sizeof(*known));
+    if (known == NULL) {
+        return no_memory(err);
+    }
+    enum syncline_status status =
+        sl_record_uuids(&resolve->core->resolver.tables[model->index], parents->ids, parents->n,
+                        parents->found, parents->uuids, err);
+    for (uint32_t p = 0; p < parents->n && status == SYNCLINE_OK; p++) {
+        if (parents->found[p] && !known[p]) {
+            sl_uuid_map_put(&resolve->map, model->index, resolve->now_ms, parents->ids[p],
+                            &parents->uuids[p]);
+        }
+    }
+    return status;
+}
+
+/* ---- Keys ---- */
 
 static bool leave_out(struct sl_batch *batch, uint32_t i, const struct sl_field *field, int64_t id)
 {
@@ -69,70 +149,73 @@ static bool leave_out(struct sl_batch *batch, uint32_t i, const struct sl_field 
 
 /* Resolves one KEY field of staged rows; records without their parent lose their place in `alive`.
  */
-static enum syncline_status resolve_field(struct sl_core *core, struct sl_batch *batch,
+static enum syncline_status resolve_field(struct sl_fk_resolve *resolve, struct sl_batch *batch,
                                           uint32_t field_index, struct sl_value *keys,
                                           struct syncline_uuid *uuids, bool *alive,
                                           struct sl_error *err)
 {
     const struct sl_field *field = &batch->model->fields[field_index];
-    struct id_map map;
-    if (!id_map_init(&map, &batch->arena, batch->n)) {
+    struct parents parents;
+    uint32_t *places = sl_arena_alloc(&batch->arena, batch->n * sizeof(*places)); /* + 1 */
+    if (places == NULL || !parents_init(&parents, field->parent, &batch->arena, batch->n, uuids)) {
         return no_memory(err);
     }
-    uint32_t found_count = 0;
     for (uint32_t i = 0; i < batch->n; i++) {
         struct sl_value id = sl_batch_value(batch, i, field_index);
-        if (id.type != SL_INT64) {
-            continue; /* NULL, as keys[i] is already */
+        if (id.type == SL_INT64) { /* else NULL, as keys[i] is already */
+            places[i] = parents_add(&parents, id.as.int64);
         }
-        uint32_t *place = id_map_slot(&map, id.as.int64);
-        if (*place == 0) {
-            bool found = false;
-            enum syncline_status status =
-                sl_record_uuid(&core->resolver.tables[field->parent->index], id.as.int64, &found,
-                               &uuids[found_count], err);
-            if (status != SYNCLINE_OK) {
-                return status;
-            }
-            *place = found ? ++found_count : UINT32_MAX;
-        }
-        if (*place == UINT32_MAX) {
-            if (alive[i] && !leave_out(batch, i, field, id.as.int64)) {
-                return no_memory(err);
-            }
-            alive[i] = false;
+    }
+    find_in_batch(&parents, batch);
+    sl_uuid_map_get(&resolve->map, field->parent->index, resolve->now_ms, parents.ids, parents.n,
+                    parents.found, parents.uuids);
+    enum syncline_status status = find_in_table(resolve, &parents, &batch->arena, err);
+    for (uint32_t i = 0; i < batch->n && status == SYNCLINE_OK; i++) {
+        if (places[i] == 0) {
             continue;
         }
-        keys[i].type = SL_BLOB;
-        keys[i].size = sizeof(struct syncline_uuid);
-        keys[i].as.data = &uuids[*place - 1];
+        uint32_t p = places[i] - 1;
+        if (parents.found[p]) {
+            keys[i].type = SL_BLOB;
+            keys[i].size = sizeof(struct syncline_uuid);
+            keys[i].as.data = &parents.uuids[p];
+            continue;
+        }
+        if (alive[i] && !leave_out(batch, i, field, parents.ids[p])) {
+            return no_memory(err);
+        }
+        alive[i] = false;
     }
-    return SYNCLINE_OK;
+    return status;
 }
 
-/* Could an id that the batch holds be another record's by now? */
-static enum syncline_status is_suspect(struct sl_core *core, const struct sl_batch *batch,
-                                       bool *suspect, struct sl_error *err)
+/* What this transaction shows of the parents: could an id that the batch holds be another record's
+ * by now? And could one that the map holds? */
+static enum syncline_status look_at_parents(struct sl_fk_resolve *resolve,
+                                            const struct sl_batch *batch, bool *suspect,
+                                            struct sl_error *err)
 {
+    struct sl_core *core = resolve->core;
+    enum syncline_status status = SYNCLINE_OK;
     *suspect = false;
-    for (uint32_t f = 0; f < batch->model->field_count; f++) {
+    for (uint32_t f = 0; f < batch->model->field_count && status == SYNCLINE_OK; f++) {
         const struct sl_field *field = &batch->model->fields[f];
         if (field->type != SYNCLINE_TYPE_KEY) {
             continue;
         }
         int64_t last_delete = 0;
-        enum syncline_status status =
+        status =
             sl_outbox_last_delete(&core->resolver.ldb, field->parent->id_in_db, &last_delete, err);
-        if (status != SYNCLINE_OK) {
-            return status;
+        if (status == SYNCLINE_OK) {
+            sl_uuid_map_see(&resolve->map, field->parent->index, last_delete);
+            *suspect = *suspect || last_delete >= batch->outbox_id;
         }
-        *suspect = *suspect || last_delete >= batch->outbox_id;
     }
-    return SYNCLINE_OK;
+    return status;
 }
 
-static enum syncline_status resolve_keys(struct sl_core *core, struct sl_batch *batch, bool *alive,
-                                         struct sl_error *err)
+static enum syncline_status resolve_keys(struct sl_fk_resolve *resolve, struct sl_batch *batch,
+                                         bool *alive, struct sl_error *err)
 {
     size_t cells = (size_t)batch->n * batch->model->key_count;
     batch->keys = sl_arena_alloc(&batch->arena, cells * sizeof(*batch->keys));
@@ -146,7 +229,7 @@ static enum syncline_status resolve_keys(struct sl_core *core, struct sl_batch *
         struct sl_value *keys = batch->keys + (size_t)key * batch->n;
         struct syncline_uuid *uuids = batch->key_uuids + (size_t)key * batch->n;
         if (field->type == SYNCLINE_TYPE_KEY && batch->values == NULL) {
-            enum syncline_status status = resolve_field(core, batch, f, keys, uuids, alive, err);
+            enum syncline_status status = resolve_field(resolve, batch, f, keys, uuids, alive, err);
             if (status != SYNCLINE_OK) {
                 return status;
             }
@@ -337,13 +420,14 @@ static enum syncline_status make_entry(struct sl_core *core, struct sl_batch *ba
     return SYNCLINE_OK;
 }
 
-static enum syncline_status resolve_in_transaction(struct sl_core *core, struct sl_batch *batch,
-                                                   struct sl_error *err)
+static enum syncline_status resolve_in_transaction(struct sl_fk_resolve *resolve,
+                                                   struct sl_batch *batch, struct sl_error *err)
 {
+    struct sl_core *core = resolve->core;
     bool suspect = false;
     enum syncline_status status = SYNCLINE_OK;
-    if (batch->values == NULL && batch->change != SYNCLINE_DELETE) {
-        status = is_suspect(core, batch, &suspect, err);
+    if (batch->values == NULL && batch->change != SYNCLINE_DELETE && batch->model->key_count > 0) {
+        status = look_at_parents(resolve, batch, &suspect, err);
     }
     if (status == SYNCLINE_OK && suspect) {
         status = sl_intake_read_again(core, &core->resolver, batch, err);
@@ -354,8 +438,8 @@ static enum syncline_status resolve_in_transaction(struct sl_core *core, struct 
     }
     if (status == SYNCLINE_OK) {
         memset(alive, 1, batch->n * sizeof(*alive));
-        status =
-            batch->change == SYNCLINE_DELETE ? SYNCLINE_OK : resolve_keys(core, batch, alive, err);
+        status = batch->change == SYNCLINE_DELETE ? SYNCLINE_OK
+                                                  : resolve_keys(resolve, batch, alive, err);
     }
     struct sl_birth *births = NULL;
     if (status == SYNCLINE_OK) {
@@ -386,11 +470,15 @@ bool sl_fk_resolve_run(void *stage)
     if (resolve->batch == NULL) {
         return false;
     }
+    resolve->now_ms = core->env->mono_ns(core->env->ctx) / NS_PER_MS;
     struct sl_error err;
     enum syncline_status status = sl_library_db_begin_read(&core->resolver.ldb, &err);
     if (status == SYNCLINE_OK) {
-        status = resolve_in_transaction(core, resolve->batch, &err);
+        status = resolve_in_transaction(resolve, resolve->batch, &err);
         sl_library_db_rollback(&core->resolver.ldb);
+    }
+    if (status == SYNCLINE_OK) {
+        sl_uuid_map_write(&resolve->map, resolve->now_ms);
     }
     if (status == SYNCLINE_OK && !sl_ring_push(&core->to_serialize, resolve->batch)) {
         status = sl_fail(&err, SYNCLINE_ECORRUPT, "a ring with room took nothing");

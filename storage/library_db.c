@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "storage/value_list.h"
+
 enum {
     BEGIN_WRITE,
     BEGIN_READ,
@@ -85,9 +87,14 @@ enum syncline_status sl_library_db_open(struct sl_library_db *ldb, const struct 
     enum syncline_status status =
         sl_db_open(&opened.db, env, path, "library.db", mode, busy_timeout_ms, err);
     if (status == SYNCLINE_OK) {
-        *ldb = opened;
+        status = sl_value_list_register(&opened.db, err);
     }
-    return status;
+    if (status != SYNCLINE_OK) {
+        sl_db_close(&opened.db);
+        return status;
+    }
+    *ldb = opened;
+    return SYNCLINE_OK;
 }
 
 void sl_library_db_borrow(struct sl_library_db *ldb, sqlite3 *handle)

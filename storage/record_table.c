@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "storage/value_list.h"
 
-enum { ID_OF, UUID_OF, READ, INSERT, UPDATE, DELETE, DIGEST };
+enum { ID_OF, IDS_OF, UUIDS_OF, READ, INSERT, UPDATE, DELETE, DIGEST };
 
 void sl_record_table_init(struct sl_record_table *table, const struct sl_db *db,
                           const struct sl_model *model)
@@ -57,6 +58,16 @@ static void write_select(sqlite3_str *sql, const struct sl_model *model)
     }
 }
 
+/* One column of every record that another column's value is in the list of; the list leads. */
+static void write_list_select(sqlite3_str *sql, const struct sl_model *model,
+                              const struct sl_field *wanted, const struct sl_field *given)
+{
+    sqlite3_str_appendf(sql,
+                        "SELECT l.place,t.\"%w\" FROM " SL_VALUE_LIST_TABLE
+                        "(?1) l CROSS JOIN \"%w\" t ON t.\"%w\"=l.value",
+                        wanted->name, model->table, given->name);
+}
+
 static void write_sql(sqlite3_str *sql, const struct sl_model *model, unsigned number)
 {
     switch (number) {
@@ -64,9 +75,11 @@ static void write_sql(sqlite3_str *sql, const struct sl_model *model, unsigned n
         sqlite3_str_appendf(sql, "SELECT \"%w\" FROM \"%w\" WHERE \"%w\"=?1", model->id.name,
                             model->table, model->uuid.name);
         return;
-    case UUID_OF:
-        sqlite3_str_appendf(sql, "SELECT \"%w\" FROM \"%w\" WHERE \"%w\"=?1", model->uuid.name,
-                            model->table, model->id.name);
+    case IDS_OF:
+        write_list_select(sql, model, &model->id, &model->uuid);
+        return;
+    case UUIDS_OF:
+        write_list_select(sql, model, &model->uuid, &model->id);
         return;
     case READ:
         write_select(sql, model);
@@ -134,6 +147,7 @@ enum syncline_status sl_record_id(struct sl_record_table *table, const struct sy
     if (status != SYNCLINE_OK) {
         return status;
     }
+    table->key_queries++;
     sl_bind_uuid(stmt, 1, uuid);
     status = sl_db_row(table->db, stmt, found, err);
     if (status == SYNCLINE_OK && *found) {
@@ -143,20 +157,41 @@ enum syncline_status sl_record_id(struct sl_record_table *table, const struct sy
     return status;
 }
 
-enum syncline_status sl_record_uuid(struct sl_record_table *table, int64_t id, bool *found,
-                                    struct syncline_uuid *uuid, struct sl_error *err)
+enum syncline_status sl_record_uuids(struct sl_record_table *table, const int64_t *ids, uint32_t n,
+                                     bool *found, struct syncline_uuid *uuids, struct sl_error *err)
 {
+    const struct sl_value_list list = {.ids = ids, .skip = found, .n = n};
     sqlite3_stmt *stmt = NULL;
-    enum syncline_status status = get(table, UUID_OF, &stmt, err);
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    (void)sqlite3_bind_int64(stmt, 1, id);
-    bool row = false;
-    status = sl_db_row(table->db, stmt, &row, err);
+    bool row = true;
+    enum syncline_status status = get(table, UUIDS_OF, &stmt, err);
     if (status == SYNCLINE_OK) {
-        *found = row && sl_column_uuid(stmt, 0, uuid);
-        sl_db_reset(stmt);
+        table->key_queries++;
+        sl_value_list_bind(stmt, 1, &list);
+        status = sl_db_row(table->db, stmt, &row, err);
+    }
+    while (status == SYNCLINE_OK && row) {
+        size_t place = (size_t)sqlite3_column_int64(stmt, 0);
+        found[place] = sl_column_uuid(stmt, 1, &uuids[place]);
+        status = sl_db_row(table->db, stmt, &row, err);
+    }
+    return status;
+}
+
+enum syncline_status sl_record_ids(struct sl_record_table *table, const struct syncline_uuid *uuids,
+                                   uint32_t n, int64_t *ids, struct sl_error *err)
+{
+    const struct sl_value_list list = {.uuids = uuids, .n = n};
+    sqlite3_stmt *stmt = NULL;
+    bool row = true;
+    enum syncline_status status = get(table, IDS_OF, &stmt, err);
+    if (status == SYNCLINE_OK) {
+        table->key_queries++;
+        sl_value_list_bind(stmt, 1, &list);
+        status = sl_db_row(table->db, stmt, &row, err);
+    }
+    while (status == SYNCLINE_OK && row) {
+        ids[sqlite3_column_int64(stmt, 0)] = sqlite3_column_int64(stmt, 1);
+        status = sl_db_row(table->db, stmt, &row, err);
     }
     return status;
 }

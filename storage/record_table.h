@@ -3,7 +3,7 @@
 
 /* The application's table of one model, over one connection: rows in and out. Keys come and go as
  * local ids in the table and as UUIDs in the values read. Belongs to the connection's thread; all
- * calls work inside the caller's transaction. */
+ * calls work inside the caller's transaction. Calls for a list need one of our own connections. */
 
 #ifndef SL_RECORD_TABLE_H
 #define SL_RECORD_TABLE_H
@@ -17,6 +17,7 @@ struct sl_record_table {
     const struct sl_db *db;       /* borrowed */
     const struct sl_model *model; /* borrowed */
     sqlite3_stmt *stmt[8];        /* prepared when first used */
+    uint64_t key_queries;         /* made by the three calls that look up ids and UUIDs */
 };
 
 void sl_record_table_init(struct sl_record_table *table, const struct sl_db *db,
@@ -30,8 +31,14 @@ enum syncline_status sl_record_table_check(struct sl_record_table *table,
 
 enum syncline_status sl_record_id(struct sl_record_table *table, const struct syncline_uuid *uuid,
                                   bool *found, int64_t *id, struct sl_error *err);
-enum syncline_status sl_record_uuid(struct sl_record_table *table, int64_t id, bool *found,
-                                    struct syncline_uuid *uuid, struct sl_error *err);
+/* For a list, in one query: ids[i] is set if uuids[i] is there. */
+enum syncline_status sl_record_ids(struct sl_record_table *table, const struct syncline_uuid *uuids,
+                                   uint32_t n, int64_t *ids, struct sl_error *err);
+/* The other way: uuids[i] and found[i] are set where ids[i] is there, with a UUID of 16 bytes.
+ * Places with found[i] true are left as they are. */
+enum syncline_status sl_record_uuids(struct sl_record_table *table, const int64_t *ids, uint32_t n,
+                                     bool *found, struct syncline_uuid *uuids,
+                                     struct sl_error *err);
 /* One record by local id: UUID and values[model->field_count], data copied into the arena. A KEY's
  * value is the parent's UUID; it is NULL too when the parent is not there, and *orphan is then the
  * field, else NULL. A

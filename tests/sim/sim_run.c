@@ -267,6 +267,7 @@ void sl_sim_run(uint64_t seed, const struct sl_sim_options *options, struct sl_s
     memset(result, 0, sizeof(*result));
     int64_t memory = sqlite3_memory_used();
     sl_sim_world_init(&world, seed, options->devices, options->trace_out);
+    world.uuid_maps = options->uuid_maps;
     bool ok = true;
     for (unsigned i = 0; i < options->devices && ok; i++) {
         ok = sl_sim_device_create(&world.devices[i]) && sl_sim_engine_open(&world.devices[i]) &&

@@ -20,7 +20,8 @@ struct sl_sim_options {
     unsigned devices;
     struct sl_sim_switches allowed; /* cases that may occur */
     FILE *trace_out;                /* a line for each event; NULL: none */
-    const char *keep; /* directory that gets the devices' files at the end; NULL: none */
+    const char *uuid_maps; /* directory for the engines' UUID maps, which are real; NULL: none */
+    const char *keep;      /* directory that gets the devices' files at the end; NULL: none */
 };
 
 /* The same arguments give the same result, trace and all. */

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define WORLD_BEGIN_MS 1767225600000u /* 2026-01-01 */
 
@@ -257,6 +258,12 @@ static struct sl_library_config device_config(struct sl_sim_device *device, bool
         .settle_along_len = device->settle_along_len,
         .engine = engine,
     };
+    if (engine && device->world->uuid_maps != NULL) {
+        snprintf(device->uuid_map, sizeof(device->uuid_map), "%s/%ld-%d", device->world->uuid_maps,
+                 (long)getpid(), device->index);
+        config.uuid_map = device->uuid_map;
+        config.uuid_map_size = 65536; /* so small that it is full at times */
+    }
     if (engine) {
         config.transport = device->transport;
         config.listen = device->address;

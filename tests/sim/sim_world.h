@@ -38,6 +38,7 @@ struct sl_sim_device {
     char directory[16];          /* "/d0/" */
     char library_db[32];
     char sync_db[32];
+    char uuid_map[256]; /* folder of its UUID map; not on its simulated disk */
     char address[32];
     const char *peers[SL_SIM_DEVICES_MAX]; /* those it dials */
     size_t peers_len;
@@ -63,8 +64,9 @@ struct sl_sim_world {
     struct sl_sim_device devices[SL_SIM_DEVICES_MAX];
     unsigned devices_len;
     struct syncline_uuid library_id;
-    unsigned failures; /* bits of enum sl_sim_failure */
-    char text[600];    /* the first failure, one line */
+    const char *uuid_maps; /* directory for UUID maps, on the real disk; NULL: there are none */
+    unsigned failures;     /* bits of enum sl_sim_failure */
+    char text[600];        /* the first failure, one line */
 };
 
 /* Makes the world of `seed`; `trace_out` gets a line per event, or is NULL. Nothing is opened yet.

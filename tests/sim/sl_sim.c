@@ -25,13 +25,17 @@
 
 static const char usage[] =
     "usage: sl-sim --seeds BASE+COUNT [--devices N] [--faults none] [--jobs N] [--trace]\n"
-    "              [--keep DIR] [--verify-replay] [--without CASE]... [--with CASE]...\n"
+    "              [--keep DIR] [--uuid-maps DIR] [--verify-replay] [--without CASE]...\n"
+    "              [--with CASE]...\n"
     "  --seeds 1+1000    schedules of seeds 1 to 1000; a number alone is one schedule\n"
     "  --devices N       devices in each world, 2 (default) to 8\n"
     "  --faults none     which faults are injected; this version knows none\n"
     "  --jobs N          processes that share the work (default 1)\n"
     "  --trace           print every event; for one schedule\n"
     "  --keep DIR        write the devices' files there at the end; for one schedule\n"
+    "  --uuid-maps DIR   give every engine a UUID map, real files in this directory, and run "
+    "every\n"
+    "                    schedule without them too: nothing may differ\n"
     "  --verify-replay   run every schedule twice and compare the traces (default: 1 in 100)\n"
 #define X(name, default_) " " #name
     "  --without CASE    leave a case out; --with CASE adds one that is left out by default:\n"
@@ -78,11 +82,12 @@ static void run_one(const struct options *options, uint64_t index, struct tally 
     uint64_t seed = options->base + index;
     struct sl_sim_result result;
     sl_sim_run(seed, &options->run, &result);
-    if (options->verifies_all || index % 100 == 0) {
+    if (options->verifies_all || options->run.uuid_maps != NULL || index % 100 == 0) {
         struct sl_sim_options quiet = options->run;
         struct sl_sim_result again;
         quiet.trace_out = NULL;
         quiet.keep = NULL;
+        quiet.uuid_maps = NULL;
         sl_sim_run(seed, &quiet, &again);
         if ((again.hash.high != result.hash.high || again.hash.low != result.hash.low) &&
             result.failures == 0) {
@@ -289,7 +294,7 @@ static void parse(int argc, char **argv, struct options *options)
         bool is_known = strcmp(name, "--seeds") == 0 || strcmp(name, "--devices") == 0 ||
                         strcmp(name, "--faults") == 0 || strcmp(name, "--jobs") == 0 ||
                         strcmp(name, "--without") == 0 || strcmp(name, "--with") == 0 ||
-                        strcmp(name, "--keep") == 0;
+                        strcmp(name, "--keep") == 0 || strcmp(name, "--uuid-maps") == 0;
         if (!is_known) {
             refuse("unknown option", name);
         }
@@ -304,6 +309,8 @@ static void parse(int argc, char **argv, struct options *options)
             options->jobs = parse_small(name, argv[i], 1, JOBS_MAX);
         } else if (strcmp(name, "--keep") == 0) {
             options->run.keep = argv[i];
+        } else if (strcmp(name, "--uuid-maps") == 0) {
+            options->run.uuid_maps = argv[i];
         } else if (strcmp(name, "--without") == 0) {
             allow(options, name, argv[i], false);
         } else if (strcmp(name, "--with") == 0) {

@@ -3,6 +3,7 @@
 
 #include "storage/record_table.h"
 
+#include "storage/value_list.h"
 #include "tests/unit/failing_malloc.h"
 #include "tests/unit/storage_fixture.h"
 
@@ -60,6 +61,7 @@ static void start(void)
 {
     const struct syncline_model *models[] = {&file_model, &folder_model};
     OK(sl_db_open(&db, sl_env_posix(), ":memory:", "library.db", SL_DB_CREATE, 0, &err));
+    OK(sl_value_list_register(&db, &err));
     OK(sl_model_set_init(&set, &sl_allocator_libc, models, 2, &err));
 }
 
@@ -291,7 +293,10 @@ Test(record_check, odd_names)
     OK(sl_record_update(&table, id, &value, &err));
     OK(sl_record_id(&table, &uuid, &done, &id, &err));
     cr_assert(done);
-    OK(sl_record_uuid(&table, id, &done, &uuid, &err));
+    OK(sl_record_ids(&table, &uuid, 1, &id, &err));
+    done = false;
+    OK(sl_record_uuids(&table, &id, 1, &done, &uuid, &err));
+    cr_assert(done);
     OK(sl_record_read(&table, id, &arena, &done, &uuid, &value, &orphan, &err));
     cr_assert(done && value.as.int64 == 6);
     OK(sl_record_digest(&table, hasher, &count, &err));

@@ -3,6 +3,8 @@
 
 #include "storage/record_table.h"
 
+#include "storage/value_list.h"
+
 #include "tests/unit/storage_fixture.h"
 
 struct row {
@@ -50,6 +52,7 @@ static void start(void)
                   " rating REAL, seen BOOLEAN NOT NULL, name TEXT UNIQUE, data BLOB);"
                   "CREATE TABLE bares(id INTEGER PRIMARY KEY, uuid BLOB UNIQUE)",
                   &err));
+    OK(sl_value_list_register(&db, &err));
     sl_record_table_init(&table, &db, &set.models[0]);
     sl_arena_init(&arena, &sl_allocator_libc);
 }
@@ -168,18 +171,89 @@ Test(record_table, ids_and_uuids)
     int64_t inserted = insert(1, values);
     OK(sl_record_id(&table, &uuid, &found, &id, &err));
     cr_assert(found && id == inserted);
-    OK(sl_record_uuid(&table, id, &found, &got, &err));
+    found = false;
+    OK(sl_record_uuids(&table, (int64_t[]){id}, 1, &found, &got, &err));
     cr_assert(found && memcmp(&got, &uuid, 16) == 0);
-    OK(sl_record_uuid(&table, 99, &found, &got, &err));
+    found = false;
+    OK(sl_record_uuids(&table, (int64_t[]){99}, 1, &found, &got, &err));
     cr_assert(!found);
     OK(sl_record_read(&table, 99, &arena, &found, &got, values, &orphan, &err));
     cr_assert(!found);
     OK(sl_db_exec(&db, "UPDATE things SET uuid=NULL", &err));
-    OK(sl_record_uuid(&table, id, &found, &got, &err));
+    OK(sl_record_uuids(&table, (int64_t[]){id}, 1, &found, &got, &err));
     cr_assert(!found);
     found = true;
     OK(sl_record_read(&table, id, &arena, &found, &got, values, &orphan, &err));
     cr_assert(!found);
+}
+
+/* A list is one query, whatever its length: each place gets its own answer, in any order, also
+ * twice, and what is known or not there is left as it is. */
+Test(record_table, lists_are_one_query)
+{
+    enum { LEN = 1000 };
+    static int64_t ids[LEN + 4];
+    static int64_t ids_got[LEN + 4];
+    static struct syncline_uuid uuids[LEN + 4];
+    static struct syncline_uuid uuids_got[LEN + 4];
+    static bool found[LEN + 4];
+    OK(sl_db_exec(&db,
+                  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<2000)"
+                  " INSERT INTO things(id,uuid,seen)"
+                  " SELECT i,CAST(printf('uuid of %8d',i) AS BLOB),1 FROM n",
+                  &err));
+    for (int i = 0; i < LEN; i++) {
+        char text[20];
+        ids[i] = 1 + (i * 7) % 2000;
+        (void)snprintf(text, sizeof(text), "uuid of %8d", (int)ids[i]);
+        memcpy(uuids[i].bytes, text, sizeof(uuids[i].bytes));
+    }
+    ids[LEN] = 99999; /* not there */
+    ids[LEN + 1] = ids[0];
+    uuids[LEN + 1] = uuids[0];
+    ids[LEN + 2] = ids[1]; /* known already */
+    found[LEN + 2] = true;
+    ids[LEN + 3] = INT64_MIN; /* not there */
+    OK(sl_record_uuids(&table, ids, LEN + 4, found, uuids_got, &err));
+    cr_assert_eq(table.key_queries, 1);
+    cr_assert_eq(memcmp(uuids_got, uuids, (LEN + 2) * sizeof(*uuids)), 0);
+    for (int i = 0; i < LEN + 4; i++) {
+        cr_assert_eq(found[i], i != LEN && i != LEN + 3, "%d", i);
+    }
+    cr_assert_eq(uuids_got[LEN + 2].bytes[0], 0);
+    ids[LEN] = ids[LEN + 2] = ids[LEN + 3] = 0;
+    OK(sl_record_ids(&table, uuids, LEN + 4, ids_got, &err));
+    cr_assert_eq(table.key_queries, 2);
+    cr_assert_eq(memcmp(ids_got, ids, sizeof(ids)), 0);
+    OK(sl_record_uuids(&table, ids, 0, found, uuids_got, &err)); /* an empty list is one too */
+    OK(sl_record_ids(&table, uuids, 0, ids_got, &err));
+}
+
+/* Records are looked up by primary key and by the index of the UUID: no query reads the table. */
+Test(record_table, lists_use_indexes)
+{
+    struct syncline_uuid uuid = uuid_of(1);
+    int64_t id = 1;
+    bool found = false;
+    OK(sl_record_uuids(&table, &id, 1, &found, &uuid, &err));
+    OK(sl_record_ids(&table, &uuid, 1, &id, &err));
+    int seen = 0;
+    for (sqlite3_stmt *stmt = sqlite3_next_stmt(db.handle, NULL); stmt != NULL;
+         stmt = sqlite3_next_stmt(db.handle, stmt)) {
+        char sql[300];
+        (void)snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s", sqlite3_sql(stmt));
+        sqlite3_stmt *plan = NULL;
+        cr_assert_eq(sqlite3_prepare_v2(db.handle, sql, -1, &plan, NULL), SQLITE_OK);
+        bool searched = false;
+        while (sqlite3_step(plan) == SQLITE_ROW) {
+            const char *step = (const char *)sqlite3_column_text(plan, 3);
+            searched = searched || strncmp(step, "SEARCH t USING", 14) == 0;
+        }
+        (void)sqlite3_finalize(plan);
+        cr_assert(searched, "%s", sqlite3_sql(stmt));
+        seen++;
+    }
+    cr_assert_eq(seen, 2);
 }
 
 /* A UUID that is there already inserts nothing; an update replaces all fields; a delete deletes. */
@@ -338,7 +412,8 @@ Test(record_table, failures_are_passed_on)
     fill(values);
     OK(sl_db_exec(&db, "DROP TABLE things", &err));
     FAILS(sl_record_id(&table, &uuid, &done, &id, &err), SYNCLINE_EDB, "no such table");
-    FAILS(sl_record_uuid(&table, 1, &done, &uuid, &err), SYNCLINE_EDB, "no such table");
+    FAILS(sl_record_uuids(&table, &id, 1, &done, &uuid, &err), SYNCLINE_EDB, "no such table");
+    FAILS(sl_record_ids(&table, &uuid, 1, &id, &err), SYNCLINE_EDB, "no such table");
     FAILS(sl_record_read(&table, 1, &arena, &done, &uuid, values, &orphan, &err), SYNCLINE_EDB,
           "no such table");
     FAILS(sl_record_insert(&table, &uuid, values, &done, &id, &err), SYNCLINE_EDB, "no such table");

@@ -25,8 +25,9 @@
  * Rules for the application's database. It is `library.db` in the library's directory, in WAL mode;
  * use the system's SQLite (the copy this library links), one per process. Take the write lock up
  * front (BEGIN IMMEDIATE) in transactions that read before they write, and set a busy timeout: the
- * engine writes there too, for some milliseconds at a time. A capture changes sqlite3_changes() of
- * the connection; last_insert_rowid is kept. */
+ * engine writes there too, for some milliseconds at a time. `synchronous` may be FULL or NORMAL;
+ * with OFF a power cut may leave a database that the library refuses to open (ERESTORED). A capture
+ * changes sqlite3_changes() of the connection; last_insert_rowid is kept. */
 
 #ifndef SYNCLINE_H
 #define SYNCLINE_H
@@ -379,7 +380,9 @@ struct syncline_batch_options {
 /* The three calls. Each says: these rows, as the structs hold them, were just inserted, updated or
  * deleted. With `db` inside a transaction the capture belongs to that transaction: it commits with
  * it and is rolled back with it (ROLLBACK TO included). With `db` in autocommit, or without one,
- * the row is committed already and the capture is made on the library's own connection, at once.
+ * the row is committed already and the capture is made on the library's own connection, at once. It
+ * outlives a crash of the process; a power cut in the milliseconds until the engine has it (in the
+ * capture role: until the database is next synced) may take it, so that the change is not sent.
  *
  * Capture changes in the order in which they were made, each before an id is used again.
  *

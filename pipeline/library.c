@@ -510,7 +510,7 @@ static enum syncline_status open_engine(struct sl_library *library,
     sl_log_hold_init(&library->log_hold, core, &library->verify);
     sl_acknowledge_init(&library->acknowledge, core);
     library->engine_ready = true;
-    status = sl_log_append_init(&library->log_append, core, err);
+    status = sl_log_append_init(&library->log_append, core, config->library_db, err);
     library->append_ready = status == SYNCLINE_OK;
     if (status == SYNCLINE_OK) {
         status = sl_apply_init(&library->apply, core, err);

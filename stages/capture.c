@@ -34,14 +34,10 @@ enum syncline_status sl_capture_init(struct sl_capture *capture, struct sl_core 
     if (status != SYNCLINE_OK) {
         return status;
     }
-    status = sl_db_exec(&capture->own.ldb.db, "PRAGMA synchronous=FULL", err);
-    if (status != SYNCLINE_OK) {
-        goto err_close_own;
-    }
     capture->path = sqlite3_db_filename(capture->own.ldb.db.handle, "main");
     status = SYNCLINE_ENOMEM;
     if (pthread_mutex_init(&capture->own_lock, NULL) != 0) {
-        goto err_no_lock;
+        goto err_close_own;
     }
     if (pthread_mutex_init(&capture->token_lock, NULL) != 0) {
         goto err_destroy_own_lock;
@@ -55,11 +51,9 @@ err_destroy_token_lock:
     (void)pthread_mutex_destroy(&capture->token_lock);
 err_destroy_own_lock:
     (void)pthread_mutex_destroy(&capture->own_lock);
-err_no_lock:
-    (void)sl_fail(err, status, "no memory for a lock");
 err_close_own:
     sl_rows_fini(&capture->own, core->models.count);
-    return status;
+    return sl_fail(err, status, "no memory for a lock");
 }
 
 void sl_capture_fini(struct sl_capture *capture)

@@ -9,8 +9,8 @@
  * From then on the change exists if and only if the transaction commits. No batch free: the outbox
  * row alone, and intake reads the rows again. Called in autocommit the same happens in a
  * transaction of its own, on the library's own connection, and nothing is staged: the row was
- * committed before and may have changed since. That connection is synchronous=FULL: an outbox row
- * that the log has drained must not be lost to a power cut (docs/decisions/0005).
+ * committed before and may have changed since. That connection is synchronous=NORMAL: the engine
+ * makes outbox rows durable before it drains them (docs/decisions/0007).
  *
  * Updates and deletes carry the births of their records, so that they are about these and no
  * others, whatever happens to the UUID until they are sent. A delete also drops the births, in the

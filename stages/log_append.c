@@ -11,7 +11,7 @@
 #define RETRY_NS (100u * 1000u * 1000u)
 
 enum syncline_status sl_log_append_init(struct sl_log_append *append, struct sl_core *core,
-                                        struct sl_error *err)
+                                        const char *library_db, struct sl_error *err)
 {
     memset(append, 0, sizeof(*append));
     append->core = core;
@@ -21,7 +21,12 @@ enum syncline_status sl_log_append_init(struct sl_log_append *append, struct sl_
     if (append->zstd == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to compress");
     }
-    return SYNCLINE_OK;
+    enum syncline_status status =
+        sl_library_db_open(&append->library_db, core->env, library_db, SL_DB_WRITE, 0, err);
+    if (status != SYNCLINE_OK) {
+        (void)ZSTD_freeCCtx(append->zstd);
+    }
+    return status;
 }
 
 void sl_log_append_fini(struct sl_log_append *append)
@@ -32,6 +37,7 @@ void sl_log_append_fini(struct sl_log_append *append)
     append->len = 0;
     (void)ZSTD_freeCCtx(append->zstd);
     append->zstd = NULL;
+    sl_library_db_fini(&append->library_db);
     sl_buf_fini(&append->raw);
     sl_buf_fini(&append->sealed);
 }
@@ -213,6 +219,11 @@ static void publish(struct sl_log_append *append, const uint64_t hlcs[SL_APPEND_
 static enum syncline_status commit_all(struct sl_log_append *append, struct sl_error *err)
 {
     struct sl_core *core = append->core;
+    /* Their outbox rows were seen committed, so they are in the WAL; now they stay there. */
+    enum syncline_status status = sl_library_db_sync_wal(&append->library_db, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
     uint64_t hlcs[SL_APPEND_BATCHES_MAX] = {0};
     struct sl_log_head head = sl_core_head(core, core->origins[0]);
     uint64_t seq_before = head.held_seq;
@@ -220,7 +231,7 @@ static enum syncline_status commit_all(struct sl_log_append *append, struct sl_e
     uint64_t hlc_last = core->hlc_last;
     struct sl_drained drained = core->drained;
     (void)pthread_mutex_lock(&core->log_lock);
-    enum syncline_status status = sl_peer_log_begin(&core->log, err);
+    status = sl_peer_log_begin(&core->log, err);
     if (status == SYNCLINE_OK) {
         status = append_all(append, hlcs, &head, &hlc_last, &drained, err);
         if (status == SYNCLINE_OK) {

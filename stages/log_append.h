@@ -9,6 +9,9 @@
  * outbox rows and records set aside are committed together. Only then do the head of the log, the
  * clock and the drained row move in memory, and the batches go back to their pools.
  *
+ * Before all that the WAL of library.db is synced, once for all that waits: no outbox row may be
+ * drained that a power cut could take back (docs/decisions/0007).
+ *
  * After a commit it lingers for a few milliseconds, so that a stream of batches costs one sync of
  * the disk for several; a change that comes when nothing did before it is appended at once.
  *
@@ -27,6 +30,7 @@
 
 struct sl_log_append {
     struct sl_core *core;
+    struct sl_library_db library_db; /* to sync its WAL through */
     struct sl_batch *batches[SL_APPEND_BATCHES_MAX]; /* taken and not committed, in order */
     size_t len;
     struct sl_buf raw;    /* body of the segment under way */
@@ -36,8 +40,9 @@ struct sl_log_append {
     uint64_t linger_ns; /* after a commit: not before, unless there is a full transaction's worth */
 };
 
+/* library_db: path of the application's database. On failure nothing is left. */
 enum syncline_status sl_log_append_init(struct sl_log_append *append, struct sl_core *core,
-                                        struct sl_error *err);
+                                        const char *library_db, struct sl_error *err);
 void sl_log_append_fini(struct sl_log_append *append);
 bool sl_log_append_run(void *stage);
 

@@ -384,6 +384,20 @@ void sl_library_db_undo(struct sl_library_db *ldb)
     }
 }
 
+enum syncline_status sl_library_db_sync_wal(struct sl_library_db *ldb, struct sl_error *err)
+{
+    sqlite3_file *wal = NULL; /* in WAL mode it is the "journal" */
+    int code = sqlite3_file_control(ldb->db.handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    if (code == SQLITE_OK && (wal == NULL || wal->pMethods == NULL)) {
+        return sl_fail(err, SYNCLINE_EFORMAT, "%s has no WAL: it must be in WAL mode",
+                       ldb->db.name);
+    }
+    if (code == SQLITE_OK) {
+        code = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+    }
+    return code == SQLITE_OK ? SYNCLINE_OK : sl_db_fail(&ldb->db, code, "sync of the WAL", err);
+}
+
 enum syncline_status sl_library_db_data_version(struct sl_library_db *ldb, int64_t *version,
                                                 struct sl_error *err)
 {

@@ -409,6 +409,46 @@ Test(library_db, savepoints)
     sl_library_db_fini(&ldb);
 }
 
+static int syncs;        /* of the WAL, by the methods below */
+static int sync_answers; /* what they give back */
+
+static int counting_sync(sqlite3_file *file, int flags)
+{
+    (void)file;
+    cr_assert_eq(flags, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+    syncs++;
+    return sync_answers;
+}
+
+/* The WAL that another connection wrote, unsynced, is synced through the VFS; what the VFS has
+ * against it is passed on. A database without a WAL has none. */
+Test(library_db, sync_wal)
+{
+    sqlite3_file *wal = NULL;
+    create_new();
+    sql_on(in_folder("library.db"), "PRAGMA synchronous=OFF; CREATE TABLE mine(x)");
+    OK(sl_library_db_sync_wal(&ldb, &err));
+    cr_assert_eq(sqlite3_file_control(ldb.db.handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal),
+                 SQLITE_OK);
+    const sqlite3_io_methods *methods = wal->pMethods;
+    sqlite3_io_methods counting = *methods;
+    counting.xSync = counting_sync;
+    wal->pMethods = &counting;
+    OK(sl_library_db_sync_wal(&ldb, &err));
+    sync_answers = SQLITE_IOERR_FSYNC;
+    FAILS(sl_library_db_sync_wal(&ldb, &err), SYNCLINE_EIO, "library.db: sync of the WAL");
+    sync_answers = SQLITE_FULL;
+    FAILS(sl_library_db_sync_wal(&ldb, &err), SYNCLINE_ENOSPC, "full");
+    cr_assert_eq(syncs, 3);
+    wal->pMethods = methods;
+    sl_library_db_fini(&ldb);
+
+    sql_on(in_folder("other.db"), "CREATE TABLE mine(x)");
+    OK(sl_library_db_open(&ldb, sl_env_posix(), in_folder("other.db"), SL_DB_WRITE, 0, &err));
+    FAILS(sl_library_db_sync_wal(&ldb, &err), SYNCLINE_EFORMAT, "must be in WAL mode");
+    sl_library_db_fini(&ldb);
+}
+
 /* Over the application's connection everything works as over ours, which stays open after. */
 Test(library_db, borrowed_connection)
 {

@@ -98,20 +98,13 @@ void bench_postgres_end(struct bench_run *run)
     run->group = NULL;
 }
 
-static void print_uuid(const struct syncline_uuid *uuid, char text[33])
-{
-    for (size_t i = 0; i < sizeof(uuid->bytes); i++) {
-        (void)snprintf(text + 2 * i, 3, "%02x", uuid->bytes[i]);
-    }
-}
-
 /* One row as COPY takes it; ids count from 1 as SQLite's do. */
 static size_t print_row(char *at, const struct bench_rows *rows, size_t i)
 {
     const struct entry_row *row = &rows->entries[i];
-    char uuid[33];
+    char uuid[BENCH_UUID_HEX_SIZE];
     char parent[24] = "\\N";
-    print_uuid(&row->uuid, uuid);
+    (void)bench_uuid_hex(&row->uuid, uuid);
     if (row->parent_id.is_set) {
         (void)snprintf(parent, sizeof(parent), "%u", rows->parents[i] + 1);
     }
@@ -162,7 +155,7 @@ enum syncline_status bench_measure_postgres(struct bench_run *bench,
 {
     struct servers *servers = bench->group;
     struct bench_rows *rows = &bench->rows;
-    char uuid[33];
+    char uuid[BENCH_UUID_HEX_SIZE];
     char seen_sql[96];
     size_t len = 0;
     enum syncline_status status = bench_rows_renew(rows, err);
@@ -175,7 +168,7 @@ enum syncline_status bench_measure_postgres(struct bench_run *bench,
     if (status != SYNCLINE_OK) {
         return status;
     }
-    print_uuid(&rows->entries[rows->len - 1].uuid, uuid);
+    (void)bench_uuid_hex(&rows->entries[rows->len - 1].uuid, uuid);
     (void)snprintf(seen_sql, sizeof(seen_sql), "SELECT count(*) FROM entries WHERE uuid = '%s';\n",
                    uuid);
     char *script = print_script(rows, &len);

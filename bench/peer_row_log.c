@@ -20,19 +20,15 @@
 static int make_json(const struct entry_row *row, const struct entry_row *parent,
                      char text[JSON_SIZE])
 {
-    char uuid[33];
-    char above[33];
-    for (size_t i = 0; i < 16; i++) {
-        (void)snprintf(uuid + 2 * i, 3, "%02x", row->uuid.bytes[i]);
-        (void)snprintf(above + 2 * i, 3, "%02x", parent->uuid.bytes[i]);
-    }
+    char uuid[BENCH_UUID_HEX_SIZE];
+    char above[BENCH_UUID_HEX_SIZE];
     return snprintf(text, JSON_SIZE,
                     "{\"model\":\"entry\",\"change\":\"insert\",\"uuid\":\"%s\",\"parent\":\"%s\","
                     "\"name\":\"%.*s\",\"kind\":%lld,\"size\":%lld,\"created_at\":%lld,"
                     "\"modified_at\":%lld}",
-                    uuid, above, (int)row->name.len, (const char *)row->name.data,
-                    (long long)row->kind, (long long)row->size, (long long)row->created_at,
-                    (long long)row->modified_at);
+                    bench_uuid_hex(&row->uuid, uuid), bench_uuid_hex(&parent->uuid, above),
+                    (int)row->name.len, (const char *)row->name.data, (long long)row->kind,
+                    (long long)row->size, (long long)row->created_at, (long long)row->modified_at);
 }
 
 static int write_transaction(struct sqlite3 *db, sqlite3_stmt *insert,

@@ -55,13 +55,9 @@ enum syncline_status bench_receiver_await(struct bench_receiver *receiver, enum 
                                           struct indexer_error *err)
 {
     char line[64];
-    size_t len = (size_t)snprintf(line, sizeof(line), "await %d ", (int)table);
-    for (size_t i = 0; i < sizeof(uuid->bytes); i++) {
-        (void)snprintf(line + len, sizeof(line) - len, "%02x", uuid->bytes[i]);
-        len += 2;
-    }
-    line[len++] = '\n';
-    enum syncline_status status = bench_child_say(&receiver->child, line, len, err);
+    char hex[BENCH_UUID_HEX_SIZE];
+    int len = snprintf(line, sizeof(line), "await %d %s\n", (int)table, bench_uuid_hex(uuid, hex));
+    enum syncline_status status = bench_child_say(&receiver->child, line, (size_t)len, err);
     return status == SYNCLINE_OK ? expect(receiver, "armed", err) : status;
 }
 

@@ -138,3 +138,14 @@ enum syncline_status bench_rows_renew(struct bench_rows *rows, struct indexer_er
     }
     return SYNCLINE_OK;
 }
+
+char *bench_uuid_hex(const struct syncline_uuid *uuid, char text[BENCH_UUID_HEX_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < sizeof(uuid->bytes); i++) {
+        text[2 * i] = digits[uuid->bytes[i] >> 4];
+        text[2 * i + 1] = digits[uuid->bytes[i] & 15];
+    }
+    text[BENCH_UUID_HEX_SIZE - 1] = '\0';
+    return text;
+}

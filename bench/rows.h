@@ -29,4 +29,9 @@ void bench_rows_fini(struct bench_rows *rows);
 SYNCLINE_MUST_USE enum syncline_status bench_rows_renew(struct bench_rows *rows,
                                                         struct indexer_error *err);
 
+#define BENCH_UUID_HEX_SIZE 33u
+
+/* 32 hexadecimal digits and a NUL; returns `text`. */
+char *bench_uuid_hex(const struct syncline_uuid *uuid, char text[BENCH_UUID_HEX_SIZE]);
+
 #endif

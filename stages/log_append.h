@@ -30,7 +30,7 @@
 
 struct sl_log_append {
     struct sl_core *core;
-    struct sl_library_db library_db; /* to sync its WAL through */
+    struct sl_library_db library_db;                 /* to sync its WAL through */
     struct sl_batch *batches[SL_APPEND_BATCHES_MAX]; /* taken and not committed, in order */
     size_t len;
     struct sl_buf raw;    /* body of the segment under way */

@@ -73,9 +73,9 @@ enum syncline_status sl_library_db_release(struct sl_library_db *ldb, struct sl_
 /* Undoes everything since the savepoint, and releases it. */
 void sl_library_db_undo(struct sl_library_db *ldb);
 /* Makes durable what any connection of any process has committed so far, in the WAL, whatever its
- * `synchronous`: one fdatasync through the VFS. What a checkpoint has moved out of the WAL is in the
- * database file and durable already - but for checkpoints under synchronous=OFF. Blocks on the disk;
- * takes no lock of SQLite's. Errors: EFORMAT (not in WAL mode), EIO, ENOSPC. */
+ * `synchronous`: one fdatasync through the VFS. What a checkpoint has moved out of the WAL is in
+ * the database file and durable already - but for checkpoints under synchronous=OFF. Blocks on the
+ * disk; takes no lock of SQLite's. Errors: EFORMAT (not in WAL mode), EIO, ENOSPC. */
 enum syncline_status sl_library_db_sync_wal(struct sl_library_db *ldb, struct sl_error *err);
 /* Changes whenever another connection has committed. */
 enum syncline_status sl_library_db_data_version(struct sl_library_db *ldb, int64_t *version,

@@ -15,7 +15,7 @@ void sl_fk_resolve_init(struct sl_fk_resolve *resolve, struct sl_core *core, con
 {
     memset(resolve, 0, sizeof(*resolve));
     resolve->core = core;
-    sl_uuid_map_open(&resolve->map, core->env->alloc, map_path, map_size, core->models.count);
+    sl_uuid_map_open(&resolve->map, map_path, map_size);
 }
 
 void sl_fk_resolve_fini(struct sl_fk_resolve *resolve)

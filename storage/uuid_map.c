@@ -115,21 +115,18 @@ static void forget(struct sl_uuid_map *map, struct sl_uuid_map_model *model)
     model->generation++;
 }
 
-void sl_uuid_map_open(struct sl_uuid_map *map, const struct sl_allocator *alloc, const char *path,
-                      size_t size_max, size_t model_count)
+void sl_uuid_map_open(struct sl_uuid_map *map, const char *path, size_t size_max)
 {
     memset(map, 0, sizeof(*map));
-    map->alloc = alloc;
     map->size_max = size_max;
     if (path == NULL) {
         return;
     }
-    map->models = sl_calloc(alloc, model_count > 0 ? model_count : 1, sizeof(*map->models));
-    map->path = sl_alloc(alloc, strlen(path) + 1);
-    if (map->path != NULL) {
-        memcpy(map->path, path, strlen(path) + 1);
+    size_t size = strlen(path) + 1;
+    if (size <= sizeof(map->path)) {
+        memcpy(map->path, path, size);
     }
-    if (map->models == NULL || map->path == NULL || !open_env(map)) {
+    if (size > sizeof(map->path) || !open_env(map)) {
         give_up(map);
     }
 }
@@ -137,10 +134,6 @@ void sl_uuid_map_open(struct sl_uuid_map *map, const struct sl_allocator *alloc,
 void sl_uuid_map_close(struct sl_uuid_map *map)
 {
     close_env(map);
-    sl_free(map->alloc, map->path);
-    map->path = NULL;
-    sl_free(map->alloc, map->models);
-    map->models = NULL;
 }
 
 /* ---- What may be used ---- */

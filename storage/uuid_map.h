@@ -33,12 +33,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/alloc.h"
 #include "base/limits.h"
 #include "include/syncline.h"
 
 struct MDB_env;
 struct MDB_txn;
+
+#define SL_UUID_MAP_PATH_SIZE 4096
 
 /* What is known of one model's entries, in memory only. */
 struct sl_uuid_map_model {
@@ -66,13 +67,12 @@ struct sl_uuid_map_entry {
 };
 
 struct sl_uuid_map {
-    struct MDB_env *env;                                 /* NULL: there is no map */
-    struct MDB_txn *reader;                              /* holds nothing between calls */
-    unsigned table;                                      /* LMDB's handle */
-    char *path;                                          /* ours */
+    struct MDB_env *env;    /* NULL: there is no map */
+    struct MDB_txn *reader; /* holds nothing between calls */
+    unsigned table;         /* LMDB's handle */
+    char path[SL_UUID_MAP_PATH_SIZE];
     size_t size_max;                                     /* bytes of the file */
-    const struct sl_allocator *alloc;                    /* borrowed for life */
-    struct sl_uuid_map_model *models;                    /* ours, by place */
+    struct sl_uuid_map_model models[SL_MODEL_COUNT_MAX]; /* by place */
     struct sl_uuid_map_entry puts[SL_UUID_MAP_PUTS_MAX]; /* not written yet */
     uint32_t puts_len;
     uint64_t write_ms; /* not before this time */
@@ -82,8 +82,7 @@ struct sl_uuid_map {
 /* Makes the folder at `path` anew, with nothing in it; path NULL: there is to be no map. Never
  * fails: without a map the other calls do nothing. Blocks on the disk shortly. A symbolic link at
  * `path` is removed, not followed. To be closed in any case. */
-void sl_uuid_map_open(struct sl_uuid_map *map, const struct sl_allocator *alloc, const char *path,
-                      size_t size_max, size_t model_count);
+void sl_uuid_map_open(struct sl_uuid_map *map, const char *path, size_t size_max);
 /* Idempotent. The folder stays. */
 void sl_uuid_map_close(struct sl_uuid_map *map);
 

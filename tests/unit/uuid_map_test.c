@@ -34,7 +34,7 @@ TestSuite(uuid_map, .init = start, .fini = stop);
 
 static void open_map(void)
 {
-    sl_uuid_map_open(&map, &sl_allocator_libc, path, SIZE, MODELS);
+    sl_uuid_map_open(&map, path, SIZE);
     cr_assert_not_null(map.env);
     cr_assert_eq(map.counts.failures, 0);
 }
@@ -345,22 +345,32 @@ static void check_none(void)
 /* Where none can be made there is none. */
 Test(uuid_map, cannot_be_made)
 {
-    sl_uuid_map_open(&map, &sl_allocator_libc, NULL, SIZE, MODELS); /* not wanted at all */
+    sl_uuid_map_open(&map, NULL, SIZE); /* not wanted at all */
     check_none();
     cr_assert_eq(map.counts.failures, 0);
     sl_uuid_map_close(&map);
-    sl_uuid_map_open(&map, &sl_allocator_libc, in_folder("nowhere/uuid-map"), SIZE, MODELS);
+    sl_uuid_map_open(&map, in_folder("nowhere/uuid-map"), SIZE);
     check_none();
     cr_assert_eq(map.counts.failures, 1);
     sl_uuid_map_close(&map);
     write_file(in_folder("file"), "", 0);
-    sl_uuid_map_open(&map, &sl_allocator_libc, in_folder("file/uuid-map"), SIZE, MODELS);
+    sl_uuid_map_open(&map, in_folder("file/uuid-map"), SIZE);
     check_none();
     sl_uuid_map_close(&map);
     cr_assert_eq(mkdir(path, 0700), 0); /* something that nobody can want to lose */
     cr_assert_eq(mkdir(data_path(), 0700), 0);
     write_file(in_folder("uuid-map/data.mdb/precious"), "", 0);
-    sl_uuid_map_open(&map, &sl_allocator_libc, path, SIZE, MODELS);
+    sl_uuid_map_open(&map, path, SIZE);
+    check_none();
+    cr_assert_eq(map.counts.failures, 1);
+}
+
+/* A path longer than any. */
+Test(uuid_map, path_too_long)
+{
+    static char longer[5000];
+    memset(longer, 'x', sizeof(longer) - 1);
+    sl_uuid_map_open(&map, longer, SIZE);
     check_none();
     cr_assert_eq(map.counts.failures, 1);
 }
@@ -368,7 +378,7 @@ Test(uuid_map, cannot_be_made)
 /* More address space than there is. */
 Test(uuid_map, cannot_be_mapped)
 {
-    sl_uuid_map_open(&map, &sl_allocator_libc, path, (size_t)1 << 60, MODELS);
+    sl_uuid_map_open(&map, path, (size_t)1 << 60);
     check_none();
     cr_assert_eq(map.counts.failures, 1);
 }
@@ -376,7 +386,7 @@ Test(uuid_map, cannot_be_mapped)
 /* A full map is emptied and goes on, again and again. */
 Test(uuid_map, full)
 {
-    sl_uuid_map_open(&map, &sl_allocator_libc, path, 65536, MODELS);
+    sl_uuid_map_open(&map, path, 65536);
     for (int64_t id = 1; id <= 5000; id++) {
         put(0, id, 0);
         cr_assert(has(0, id, 0), "%d", (int)id);
@@ -391,7 +401,7 @@ Test(uuid_map, full)
 /* What is more than the whole map holds is not put. */
 Test(uuid_map, smaller_than_one_write)
 {
-    sl_uuid_map_open(&map, &sl_allocator_libc, path, 5 * 4096, MODELS);
+    sl_uuid_map_open(&map, path, 5 * 4096);
     cr_assert_not_null(map.env);
     for (int64_t id = 1; id <= SL_UUID_MAP_PUTS_MAX; id++) {
         struct syncline_uuid uuid = uuid_of(0, id);
@@ -407,7 +417,7 @@ Test(uuid_map, smaller_than_one_write)
 /* It was full, and then there cannot be a new one. */
 Test(uuid_map, full_and_gone)
 {
-    sl_uuid_map_open(&map, &sl_allocator_libc, path, 65536, MODELS);
+    sl_uuid_map_open(&map, path, 65536);
     put(0, 1, 0);
     cr_assert_eq(unlink(data_path()), 0);
     cr_assert_eq(mkdir(data_path(), 0700), 0);
@@ -464,7 +474,7 @@ Test(uuid_map, no_memory)
     bool failed = SL_MALLOC_CAN_FAIL != 0;
     for (long n = 1; failed; n++) {
         (void)sl_malloc_fail_at(n);
-        sl_uuid_map_open(&map, &sl_allocator_libc, path, SIZE, MODELS);
+        sl_uuid_map_open(&map, path, SIZE);
         put(0, 1, 0);
         (void)has(0, 1, 0);
         failed = sl_malloc_fail_at(0);
@@ -479,7 +489,7 @@ Test(uuid_map, two)
 {
     struct sl_uuid_map other;
     open_map();
-    sl_uuid_map_open(&other, &sl_allocator_libc, in_folder("other-map"), SIZE, MODELS);
+    sl_uuid_map_open(&other, in_folder("other-map"), SIZE);
     cr_assert_not_null(other.env);
     put(0, 1, 0);
     const int64_t id = 1;

@@ -158,7 +158,7 @@ static enum syncline_status measure(struct bench_run *run, const char *how,
         sscanf(child.line, "peak %" SCNu64 " %" SCNu64, &peak, &b_more) != 2) {
         status = indexer_fail(err, SYNCLINE_EPROTO, "the measured process said '%s'", child.line);
     }
-    (void)bench_child_stop(&child, 0);
+    (void)bench_child_stop(&child, SIGTERM); /* in case that it is not at its end */
     values[0] = (double)peak;
     values[1] = (double)b_more;
     return status;

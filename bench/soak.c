@@ -211,7 +211,7 @@ static enum syncline_status run_process(struct bench_run *run, const char *how, 
                       &outcome->all_ns) != 7) {
         status = indexer_fail(err, SYNCLINE_EPROTO, "the soaked process said '%s'", child.line);
     }
-    (void)bench_child_stop(&child, 0);
+    (void)bench_child_stop(&child, SIGTERM); /* in case that it is not at its end */
     return status;
 }
 

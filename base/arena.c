@@ -3,9 +3,12 @@
 
 #include "base/arena.h"
 
+#include <assert.h>
 #include <stdalign.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "base/limits.h"
 
 #define BLOCK_SIZE_MIN ((size_t)64 * 1024)
 #define ALIGNMENT ((size_t)16)
@@ -24,37 +27,81 @@ void sl_arena_init(struct sl_arena *arena, const struct sl_allocator *alloc)
     arena->alloc = alloc;
 }
 
-void sl_arena_fini(struct sl_arena *arena)
+/* A new block of exactly that size, in no arena. */
+static struct sl_arena_block *block_alloc(const struct sl_arena *arena, size_t size)
 {
-    struct sl_arena_block *block = arena->blocks;
+    if (size > SIZE_MAX - sizeof(struct sl_arena_block)) {
+        return NULL;
+    }
+    struct sl_arena_block *block = sl_alloc(arena->alloc, sizeof(*block) + size);
+    if (block != NULL) {
+        block->size = size;
+        block->used = 0;
+        block->next = NULL;
+    }
+    return block;
+}
+
+static void free_blocks(struct sl_arena *arena, struct sl_arena_block *block)
+{
     while (block != NULL) {
         struct sl_arena_block *next = block->next;
         sl_free(arena->alloc, block);
         block = next;
     }
+}
+
+void sl_arena_fini(struct sl_arena *arena)
+{
+    free_blocks(arena, arena->blocks);
     sl_arena_init(arena, arena->alloc);
+}
+
+size_t sl_arena_size(const struct sl_arena *arena)
+{
+    size_t size = 0;
+    for (const struct sl_arena_block *block = arena->blocks; block != NULL; block = block->next) {
+        size += block->size;
+    }
+    return size;
+}
+
+bool sl_arena_reserve(struct sl_arena *arena, size_t size)
+{
+    assert(arena->used == 0);
+    if (arena->blocks != NULL && arena->blocks->size >= size) {
+        return true;
+    }
+    struct sl_arena_block *block = block_alloc(arena, size);
+    if (block == NULL) {
+        return false;
+    }
+    free_blocks(arena, arena->blocks);
+    arena->blocks = block;
+    return true;
 }
 
 void sl_arena_reset(struct sl_arena *arena)
 {
-    struct sl_arena_block *keep = NULL;
-    struct sl_arena_block *block = arena->blocks;
-    while (block != NULL) {
-        struct sl_arena_block *next = block->next;
-        if (keep == NULL || block->size > keep->size) {
-            sl_free(arena->alloc, keep);
-            keep = block;
-        } else {
-            sl_free(arena->alloc, block);
-        }
-        block = next;
-    }
-    if (keep != NULL) {
-        keep->next = NULL;
-        keep->used = 0;
-    }
-    arena->blocks = keep;
+    size_t used = arena->used;
     arena->used = 0;
+    if (arena->blocks == NULL) {
+        return;
+    }
+    if (sl_arena_size(arena) > SL_ARENA_KEPT_MAX) {
+        sl_arena_fini(arena);
+        return;
+    }
+    bool was_tight = arena->blocks->next != NULL || used > arena->blocks->size / 16 * 15;
+    free_blocks(arena, arena->blocks->next);
+    arena->blocks->next = NULL;
+    arena->blocks->used = 0;
+    if (was_tight) {
+        size_t wanted = used + used / 2; /* the next round may be a little larger */
+        wanted = (wanted + BLOCK_SIZE_MIN - 1) / BLOCK_SIZE_MIN * BLOCK_SIZE_MIN;
+        wanted = wanted < SL_ARENA_KEPT_MAX ? wanted : SL_ARENA_KEPT_MAX;
+        (void)sl_arena_reserve(arena, wanted); /* if not, the newest block has to do */
+    }
 }
 
 static struct sl_arena_block *block_new(struct sl_arena *arena, size_t size)
@@ -69,15 +116,10 @@ static struct sl_arena_block *block_new(struct sl_arena *arena, size_t size)
     if (want < BLOCK_SIZE_MIN) {
         want = BLOCK_SIZE_MIN;
     }
-    if (want > SIZE_MAX - sizeof(struct sl_arena_block)) {
-        return NULL;
-    }
-    struct sl_arena_block *block = sl_alloc(arena->alloc, sizeof(*block) + want);
+    struct sl_arena_block *block = block_alloc(arena, want);
     if (block == NULL) {
         return NULL;
     }
-    block->size = want;
-    block->used = 0;
     block->next = arena->blocks;
     arena->blocks = block;
     return block;

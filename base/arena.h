@@ -6,6 +6,8 @@
 #ifndef SL_ARENA_H
 #define SL_ARENA_H
 
+#include <stdbool.h>
+
 #include "base/alloc.h"
 
 struct sl_arena_block;
@@ -19,8 +21,14 @@ struct sl_arena {
 void sl_arena_init(struct sl_arena *arena, const struct sl_allocator *alloc);
 /* Gives all memory back; the arena is as after init. */
 void sl_arena_fini(struct sl_arena *arena);
-/* Forgets all allocations and keeps the largest block. */
+/* Forgets all allocations, and keeps one block that has room for as many again and some more, so
+ * that a round like the last ones allocates nothing. An arena that has grown beyond
+ * SL_ARENA_KEPT_MAX keeps nothing. */
 void sl_arena_reset(struct sl_arena *arena);
+/* Room for `size` bytes in one block, in an arena with no allocations. false: no memory. */
+bool sl_arena_reserve(struct sl_arena *arena, size_t size);
+/* Bytes of its blocks. */
+size_t sl_arena_size(const struct sl_arena *arena);
 /* Zero-filled, aligned to 16 bytes; NULL when there is no memory. Dies with reset or fini. */
 void *sl_arena_alloc(struct sl_arena *arena, size_t size);
 /* The same, but not zero-filled: for what is written over at once. */

@@ -23,6 +23,8 @@
 #define SL_ADDRESS_SIZE_MAX 63u                  /* bytes of "host:port" */
 #define SL_STAGED_LEN_MAX 64u                    /* captured batches waiting in memory */
 #define SL_ATTACHED_COUNT_MAX 64u                /* connections attached to one handle */
+#define SL_ARENA_KEPT_MAX (4u * 1024u * 1024u)   /* bytes that an arena keeps for its next use */
+#define SL_BATCH_KEPT_MAX (512u * 1024u)         /* bytes that a batch gets before it needs them */
 #define SL_LINK_QUEUE_SIZE_MAX (1024u * 1024u)   /* bytes queued to one link before it must drain */
 #define SL_LINK_BACKLOG_MAX (8u * 1024u * 1024u) /* bytes queued after which a link is given up */
 #define SL_BEHIND_CALLS_MAX 1024            /* outbox rows waiting before callers are held back */

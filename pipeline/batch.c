@@ -7,25 +7,28 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/limits.h"
+
+_Static_assert(SL_STAGED_LEN_MAX <= SL_BATCH_POOL_LEN_MAX, "a bit for every staged batch");
+
 enum syncline_status sl_batch_pool_init(struct sl_batch_pool *pool,
                                         const struct sl_allocator *alloc, size_t len)
 {
-    assert(len < SL_RING_SLOTS);
+    assert(len > 0 && len <= SL_BATCH_POOL_LEN_MAX);
     struct sl_batch *batches = sl_calloc(alloc, len, sizeof(*batches));
     if (batches == NULL) {
         return SYNCLINE_ENOMEM;
     }
-    pool->batches = batches;
-    pool->len = len;
-    pool->alloc = alloc;
-    sl_ring_init(&pool->free);
     for (size_t i = 0; i < len; i++) {
         sl_arena_init(&batches[i].arena, alloc);
         sl_buf_init(&batches[i].body, alloc);
-        bool ok = sl_ring_push_shared(&pool->free, &batches[i]);
-        assert(ok);
-        (void)ok;
     }
+    pool->batches = batches;
+    pool->len = len;
+    pool->alloc = alloc;
+    atomic_init(&pool->free, UINT64_MAX >> (SL_BATCH_POOL_LEN_MAX - len));
+    atomic_init(&pool->arena_size, 0);
+    atomic_init(&pool->body_size, 0);
     return SYNCLINE_OK;
 }
 
@@ -40,9 +43,70 @@ void sl_batch_pool_fini(struct sl_batch_pool *pool)
     pool->len = 0;
 }
 
+/* Takes the batches of these bits that are here; returns which those were. */
+static uint64_t claim(struct sl_batch_pool *pool, uint64_t bits)
+{
+    return atomic_fetch_and_explicit(&pool->free, ~bits, memory_order_acquire) & bits;
+}
+
+static void release(struct sl_batch_pool *pool, uint64_t bits)
+{
+    (void)atomic_fetch_or_explicit(&pool->free, bits, memory_order_release);
+}
+
 struct sl_batch *sl_batch_take(struct sl_batch_pool *pool)
 {
-    return sl_ring_pop_shared(&pool->free);
+    uint64_t free = atomic_load_explicit(&pool->free, memory_order_relaxed);
+    while (free != 0) {
+        unsigned first = (unsigned)__builtin_ctzll(free);
+        if (claim(pool, (uint64_t)1 << first) != 0) {
+            return &pool->batches[first];
+        }
+        free = atomic_load_explicit(&pool->free, memory_order_relaxed);
+    }
+    return NULL;
+}
+
+/* Gives an empty batch as much memory as all have. What there is no memory for comes later. */
+static void level(struct sl_batch_pool *pool, struct sl_batch *batch)
+{
+    (void)sl_arena_reserve(&batch->arena,
+                           atomic_load_explicit(&pool->arena_size, memory_order_relaxed));
+    (void)sl_buf_reserve(&batch->body,
+                         atomic_load_explicit(&pool->body_size, memory_order_relaxed));
+    sl_buf_clear(&batch->body);
+}
+
+/* Notes what a batch has needed; true: it is more than all have, and not too much for all. */
+static bool raise_to(atomic_size_t *all, size_t size)
+{
+    size_t before = atomic_load_explicit(all, memory_order_relaxed);
+    while (size > before && size <= SL_BATCH_KEPT_MAX) {
+        if (atomic_compare_exchange_weak_explicit(all, &before, size, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Empties a batch; its memory stays, but for what is beyond the limits. */
+static void empty(struct sl_batch *batch)
+{
+    struct sl_arena arena = batch->arena;
+    struct sl_buf body = batch->body;
+    size_t len = body.len;
+    sl_arena_reset(&arena);
+    sl_buf_clear(&body);
+    if (body.capacity > SL_ARENA_KEPT_MAX) {
+        sl_buf_fini(&body);
+    } else if (len > body.capacity / 16 * 15) { /* as an arena does it */
+        (void)sl_buf_reserve(&body, len + len / 2);
+        sl_buf_clear(&body);
+    }
+    memset(batch, 0, sizeof(*batch));
+    batch->arena = arena;
+    batch->body = body;
 }
 
 bool sl_batch_give(struct sl_batch_pool *pool, struct sl_batch *batch)
@@ -50,22 +114,23 @@ bool sl_batch_give(struct sl_batch_pool *pool, struct sl_batch *batch)
     if (batch < pool->batches || batch >= pool->batches + pool->len) {
         return false;
     }
-    struct sl_arena arena = batch->arena;
-    struct sl_buf body = batch->body;
-    sl_arena_reset(&arena);
-    sl_buf_clear(&body);
-    memset(batch, 0, sizeof(*batch));
-    batch->arena = arena;
-    batch->body = body;
-    bool ok = sl_ring_push_shared(&pool->free, batch);
-    assert(ok); /* the ring has room for every batch of the pool */
-    (void)ok;
+    empty(batch);
+    bool arenas = raise_to(&pool->arena_size, sl_arena_size(&batch->arena));
+    bool bodies = raise_to(&pool->body_size, batch->body.capacity);
+    level(pool, batch);
+    release(pool, (uint64_t)1 << (batch - pool->batches));
+    for (size_t i = 0; i < pool->len && (arenas || bodies); i++) {
+        if (claim(pool, (uint64_t)1 << i) != 0) {
+            level(pool, &pool->batches[i]);
+            release(pool, (uint64_t)1 << i);
+        }
+    }
     return true;
 }
 
 bool sl_batch_pool_is_empty(struct sl_batch_pool *pool)
 {
-    return sl_ring_room(&pool->free) == SL_RING_SLOTS - 1;
+    return atomic_load_explicit(&pool->free, memory_order_relaxed) == 0;
 }
 
 struct sl_value sl_batch_value(const struct sl_batch *batch, uint32_t i, uint32_t field)

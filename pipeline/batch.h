@@ -14,7 +14,10 @@
 #include "base/bytes.h"
 #include "base/group.h"
 #include "base/model.h"
-#include "pipeline/ring.h"
+
+#include <stdatomic.h>
+
+#define SL_BATCH_POOL_LEN_MAX 64u
 
 /* Changes of one kind within a batch, as serialized. */
 struct sl_batch_group {
@@ -67,11 +70,20 @@ struct sl_batch {
     uint32_t group_count;
 };
 
-/* A fixed number of batches. Take and give by any thread; they never block. */
+/* A fixed number of batches. Take and give by any thread; they never wait.
+ *
+ * The batch taken is the first that is free: under a light load it is always the same few, which
+ * are in the processor's cache. All keep their memory, and once one batch has needed more than the
+ * others have, they get as much too, up to SL_BATCH_KEPT_MAX: after the first few batches of a
+ * load the pool allocates nothing, however many are under way at once. */
 struct sl_batch_pool {
-    struct sl_batch *batches;         /* ours, `len` of them */
-    size_t len;                       /* at most SL_RING_SLOTS - 1 */
-    struct sl_ring free;              /* shared */
+    struct sl_batch *batches; /* ours, `len` of them */
+    size_t len;               /* at most SL_BATCH_POOL_LEN_MAX */
+    _Atomic uint64_t free;    /* bit i: batches[i] is here; setting it releases the batch to who
+                                 clears it, and so owns it */
+    atomic_size_t arena_size; /* what the arena of every batch here has; a hint, nothing follows
+                                 from seeing it */
+    atomic_size_t body_size;  /* likewise of the bodies */
     const struct sl_allocator *alloc; /* borrowed for life */
 };
 

@@ -3,6 +3,8 @@
 
 #include "pipeline/batch.h"
 
+#include "base/limits.h"
+#include "tests/unit/counting_allocator.h"
 #include "tests/unit/failing_malloc.h"
 
 #include <criterion/criterion.h>
@@ -23,7 +25,9 @@ Test(batch, pool_gives_each_batch_once)
         }
     }
     cr_assert_null(sl_batch_take(&pool));
+    cr_assert(sl_batch_pool_is_empty(&pool));
     cr_assert(sl_batch_give(&pool, taken[2]));
+    cr_assert(!sl_batch_pool_is_empty(&pool));
     cr_assert_eq(sl_batch_take(&pool), taken[2]);
     cr_assert_null(sl_batch_take(&pool));
     sl_batch_pool_fini(&pool); /* batches under way go with it */
@@ -52,6 +56,97 @@ Test(batch, given_back_is_empty)
     cr_assert_eq(batch->body.data, body);
     cr_assert_not_null(batch->arena.blocks);
     sl_batch_pool_fini(&pool);
+}
+
+static struct counting counting;
+static const struct sl_allocator counted = {.resize = counting_resize, .ctx = &counting};
+
+/* What a load does with a batch. */
+static void use(struct sl_batch *batch, size_t size)
+{
+    uint8_t byte = 1;
+    cr_assert_not_null(sl_arena_alloc(&batch->arena, size / 2));
+    cr_assert_not_null(sl_arena_alloc(&batch->arena, size - size / 2));
+    for (size_t i = 0; i < size / 4; i++) {
+        sl_buf_bytes(&batch->body, &byte, 1);
+    }
+    cr_assert(!batch->body.failed);
+}
+
+static void use_all(struct sl_batch_pool *pool, size_t size)
+{
+    struct sl_batch *taken[SL_BATCH_POOL_LEN_MAX];
+    for (size_t i = 0; i < pool->len; i++) {
+        taken[i] = sl_batch_take(pool);
+        cr_assert_not_null(taken[i]);
+        use(taken[i], size);
+    }
+    for (size_t i = 0; i < pool->len; i++) {
+        cr_assert(sl_batch_give(pool, taken[i]));
+    }
+}
+
+/* Once one batch has come back, no batch allocates, however many are under way and a little larger
+ * though they are - the batches that were under way at that time, too, once they have come back. */
+Test(batch, one_load_is_enough_for_all)
+{
+    struct sl_batch_pool pool;
+    cr_assert_eq(sl_batch_pool_init(&pool, &counted, SL_BATCH_POOL_LEN_MAX), SYNCLINE_OK);
+    struct sl_batch *under_way = sl_batch_take(&pool);
+    struct sl_batch *first = sl_batch_take(&pool);
+    use(under_way, 1000);
+    use(first, 100000);
+    cr_assert(sl_batch_give(&pool, first));
+    cr_assert(sl_batch_give(&pool, under_way));
+    long calls = counting.calls;
+    use_all(&pool, 100000);
+    use_all(&pool, 110000);
+    cr_expect_eq(counting.calls, calls, "%ld calls", counting.calls - calls);
+    sl_batch_pool_fini(&pool);
+    cr_expect_eq(counting.blocks, 0);
+}
+
+/* A batch that is too large for all to be like it is alone with its memory, and keeps it up to a
+ * limit. */
+Test(batch, large_batches_are_alone)
+{
+    struct sl_batch_pool pool;
+    cr_assert_eq(sl_batch_pool_init(&pool, &counted, 8), SYNCLINE_OK);
+    for (int round = 0; round < 2; round++) {
+        struct sl_batch *batch = sl_batch_take(&pool);
+        long calls = counting.calls;
+        use(batch, 2 * SL_BATCH_KEPT_MAX);
+        cr_assert(sl_batch_give(&pool, batch));
+        cr_expect_eq(counting.calls > calls, round == 0, "%d", round);
+        for (size_t i = 1; i < pool.len; i++) {
+            cr_expect_eq(sl_arena_size(&pool.batches[i].arena), 0);
+        }
+    }
+    struct sl_batch *batch = sl_batch_take(&pool);
+    use(batch, 8 * SL_ARENA_KEPT_MAX);
+    cr_assert(sl_batch_give(&pool, batch));
+    cr_expect_eq(sl_arena_size(&batch->arena), 0);
+    cr_expect_leq(batch->body.capacity, SL_BATCH_KEPT_MAX);
+    sl_batch_pool_fini(&pool);
+    cr_expect_eq(counting.blocks, 0);
+}
+
+/* Where there is no memory to keep, there is none kept, and the batches work all the same. */
+Test(batch, no_memory_to_keep)
+{
+    bool failed = true;
+    for (long n = 1; failed; n++) {
+        struct sl_batch_pool pool;
+        cr_assert_eq(sl_batch_pool_init(&pool, &counted, 4), SYNCLINE_OK);
+        struct sl_batch *batch = sl_batch_take(&pool);
+        use(batch, 200000);
+        counting_fail_at(&counting, n, COUNTING_ANY);
+        cr_assert(sl_batch_give(&pool, batch));
+        failed = counting_has_failed(&counting);
+        use_all(&pool, 200000);
+        sl_batch_pool_fini(&pool);
+    }
+    cr_expect_eq(counting.blocks, 0);
 }
 
 /* A batch of another pool is refused and not touched. */

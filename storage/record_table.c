@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "storage/value_list.h"
 
-enum { ID_OF, IDS_OF, UUIDS_OF, READ, INSERT, UPDATE, DELETE, DIGEST };
+enum { ID_OF, HAS_ID, IDS_OF, UUIDS_OF, READ, INSERT, UPDATE, DELETE, DIGEST };
 
 void sl_record_table_init(struct sl_record_table *table, const struct sl_db *db,
                           const struct sl_model *model)
@@ -74,6 +74,10 @@ static void write_sql(sqlite3_str *sql, const struct sl_model *model, unsigned n
     case ID_OF:
         sqlite3_str_appendf(sql, "SELECT \"%w\" FROM \"%w\" WHERE \"%w\"=?1", model->id.name,
                             model->table, model->uuid.name);
+        return;
+    case HAS_ID:
+        sqlite3_str_appendf(sql, "SELECT 1 FROM \"%w\" WHERE \"%w\"=?1", model->table,
+                            model->id.name);
         return;
     case IDS_OF:
         write_list_select(sql, model, &model->id, &model->uuid);
@@ -152,6 +156,21 @@ enum syncline_status sl_record_id(struct sl_record_table *table, const struct sy
     status = sl_db_row(table->db, stmt, found, err);
     if (status == SYNCLINE_OK && *found) {
         *id = sqlite3_column_int64(stmt, 0);
+        sl_db_reset(stmt);
+    }
+    return status;
+}
+
+enum syncline_status sl_record_has_id(struct sl_record_table *table, int64_t id, bool *has,
+                                      struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(table, HAS_ID, &stmt, err);
+    if (status == SYNCLINE_OK) {
+        (void)sqlite3_bind_int64(stmt, 1, id);
+        status = sl_db_row(table->db, stmt, has, err);
+    }
+    if (status == SYNCLINE_OK && *has) {
         sl_db_reset(stmt);
     }
     return status;

@@ -16,7 +16,7 @@
 struct sl_record_table {
     const struct sl_db *db;       /* borrowed */
     const struct sl_model *model; /* borrowed */
-    sqlite3_stmt *stmt[8];        /* prepared when first used */
+    sqlite3_stmt *stmt[9];        /* prepared when first used */
     uint64_t key_queries;         /* made by the three calls that look up ids and UUIDs */
 };
 
@@ -31,7 +31,11 @@ enum syncline_status sl_record_table_check(struct sl_record_table *table,
 
 enum syncline_status sl_record_id(struct sl_record_table *table, const struct syncline_uuid *uuid,
                                   bool *found, int64_t *id, struct sl_error *err);
-/* For a list, in one query: ids[i] is set if uuids[i] is there. */
+/* Is there a record with this local id, whatever its UUID? */
+enum syncline_status sl_record_has_id(struct sl_record_table *table, int64_t id, bool *has,
+                                      struct sl_error *err);
+/* The next two on connections of ours only, which have the table-valued function for them.
+ * For a list, in one query: ids[i] is set if uuids[i] is there. */
 enum syncline_status sl_record_ids(struct sl_record_table *table, const struct syncline_uuid *uuids,
                                    uint32_t n, int64_t *ids, struct sl_error *err);
 /* The other way: uuids[i] and found[i] are set where ids[i] is there, with a UUID of 16 bytes.

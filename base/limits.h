@@ -32,6 +32,7 @@
 #define SL_SETTLE_ALONG_LEN 256u            /* durable batches that a capture settles along */
 #define SL_SETTLE_ALONG_CHANGES 4096u       /* or so many changes in fewer batches */
 #define SL_APPLY_HOLD_MS 25u                /* how long an apply slice holds the write lock */
+#define SL_APPLY_HOLD_SHARED_MS 5u          /* the same, while others write */
 #define SL_APPLY_PAUSE_MS 10u               /* lock left free after it, if others write */
 #define SL_BUSY_TIMEOUT_MS 5000u            /* wait for SQLite's write lock */
 #define SL_REDIAL_MS_MIN 50u                /* first pause before dialling again */

@@ -398,12 +398,19 @@ static enum syncline_status write_in_order(struct sl_apply *apply,
     return status == SYNCLINE_OK && !*cannot ? sl_record_writer_flush(&apply->writer, err) : status;
 }
 
+/* Did anybody else commit within the last second? */
+static bool others_write(const struct sl_core *core)
+{
+    return core->others_wrote_ns != 0 && now_ns(core) - core->others_wrote_ns < OTHERS_ACTIVE_NS;
+}
+
 /* Segment after segment until the time is over. *applied moves. */
 static enum syncline_status apply_plainly(struct sl_apply *apply, struct sl_origin_state *origin,
                                           uint64_t *applied, bool *cannot, struct sl_error *err)
 {
     struct sl_core *core = apply->core;
-    uint64_t end_ns = now_ns(core) + SL_APPLY_HOLD_MS * NS_PER_MS;
+    uint64_t hold_ms = others_write(core) ? SL_APPLY_HOLD_SHARED_MS : SL_APPLY_HOLD_MS;
+    uint64_t end_ns = now_ns(core) + hold_ms * NS_PER_MS;
     uint64_t before = *applied;
     enum syncline_status status = SYNCLINE_OK;
     do {
@@ -525,7 +532,7 @@ static void make_room(struct sl_apply *apply)
         core->others_wrote_ns = core->writer_version >= 0 ? now : 0;
         core->writer_version = version;
     }
-    if (core->others_wrote_ns != 0 && now - core->others_wrote_ns < OTHERS_ACTIVE_NS) {
+    if (others_write(core)) {
         apply->not_before_ns = now + SL_APPLY_PAUSE_MS * NS_PER_MS;
     }
 }

@@ -1,56 +1,174 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
+/* Entries come and go in the same order, so their memory is a queue of chunks: an entry is cut off
+ * the end of the newest chunk; a chunk whose entries are all gone is empty and may become the
+ * newest again. How many are needed follows from how long settling takes, which is up to the
+ * application's transactions: a few are made at the beginning, and a few are kept. */
+
 #include "stages/unsettled.h"
+
+#include <stdalign.h>
+#include <string.h>
+
+#define CHUNK_SIZE ((size_t)512 * 1024) /* 20,000 changes and their entries */
+#define CHUNKS_MADE 4u                  /* when the first entry is */
+#define CHUNKS_SPARE_MAX 8u             /* kept without an entry in them */
+#define ALIGNMENT ((size_t)16)
+
+struct sl_unsettled_chunk {
+    struct sl_unsettled_chunk *next; /* newer; or the next spare one */
+    size_t size;                     /* bytes of data */
+    size_t used;                     /* of them */
+    uint32_t entries;                /* that are not freed */
+    alignas(16) unsigned char data[];
+};
 
 enum syncline_status sl_unsettled_init(struct sl_unsettled *list, const struct sl_allocator *alloc)
 {
+    memset(list, 0, sizeof(*list));
     list->alloc = alloc;
-    list->first = NULL;
-    list->last = NULL;
-    list->new_len = 0;
-    list->new_changes = 0;
     return pthread_mutex_init(&list->lock, NULL) == 0 ? SYNCLINE_OK : SYNCLINE_ENOMEM;
+}
+
+static void free_chunks(struct sl_unsettled *list, struct sl_unsettled_chunk *chunk)
+{
+    while (chunk != NULL) {
+        struct sl_unsettled_chunk *next = chunk->next;
+        sl_free(list->alloc, chunk);
+        chunk = next;
+    }
 }
 
 void sl_unsettled_fini(struct sl_unsettled *list)
 {
-    while (list->first != NULL) {
-        struct sl_unsettled_entry *next = list->first->next;
-        sl_unsettled_entry_free(list, list->first);
-        list->first = next;
-    }
+    free_chunks(list, list->oldest);
+    free_chunks(list, list->spare);
+    list->oldest = NULL;
+    list->newest = NULL;
+    list->spare = NULL;
+    list->spare_count = 0;
+    list->first = NULL;
     list->last = NULL;
     (void)pthread_mutex_destroy(&list->lock);
 }
 
+/* ---- Memory ---- */
+
+static struct sl_unsettled_chunk *chunk_new(const struct sl_unsettled *list, size_t size)
+{
+    struct sl_unsettled_chunk *chunk = sl_alloc(list->alloc, sizeof(*chunk) + size);
+    if (chunk != NULL) {
+        *chunk = (struct sl_unsettled_chunk){.size = size};
+    }
+    return chunk;
+}
+
+/* Keeps an empty chunk of the usual size, or frees it. */
+static void put_spare(struct sl_unsettled *list, struct sl_unsettled_chunk *chunk)
+{
+    if (chunk->size != CHUNK_SIZE || list->spare_count == CHUNKS_SPARE_MAX) {
+        sl_free(list->alloc, chunk);
+        return;
+    }
+    chunk->used = 0;
+    chunk->next = list->spare;
+    list->spare = chunk;
+    list->spare_count++;
+}
+
+/* Takes an empty chunk out of the queue. */
+static void retire(struct sl_unsettled *list, struct sl_unsettled_chunk *chunk)
+{
+    struct sl_unsettled_chunk *before = NULL;
+    for (struct sl_unsettled_chunk *it = list->oldest; it != chunk; it = it->next) {
+        before = it;
+    }
+    if (before != NULL) {
+        before->next = chunk->next;
+    } else {
+        list->oldest = chunk->next;
+    }
+    list->newest = chunk == list->newest ? before : list->newest;
+    put_spare(list, chunk);
+}
+
+/* A chunk with that much room becomes the newest. */
+static bool add_chunk(struct sl_unsettled *list, size_t size)
+{
+    bool is_first = list->spare == NULL && list->newest == NULL;
+    if (list->newest != NULL && list->newest->entries == 0) {
+        retire(list, list->newest);
+    }
+    struct sl_unsettled_chunk *chunk = list->spare;
+    if (chunk != NULL && size <= CHUNK_SIZE) {
+        list->spare = chunk->next;
+        list->spare_count--;
+        chunk->next = NULL;
+    } else {
+        chunk = chunk_new(list, size > CHUNK_SIZE ? size : CHUNK_SIZE);
+    }
+    if (chunk == NULL) {
+        return false;
+    }
+    if (list->newest != NULL) {
+        list->newest->next = chunk;
+    } else {
+        list->oldest = chunk;
+    }
+    list->newest = chunk;
+    while (is_first && list->spare_count < CHUNKS_MADE - 1) {
+        struct sl_unsettled_chunk *spare = chunk_new(list, CHUNK_SIZE);
+        if (spare == NULL) {
+            break; /* it can be made when it is needed */
+        }
+        put_spare(list, spare);
+    }
+    return true;
+}
+
 struct sl_unsettled_entry *sl_unsettled_entry_new(struct sl_unsettled *list, uint32_t n)
 {
-    struct sl_unsettled_entry *entry = sl_calloc(list->alloc, 1, sizeof(*entry));
-    if (entry == NULL) {
+    struct sl_unsettled_entry *entry = NULL;
+    size_t each = sizeof(*entry->ids) + sizeof(*entry->uuids) + sizeof(*entry->changes);
+    size_t size = (sizeof(*entry) + n * each + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+    if ((list->newest == NULL || list->newest->size - list->newest->used < size) &&
+        !add_chunk(list, size)) {
         return NULL;
     }
+    struct sl_unsettled_chunk *chunk = list->newest;
+    void *memory = chunk->data + chunk->used;
+    memset(memory, 0, size);
+    chunk->used += size;
+    chunk->entries++;
+    entry = memory;
+    entry->chunk = chunk;
     entry->n = n;
-    entry->ids = sl_calloc(list->alloc, n, sizeof(*entry->ids));
-    entry->uuids = sl_calloc(list->alloc, n, sizeof(*entry->uuids));
-    entry->changes = sl_calloc(list->alloc, n, sizeof(*entry->changes));
-    if (entry->ids == NULL || entry->uuids == NULL || entry->changes == NULL) {
-        sl_unsettled_entry_free(list, entry);
-        return NULL;
-    }
+    entry->ids = (int64_t *)(entry + 1);
+    entry->uuids = (struct syncline_uuid *)(entry->ids + n);
+    entry->changes = (uint8_t *)(entry->uuids + n);
     return entry;
 }
+
+_Static_assert(sizeof(struct sl_unsettled_entry) % alignof(int64_t) == 0, "ids follow it");
 
 void sl_unsettled_entry_free(struct sl_unsettled *list, struct sl_unsettled_entry *entry)
 {
     if (entry == NULL) {
         return;
     }
-    sl_free(list->alloc, entry->ids);
-    sl_free(list->alloc, entry->uuids);
-    sl_free(list->alloc, entry->changes);
-    sl_free(list->alloc, entry);
+    struct sl_unsettled_chunk *chunk = entry->chunk;
+    if (--chunk->entries > 0) {
+        return;
+    }
+    if (chunk == list->newest) {
+        chunk->used = 0;
+        return;
+    }
+    retire(list, chunk);
 }
+
+/* ---- The list ---- */
 
 /* The range of UUIDs; true: they rise. n > 0. */
 static bool find_range(const struct syncline_uuid *uuids, uint32_t n, struct syncline_uuid *least,

@@ -17,6 +17,8 @@
 #include "base/model.h"
 #include "base/vector.h"
 
+struct sl_unsettled_chunk;
+
 struct sl_unsettled_entry {
     struct sl_unsettled_entry *next; /* later */
     struct sl_unsettled_entry *prev; /* earlier */
@@ -33,29 +35,37 @@ struct sl_unsettled_entry {
     struct syncline_uuid most;
     int64_t *ids; /* n local ids; 0: not in the table any more */
     struct syncline_uuid *uuids;
-    uint8_t *changes; /* n: enum syncline_change */
+    uint8_t *changes;                 /* n: enum syncline_change */
+    struct sl_unsettled_chunk *chunk; /* whose memory all this is */
 };
 
 struct sl_unsettled {
     pthread_mutex_t lock;
     struct sl_unsettled_entry *first;
     struct sl_unsettled_entry *last;
-    uint32_t new_len;                 /* durable entries since the last take_along */
-    uint64_t new_changes;             /* in them */
+    uint32_t new_len;     /* durable entries since the last take_along */
+    uint64_t new_changes; /* in them */
+
+    /* fk_resolve's: memory for entries. It is given out in the order in which it comes back. */
+    struct sl_unsettled_chunk *oldest;
+    struct sl_unsettled_chunk *newest; /* the one that is being filled */
+    struct sl_unsettled_chunk *spare;  /* list of empty ones */
+    uint32_t spare_count;
     const struct sl_allocator *alloc; /* borrowed for life */
 };
 
 enum syncline_status sl_unsettled_init(struct sl_unsettled *list, const struct sl_allocator *alloc);
 void sl_unsettled_fini(struct sl_unsettled *list);
 
-/* An entry for n changes, not yet in the list. NULL: no memory. */
+/* An entry for n changes, not yet in the list, all zero. NULL: no memory. fk_resolve's. */
 struct sl_unsettled_entry *sl_unsettled_entry_new(struct sl_unsettled *list, uint32_t n);
+/* Only of the newest entry, before it is appended. NULL is allowed. */
 void sl_unsettled_entry_free(struct sl_unsettled *list, struct sl_unsettled_entry *entry);
 /* Appends; the entry is the list's then. Works out `sorted`, `least` and `most`. */
 void sl_unsettled_append(struct sl_unsettled *list, struct sl_unsettled_entry *entry);
 void sl_unsettled_set_durable(struct sl_unsettled *list, struct sl_unsettled_entry *entry,
                               uint64_t first_hlc);
-/* Frees durable entries whose changes all have seqs up to settled_seq. */
+/* Frees durable entries whose changes all have seqs up to settled_seq. fk_resolve's. */
 void sl_unsettled_drop(struct sl_unsettled *list, uint64_t settled_seq);
 /* Could a record with one of these UUIDs be in the list? false is certain. For a batch of new
  * records, so that not each of them need be looked for. fk_resolve's. */

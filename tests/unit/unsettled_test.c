@@ -3,7 +3,7 @@
 
 #include "stages/unsettled.h"
 
-#include "tests/unit/failing_malloc.h"
+#include "tests/unit/counting_allocator.h"
 
 #include <criterion/criterion.h>
 
@@ -211,17 +211,131 @@ Test(unsettled, take_along)
     cr_assert_not(sl_unsettled_take_along(&list, 1, 1));
 }
 
-/* Without memory there is no entry, and no part of one. */
+static struct counting counting;
+static const struct sl_allocator counted = {.resize = counting_resize, .ctx = &counting};
+
+/* A list over the counting allocator. */
+static void start_counted(void)
+{
+    stop();
+    cr_assert_eq(sl_unsettled_init(&list, &counted), SYNCLINE_OK);
+    next_seq = 1;
+}
+
+static void stop_counted(void)
+{
+    stop();
+    cr_expect_eq(counting.blocks, 0);
+    start();
+}
+
+/* Appends a durable entry of n changes, all of whose memory must be zero and its own. */
+static void add_durable(uint32_t n)
+{
+    struct sl_unsettled_entry *entry = sl_unsettled_entry_new(&list, n);
+    cr_assert_not_null(entry);
+    cr_assert_eq(entry->n, n);
+    for (uint32_t i = 0; i < n; i++) {
+        cr_assert(entry->ids[i] == 0 && entry->changes[i] == 0, "not zero");
+        entry->ids[i] = (int64_t)next_seq;
+        memcpy(entry->uuids[i].bytes, &next_seq, sizeof(next_seq));
+        entry->changes[i] = (uint8_t)(1 + next_seq % 3);
+        next_seq++;
+    }
+    entry->first_seq = next_seq - n;
+    entry->model = &model_a;
+    sl_unsettled_append(&list, entry);
+    sl_unsettled_set_durable(&list, entry, 1);
+}
+
+/* Every change in the list is as it was written. */
+static void check_all(void)
+{
+    for (const struct sl_unsettled_entry *it = list.first; it != NULL; it = it->next) {
+        for (uint32_t i = 0; i < it->n; i++) {
+            uint64_t seq = it->first_seq + i;
+            cr_assert_eq(it->ids[i], (int64_t)seq);
+            cr_assert_eq(memcmp(it->uuids[i].bytes, &seq, sizeof(seq)), 0);
+            cr_assert_eq(it->changes[i], 1 + seq % 3);
+        }
+    }
+}
+
+/* Rounds of entries of all lengths, of which up to 60,000 changes are there at once: after the
+ * first entry nothing is allocated, and no entry writes over another. */
+Test(unsettled, memory_is_used_again)
+{
+    static const uint32_t lengths[] = {1, 1000, 7, 999, 3000, 2, 16000};
+    start_counted();
+    add_durable(1);
+    long calls = counting.calls;
+    for (size_t round = 0; round < 300; round++) {
+        add_durable(lengths[round % 7]);
+        uint64_t backlog = round % 50 == 0 ? 0 : 40000;
+        sl_unsettled_drop(&list, next_seq > backlog ? next_seq - 1 - backlog : 0);
+        check_all();
+    }
+    cr_expect_eq(counting.calls, calls, "%ld calls", counting.calls - calls);
+    stop_counted();
+}
+
+/* Entries larger than a chunk come and go alone; what a long wait took is given back but for what
+ * is kept. */
+Test(unsettled, large_entries_and_long_waits)
+{
+    start_counted();
+    for (uint32_t round = 0; round < 4; round++) {
+        add_durable(1);
+        add_durable(65536);
+        add_durable(round % 2 == 0 ? 65536 : 1);
+        check_all();
+        sl_unsettled_drop(&list, round < 2 ? next_seq - 1 : next_seq - 2);
+    }
+    sl_unsettled_drop(&list, next_seq - 1);
+    cr_expect_null(list.first);
+    for (uint32_t i = 0; i < 40; i++) {
+        add_durable(10000);
+    }
+    check_all();
+    long most = counting.blocks;
+    sl_unsettled_drop(&list, next_seq - 1);
+    cr_expect_lt(counting.blocks, most);
+    cr_expect_leq(counting.blocks, 9);
+    stop_counted();
+}
+
+/* An entry that was not appended after all is given back at once, wherever it stands. */
+Test(unsettled, entries_not_appended)
+{
+    start_counted();
+    for (uint32_t round = 0; round < 200; round++) {
+        if (round % 3 == 0) {
+            add_durable(5000);
+        }
+        struct sl_unsettled_entry *entry =
+            sl_unsettled_entry_new(&list, round % 10 == 0 ? 65536 : 15000);
+        cr_assert_not_null(entry);
+        memset(entry->uuids, 0xff, entry->n * sizeof(*entry->uuids));
+        sl_unsettled_entry_free(&list, entry);
+        check_all();
+        sl_unsettled_drop(&list, next_seq > 20000 ? next_seq - 20000 : 0);
+    }
+    cr_expect_leq(counting.blocks, 9);
+    stop_counted();
+}
+
+/* Without memory there is no entry; without memory for more than it there is one all the same. */
 Test(unsettled, no_memory)
 {
-    if (!SL_MALLOC_CAN_FAIL) {
-        cr_skip_test("the sanitizer has an allocator of its own");
-    }
     for (long n = 1; n <= 4; n++) {
-        (void)sl_malloc_fail_at(n);
+        start_counted();
+        counting_fail_at(&counting, n, COUNTING_ANY);
         struct sl_unsettled_entry *entry = sl_unsettled_entry_new(&list, 3);
-        cr_assert(sl_malloc_fail_at(0));
-        cr_assert_null(entry, "allocation %ld", n);
+        cr_assert(counting_has_failed(&counting));
+        cr_assert_eq(entry == NULL, n == 1, "allocation %ld", n);
+        sl_unsettled_entry_free(&list, entry);
+        add_durable(10);
+        check_all();
+        stop_counted();
     }
-    sl_unsettled_entry_free(&list, NULL);
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "stages/intake.h"
-#include "stages/uuid_runs.h"
 
 #define NS_PER_MS ((uint64_t)1000 * 1000)
 
@@ -15,6 +14,7 @@ void sl_fk_resolve_init(struct sl_fk_resolve *resolve, struct sl_core *core, con
 {
     memset(resolve, 0, sizeof(*resolve));
     resolve->core = core;
+    sl_uuid_runs_init(&resolve->deleted, core->env->alloc);
     sl_uuid_map_open(&resolve->map, map_path, map_size);
 }
 
@@ -24,6 +24,7 @@ void sl_fk_resolve_fini(struct sl_fk_resolve *resolve)
         sl_core_give_batch(resolve->core, resolve->batch);
         resolve->batch = NULL;
     }
+    sl_uuid_runs_fini(&resolve->deleted);
     sl_uuid_map_close(&resolve->map);
 }
 
@@ -253,29 +254,31 @@ static enum syncline_status resolve_keys(struct sl_fk_resolve *resolve, struct s
 
 /* A record may be one that was deleted after this change, and inserted again: then
  * the change is superseded by that delete. */
-static enum syncline_status is_deleted_later(struct sl_core *core, const struct sl_batch *batch,
-                                             uint32_t i, bool *alive, struct sl_error *err)
+static enum syncline_status is_deleted_later(struct sl_fk_resolve *resolve,
+                                             const struct sl_batch *batch, uint32_t i, bool *alive,
+                                             struct sl_error *err)
 {
+    struct sl_core *core = resolve->core;
     int64_t last_delete = 0;
     enum syncline_status status =
         sl_outbox_last_delete(&core->resolver.ldb, batch->model->id_in_db, &last_delete, err);
-    struct sl_uuid_runs deleted;
-    sl_uuid_runs_init(&deleted, core->env->alloc);
+    struct sl_uuid_runs *deleted = &resolve->deleted;
     if (status == SYNCLINE_OK && last_delete > batch->outbox_id) {
-        status = sl_uuid_runs_add_deletes(&deleted, &core->resolver.ldb, batch->model->id_in_db,
+        sl_uuid_runs_clear(deleted);
+        status = sl_uuid_runs_add_deletes(deleted, &core->resolver.ldb, batch->model->id_in_db,
                                           batch->outbox_id, err);
-        *alive = !sl_uuid_runs_have(&deleted, batch->model->id_in_db, &batch->uuids[i]);
+        *alive = !sl_uuid_runs_have(deleted, batch->model->id_in_db, &batch->uuids[i]);
     }
-    sl_uuid_runs_fini(&deleted);
     return status;
 }
 
 /* What an update turns out to be; alive = false: nothing. birth is what its capture saw, and
  * becomes what the record has: another birth is another record, and the update superseded. */
-static enum syncline_status look_up(struct sl_core *core, const struct sl_batch *batch, uint32_t i,
-                                    enum syncline_change *change, struct sl_birth *birth,
-                                    bool *alive, struct sl_error *err)
+static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
+                                    uint32_t i, enum syncline_change *change,
+                                    struct sl_birth *birth, bool *alive, struct sl_error *err)
 {
+    struct sl_core *core = resolve->core;
     const struct sl_model *model = batch->model;
     const struct sl_birth captured = *birth;
     int64_t id = 0;
@@ -309,7 +312,8 @@ static enum syncline_status look_up(struct sl_core *core, const struct sl_batch 
         *change = birth->seq != 0 ? SYNCLINE_UPDATE : SYNCLINE_INSERT;
     }
     *alive = batch->change == SYNCLINE_INSERT || sl_origin_equal(&birth->origin, &core->self);
-    return status == SYNCLINE_OK && *alive ? is_deleted_later(core, batch, i, alive, err) : status;
+    return status == SYNCLINE_OK && *alive ? is_deleted_later(resolve, batch, i, alive, err)
+                                           : status;
 }
 
 /* What is known of a model's records before a batch of them is looked at. */
@@ -318,10 +322,12 @@ struct known {
     bool some_unsettled; /* records of the batch may be in the list of the unsettled */
 };
 
-static enum syncline_status classify(struct sl_core *core, const struct sl_batch *batch, uint32_t i,
-                                     const struct known *known, enum syncline_change *change,
-                                     struct sl_birth *birth, bool *alive, struct sl_error *err)
+static enum syncline_status classify(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
+                                     uint32_t i, const struct known *known,
+                                     enum syncline_change *change, struct sl_birth *birth,
+                                     bool *alive, struct sl_error *err)
 {
+    struct sl_core *core = resolve->core;
     *change = batch->change;
     if (batch->change == SYNCLINE_DELETE) {
         if (birth->seq == 0) {
@@ -343,13 +349,14 @@ static enum syncline_status classify(struct sl_core *core, const struct sl_batch
          sl_unsettled_birth(&core->unsettled, batch->model, &batch->uuids[i]) == 0)) {
         return SYNCLINE_OK; /* as nearly always: an id above all that were ever born */
     }
-    return look_up(core, batch, i, change, birth, alive, err);
+    return look_up(resolve, batch, i, change, birth, alive, err);
 }
 
-static enum syncline_status resolve_births(struct sl_core *core, struct sl_batch *batch,
+static enum syncline_status resolve_births(struct sl_fk_resolve *resolve, struct sl_batch *batch,
                                            const bool *alive, struct sl_birth **resolved,
                                            struct sl_error *err)
 {
+    struct sl_core *core = resolve->core;
     struct sl_birth *births = sl_arena_alloc(&batch->arena, batch->n * sizeof(*births));
     batch->changes = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->changes));
     batch->live = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->live));
@@ -375,7 +382,7 @@ static enum syncline_status resolve_births(struct sl_core *core, struct sl_batch
         }
         enum syncline_status status = SYNCLINE_OK;
         if (live) {
-            status = classify(core, batch, i, &known, &change, &birth, &live, err);
+            status = classify(resolve, batch, i, &known, &change, &birth, &live, err);
         }
         if (status != SYNCLINE_OK) {
             return status;
@@ -443,7 +450,7 @@ static enum syncline_status resolve_in_transaction(struct sl_fk_resolve *resolve
     }
     struct sl_birth *births = NULL;
     if (status == SYNCLINE_OK) {
-        status = resolve_births(core, batch, alive, &births, err);
+        status = resolve_births(resolve, batch, alive, &births, err);
     }
     if (status == SYNCLINE_OK) {
         status = make_entry(core, batch, err);

@@ -24,8 +24,11 @@ void sl_mentions_fini(struct sl_mentions *mentions)
 
 void sl_mentions_clear(struct sl_mentions *mentions)
 {
-    sl_arena_fini(&mentions->arena);
-    sl_mentions_init(mentions, mentions->arena.alloc);
+    sl_arena_reset(&mentions->arena);
+    mentions->table = NULL;
+    mentions->capacity = 0;
+    mentions->len = 0;
+    mentions->scanned_to = 0;
 }
 
 static struct sl_mention *place_of(const struct sl_mentions *mentions, int64_t model,

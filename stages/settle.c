@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "stages/decode.h"
-#include "stages/uuid_runs.h"
 
 #define SETTLE_WAIT_NS (50u * 1000u * 1000u) /* for a capture to take it along */
 
@@ -82,17 +81,17 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
     enum syncline_status status =
         sl_outbox_last_delete(&rows->ldb, model->id_in_db, &last_delete, err);
     bool check = entry->recovered || last_delete >= entry->outbox_id;
-    struct sl_uuid_runs deleted;
-    sl_uuid_runs_init(&deleted, core->env->alloc);
+    struct sl_uuid_runs *deleted = &core->unsettled.deleted;
+    sl_uuid_runs_clear(deleted);
     if (status == SYNCLINE_OK && check) {
-        status = read_deletes(rows, entry, &deleted, err);
+        status = read_deletes(rows, entry, deleted, err);
     }
     uint32_t run_first = 0;
     uint32_t run_n = 0;
     for (uint32_t i = 0; i < entry->n && status == SYNCLINE_OK; i++) {
         bool there = entry->ids[i] != 0;
         if (check && there && entry->changes[i] != SYNCLINE_DELETE) {
-            status = still_there(rows, entry, i, &deleted, &there, err);
+            status = still_there(rows, entry, i, deleted, &there, err);
         }
         if (check && status == SYNCLINE_OK && entry->changes[i] == SYNCLINE_INSERT) {
             status = sl_late_birth_put(&rows->births, model->id_in_db, &entry->uuids[i],
@@ -117,7 +116,6 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
     if (status == SYNCLINE_OK && run_n > 0) {
         status = settle_inserts(core, rows, entry, run_first, run_n, err);
     }
-    sl_uuid_runs_fini(&deleted);
     return status;
 }
 

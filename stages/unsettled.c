@@ -28,6 +28,7 @@ enum syncline_status sl_unsettled_init(struct sl_unsettled *list, const struct s
 {
     memset(list, 0, sizeof(*list));
     list->alloc = alloc;
+    sl_uuid_runs_init(&list->deleted, alloc);
     return pthread_mutex_init(&list->lock, NULL) == 0 ? SYNCLINE_OK : SYNCLINE_ENOMEM;
 }
 
@@ -48,6 +49,7 @@ void sl_unsettled_fini(struct sl_unsettled *list)
     list->newest = NULL;
     list->spare = NULL;
     list->spare_count = 0;
+    sl_uuid_runs_fini(&list->deleted);
     list->first = NULL;
     list->last = NULL;
     (void)pthread_mutex_destroy(&list->lock);

@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/model.h"
 #include "base/vector.h"
+#include "stages/uuid_runs.h"
 
 struct sl_unsettled_chunk;
 
@@ -43,8 +44,9 @@ struct sl_unsettled {
     pthread_mutex_t lock;
     struct sl_unsettled_entry *first;
     struct sl_unsettled_entry *last;
-    uint32_t new_len;     /* durable entries since the last take_along */
-    uint64_t new_changes; /* in them */
+    uint32_t new_len;            /* durable entries since the last take_along */
+    uint64_t new_changes;        /* in them */
+    struct sl_uuid_runs deleted; /* for settle to gather in, while it holds the lock */
 
     /* fk_resolve's: memory for entries. It is given out in the order in which it comes back. */
     struct sl_unsettled_chunk *oldest;

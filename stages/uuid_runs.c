@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/limits.h"
 
 void sl_uuid_runs_init(struct sl_uuid_runs *runs, const struct sl_allocator *alloc)
 {
@@ -21,6 +22,9 @@ void sl_uuid_runs_fini(struct sl_uuid_runs *runs)
 void sl_uuid_runs_clear(struct sl_uuid_runs *runs)
 {
     runs->len = 0;
+    if (runs->capacity > SL_ARENA_KEPT_MAX / sizeof(*runs->runs)) {
+        sl_uuid_runs_fini(runs);
+    }
 }
 
 static bool add_run(struct sl_uuid_runs *runs, int64_t model, const struct syncline_uuid *first,

@@ -21,7 +21,7 @@ struct sl_uuid_runs {
 
 void sl_uuid_runs_init(struct sl_uuid_runs *runs, const struct sl_allocator *alloc);
 void sl_uuid_runs_fini(struct sl_uuid_runs *runs);
-void sl_uuid_runs_clear(struct sl_uuid_runs *runs); /* keeps the memory */
+void sl_uuid_runs_clear(struct sl_uuid_runs *runs); /* keeps memory up to SL_ARENA_KEPT_MAX */
 /* Adds the records of an outbox row but for its first `skip`. false: no memory. */
 bool sl_uuid_runs_add(struct sl_uuid_runs *runs, const struct sl_outbox_row *row, uint32_t skip);
 bool sl_uuid_runs_have(const struct sl_uuid_runs *runs, int64_t model,

@@ -13,6 +13,7 @@
 #define NS_PER_MS ((uint64_t)1000 * 1000)
 #define SLEEP_NS_MIN (NS_PER_MS / 5)
 #define SLEEP_NS_MAX (SL_POLL_MS_MAX * NS_PER_MS)
+#define NAP_NS_MAX NS_PER_MS /* a capture wakes nobody who looks again so soon */
 #define BACKLOG_SLEEP_NS (2 * NS_PER_MS)
 #define APPLIER_SLEEP_NS_MAX (1000 * NS_PER_MS) /* it is woken for all but the clock */
 #define PROCESSORS_GROUPED 2
@@ -94,6 +95,20 @@ static void sleep_for(struct sl_worker_thread *thread, uint32_t ticket, uint64_t
     }
 }
 
+/* Sleeps, and says when it is for long: whoever captures wakes it then, or has left word before. */
+static void sleep_or_nap(struct sl_worker_thread *thread, uint32_t ticket, uint64_t ns)
+{
+    if (ns <= NAP_NS_MAX) {
+        sleep_for(thread, ticket, ns);
+        return;
+    }
+    atomic_store(&thread->sleeps_long, true);
+    if (!atomic_load(&thread->captured)) {
+        sleep_for(thread, ticket, ns);
+    }
+    atomic_store(&thread->sleeps_long, false);
+}
+
 static void *run(void *ctx)
 {
     struct sl_worker_thread *thread = ctx;
@@ -102,6 +117,7 @@ static void *run(void *ctx)
         uint32_t ticket = sl_park_ticket(&thread->park);
         bool nudged =
             thread->polls && atomic_exchange_explicit(&thread->nudged, false, memory_order_acq_rel);
+        bool captured = atomic_exchange(&thread->captured, false);
         if (step_all(thread)) {
             sleep_ns = SLEEP_NS_MIN;
             if (thread->polls) {
@@ -110,8 +126,8 @@ static void *run(void *ctx)
             continue;
         }
         uint64_t limit = sleep_limit(thread);
-        sleep_ns = nudged ? SLEEP_NS_MIN : sleep_ns;
-        sleep_for(thread, ticket, sleep_ns < limit ? sleep_ns : limit);
+        sleep_ns = nudged || captured ? SLEEP_NS_MIN : sleep_ns;
+        sleep_or_nap(thread, ticket, sleep_ns < limit ? sleep_ns : limit);
         /* Woken: whatever comes next is likely to come soon. */
         bool woken = !thread->polls && sl_park_ticket(&thread->park) != ticket;
         sleep_ns = woken ? SLEEP_NS_MIN : sleep_ns < limit ? 2 * sleep_ns : limit;
@@ -129,6 +145,8 @@ static void add_thread(struct sl_worker *worker, const char *name, unsigned stag
     thread->stages = stages;
     thread->polls = (stages & BIT(SL_STAGE_NET_FLUSH)) != 0;
     atomic_init(&thread->nudged, false);
+    atomic_init(&thread->captured, false);
+    atomic_init(&thread->sleeps_long, false);
 }
 
 static int processors(void)
@@ -193,9 +211,19 @@ enum syncline_status sl_worker_start(struct sl_worker *worker, struct sl_library
     return sl_fail(err, SYNCLINE_ENOMEM, "no thread could be made for the engine");
 }
 
+/* Waking a thread costs the application's more than the rest of a call in a transaction. */
 void sl_worker_nudge(struct sl_worker *worker)
 {
-    wake_stages(worker, NULL, BIT(SL_STAGE_INTAKE));
+    for (size_t i = 0; i < worker->count; i++) {
+        struct sl_worker_thread *thread = &worker->threads[i];
+        if ((thread->stages & BIT(SL_STAGE_INTAKE)) == 0) {
+            continue;
+        }
+        atomic_store(&thread->captured, true);
+        if (atomic_load(&thread->sleeps_long)) {
+            wake(thread);
+        }
+    }
 }
 
 void sl_worker_stop(struct sl_worker *worker)

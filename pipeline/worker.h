@@ -13,8 +13,9 @@
  * A stage that did something wakes the threads of those that wait for it: the next one on the way,
  * and the one before it, which may have waited for room. A thread without work sleeps on its park,
  * the network's in the transport's poll; 0.2 ms at first and longer each time, because a commit of
- * the application is only seen by looking (data_version). Signals are the host's: all are blocked
- * here. */
+ * the application is only seen by looking (data_version). A capture wakes intake's thread only from
+ * a sleep of more than 1 ms; in a shorter one it looks soon enough by itself. Signals are the
+ * host's: all are blocked here. */
 
 #ifndef SL_WORKER_H
 #define SL_WORKER_H
@@ -36,6 +37,10 @@ struct sl_worker_thread {
     bool polls;      /* sleeps in the network's poll, else on its park */
     struct sl_park park;
     atomic_bool nudged; /* a poll is to return; the park counts for itself */
+    /* Either the thread sees `captured` before it sleeps for long, or who captures sees
+     * `sleeps_long` and wakes it: each side stores its own and then loads the other's. */
+    atomic_bool captured;    /* set by nudge, taken by the thread each round */
+    atomic_bool sleeps_long; /* set by the thread */
     pthread_t thread;
 };
 

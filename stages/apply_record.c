@@ -128,10 +128,13 @@ static enum syncline_status update_record(struct sl_record_writer *writer,
     enum syncline_status status =
         sl_record_update(&rows->tables[model->index], id, record->localized->values, &why);
     status = as_outcome(status, &why, outcome, reason, err);
+    bool stamped = false;
+    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN) {
+        status = sl_birth_is_shared(&rows->births, model->id_in_db, id, &stamped, err);
+    }
     /* A careful slice may try earlier changes later: see reconcile. */
-    bool stamped =
-        record->localized->group->class == SYNCLINE_SHARED || record->origin->todo != NULL;
-    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN && stamped) {
+    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN &&
+        (stamped || record->origin->todo != NULL)) {
         status = sl_stamp_put(&rows->births, model->id_in_db, id, hlc, record->origin->number, err);
     }
     return status;

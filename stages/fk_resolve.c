@@ -413,6 +413,7 @@ static enum syncline_status make_entry(struct sl_core *core, struct sl_batch *ba
         return no_memory(err);
     }
     entry->model = batch->model;
+    entry->class = batch->model->ownership; /* as serialize writes it */
     entry->first_seq = batch->first_seq;
     entry->outbox_id = batch->outbox_id;
     entry->row_complete = batch->offset + batch->taken_n >= batch->row_n;

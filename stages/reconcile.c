@@ -169,7 +169,11 @@ static enum syncline_status judge(struct sl_core *core, struct sl_rows *rows,
     }
     bool is_pending = false;
     enum syncline_status status = SYNCLINE_OK;
-    if (sl_uuid_runs_have(&pending->runs, received->model->id_in_db, &received->uuid)) {
+    /* What is pending of a model that is device-owned today was not gathered; the record may be
+     * from a time when it was shared. */
+    bool gathered = received->model->ownership == SYNCLINE_SHARED;
+    if (!gathered ||
+        sl_uuid_runs_have(&pending->runs, received->model->id_in_db, &received->uuid)) {
         status = pending_on(core, rows, pending, received, birth, &is_pending, err);
     }
     if (status != SYNCLINE_OK || is_pending) {

@@ -68,8 +68,23 @@ static enum syncline_status settle_inserts(struct sl_core *core, struct sl_rows 
                                .origin = core->self_number,
                                .seq = entry->first_seq + first,
                                .hlc = entry->first_hlc + first,
-                               .class = entry->model->ownership};
+                               .class = entry->class};
     return sl_birth_put(&rows->births, entry->model->id_in_db, &run, err);
+}
+
+static enum syncline_status settle_update(struct sl_core *core, struct sl_rows *rows,
+                                          const struct sl_unsettled_entry *entry, uint32_t i,
+                                          struct sl_error *err)
+{
+    int64_t model = entry->model->id_in_db;
+    bool is_shared = false;
+    enum syncline_status status =
+        sl_birth_is_shared(&rows->births, model, entry->ids[i], &is_shared, err);
+    if (status == SYNCLINE_OK && is_shared) {
+        status = sl_stamp_put(&rows->births, model, entry->ids[i], entry->first_hlc + i,
+                              core->self_number, err);
+    }
+    return status;
 }
 
 static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *rows,
@@ -107,10 +122,8 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
         if (insert) {
             run_first = run_n == 0 ? i : run_first;
             run_n++;
-        } else if (status == SYNCLINE_OK && there && entry->changes[i] == SYNCLINE_UPDATE &&
-                   model->ownership == SYNCLINE_SHARED) {
-            status = sl_stamp_put(&rows->births, model->id_in_db, entry->ids[i],
-                                  entry->first_hlc + i, core->self_number, err);
+        } else if (status == SYNCLINE_OK && there && entry->changes[i] == SYNCLINE_UPDATE) {
+            status = settle_update(core, rows, entry, i, err);
         }
     }
     if (status == SYNCLINE_OK && run_n > 0) {
@@ -265,6 +278,7 @@ static enum syncline_status recover_segment(struct sl_core *core, const struct s
             return sl_fail(err, SYNCLINE_ENOMEM, "no memory for changes that are not settled");
         }
         entry->model = model;
+        entry->class = group->class;
         entry->first_seq = first_seq;
         entry->first_hlc = group->hlc_first;
         entry->durable = true;

@@ -24,6 +24,7 @@ struct sl_unsettled_entry {
     struct sl_unsettled_entry *next; /* later */
     struct sl_unsettled_entry *prev; /* earlier */
     const struct sl_model *model;
+    enum syncline_ownership class; /* that the changes state; the model's may be another since */
     uint32_t n;
     uint64_t first_seq;
     uint64_t first_hlc;         /* known when durable */

@@ -192,6 +192,18 @@ enum syncline_status sl_birth_get(struct sl_births *births, int64_t model, int64
     return SYNCLINE_OK;
 }
 
+enum syncline_status sl_birth_is_shared(struct sl_births *births, int64_t model, int64_t id,
+                                        bool *is_shared, struct sl_error *err)
+{
+    struct sl_birth_run run;
+    bool found = false;
+    enum syncline_status status = sl_birth_get(births, model, id, &found, &run, err);
+    if (status == SYNCLINE_OK) {
+        *is_shared = !found || run.class == SYNCLINE_SHARED;
+    }
+    return status;
+}
+
 enum syncline_status sl_birth_highest(struct sl_births *births, int64_t model, int64_t *id,
                                       struct sl_error *err)
 {

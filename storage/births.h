@@ -43,6 +43,10 @@ void sl_births_forget(struct sl_births *births);
 /* The birth of one record, as a run of one. *found = false: it has none. */
 enum syncline_status sl_birth_get(struct sl_births *births, int64_t model, int64_t id, bool *found,
                                   struct sl_birth_run *run, struct sl_error *err);
+/* May any device change the record? The class that its birth states decides, not what the model
+ * says today; a record without a birth is shared. */
+enum syncline_status sl_birth_is_shared(struct sl_births *births, int64_t model, int64_t id,
+                                        bool *is_shared, struct sl_error *err);
 /* The highest local id with a birth; INT64_MIN: there is none. */
 enum syncline_status sl_birth_highest(struct sl_births *births, int64_t model, int64_t *id,
                                       struct sl_error *err);

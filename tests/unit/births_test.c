@@ -60,6 +60,22 @@ static int64_t rows(void)
     return query_int(ldb.db.handle, "SELECT count(*) FROM _syncline_birth");
 }
 
+/* The class is that of the birth, one by one; who has none is shared. */
+Test(births, is_shared)
+{
+    struct sl_birth_run run = run_of(10, 3, 1);
+    bool is_shared = false;
+    run.class = SYNCLINE_DEVICE_OWNED;
+    OK(sl_birth_put(&births, 1, &run, &err));
+    put(13, 1, 50);
+    for (int64_t id = 9; id <= 14; id++) {
+        OK(sl_birth_is_shared(&births, 1, id, &is_shared, &err));
+        cr_assert_eq(is_shared, id < 10 || id > 12, "%d", (int)id);
+    }
+    OK(sl_birth_is_shared(&births, 2, 10, &is_shared, &err));
+    cr_assert(is_shared);
+}
+
 /* A run that continues its neighbour in id, seq, clock, origin and class is joined to it; a
  * difference in any of them keeps it apart. */
 Test(births, runs_join)
@@ -287,6 +303,7 @@ Test(births, failures_are_passed_on)
     FAILS(sl_stamp_put(&births, 1, 1, 1, 1, &err), SYNCLINE_EDB, "stamp");
     OK(sl_db_exec(&ldb.db, "DROP TABLE _syncline_birth; DROP TABLE _syncline_late_birth", &err));
     FAILS(sl_birth_get(&births, 1, 1, &found, &run, &err), SYNCLINE_EDB, "_syncline_birth");
+    FAILS(sl_birth_is_shared(&births, 1, 1, &found, &err), SYNCLINE_EDB, "_syncline_birth");
     FAILS(sl_birth_put(&births, 1, &run, &err), SYNCLINE_EDB, "_syncline_birth");
     FAILS(sl_birth_drop(&births, 1, 1, &err), SYNCLINE_EDB, "_syncline_birth");
     FAILS(sl_late_birth_get(&births, 1, &uuid, &seq, &err), SYNCLINE_EDB, "late_birth");

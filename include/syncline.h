@@ -290,9 +290,13 @@ struct syncline_options {
     char *error;            /* receives one line of text when the call fails; may be NULL */
     size_t error_size;      /* bytes there */
     enum syncline_threads threads;
-    int64_t block_ms; /* calls outside a transaction, while the engine is more than 1024 calls
-                         behind: 0: go on as always; more: wait up to so long for it; less: do not
-                         wait. If it still is behind they return AGAIN */
+    size_t memory_budget; /* bytes for changes under way, half of them for sending and half for
+                             receiving; 0: 32 MiB; at least 4 MiB. When it is used up a capture goes
+                             into the outbox alone, and is read from there. Not part of it: SQLite's
+                             caches, threads' stacks, and the cache of UUIDs (a mapped file) */
+    int64_t block_ms;     /* calls outside a transaction, while the engine is more than 1024 calls
+                             behind: 0: go on as always; more: wait up to so long for it; less: do not
+                             wait. If it still is behind they return AGAIN */
     const struct syncline_allocator *allocator; /* copied; NULL: the C library's */
 };
 #define SYNCLINE_OPTIONS_INIT                                                                      \

@@ -88,6 +88,10 @@ static enum syncline_status take_options(const struct syncline_options *given,
     if (options->threads > SYNCLINE_THREADS_PER_STAGE) {
         return sl_fail(err, SYNCLINE_EINVAL, "threads %d does not exist", (int)options->threads);
     }
+    if (options->memory_budget > 0 && options->memory_budget < SL_MEMORY_BUDGET_MIN) {
+        return sl_fail(err, SYNCLINE_EINVAL, "memory_budget %zu is under its least of %u bytes",
+                       options->memory_budget, SL_MEMORY_BUDGET_MIN);
+    }
     if (options->allocator != NULL && options->allocator->resize == NULL) {
         return sl_fail(err, SYNCLINE_EINVAL, "the allocator has no function");
     }
@@ -482,6 +486,7 @@ static enum syncline_status open_handle(struct syncline *lib, const struct paths
                                        .peers = options->peers,
                                        .peers_count = options->peers_count,
                                        .batch_len = options->batch_size,
+                                       .memory = options->memory_budget,
                                        .engine = engine};
     status = sl_library_open(&config, &lib->library, err);
     return status == SYNCLINE_OK ? start_engine(lib, options->threads, err) : status;

@@ -12,7 +12,8 @@
 _Static_assert(SL_STAGED_LEN_MAX <= SL_BATCH_POOL_LEN_MAX, "a bit for every staged batch");
 
 enum syncline_status sl_batch_pool_init(struct sl_batch_pool *pool,
-                                        const struct sl_allocator *alloc, size_t len)
+                                        const struct sl_allocator *alloc, size_t len,
+                                        size_t kept_max)
 {
     assert(len > 0 && len <= SL_BATCH_POOL_LEN_MAX);
     struct sl_batch *batches = sl_calloc(alloc, len, sizeof(*batches));
@@ -29,6 +30,8 @@ enum syncline_status sl_batch_pool_init(struct sl_batch_pool *pool,
     atomic_init(&pool->free, UINT64_MAX >> (SL_BATCH_POOL_LEN_MAX - len));
     atomic_init(&pool->arena_size, 0);
     atomic_init(&pool->body_size, 0);
+    pool->body_kept_max = kept_max / 4;
+    pool->arena_kept_max = kept_max - kept_max / 4;
     return SYNCLINE_OK;
 }
 
@@ -78,10 +81,10 @@ static void level(struct sl_batch_pool *pool, struct sl_batch *batch)
 }
 
 /* Notes what a batch has needed; true: it is more than all have, and not too much for all. */
-static bool raise_to(atomic_size_t *all, size_t size)
+static bool raise_to(atomic_size_t *all, size_t size, size_t size_max)
 {
     size_t before = atomic_load_explicit(all, memory_order_relaxed);
-    while (size > before && size <= SL_BATCH_KEPT_MAX) {
+    while (size > before && size <= size_max) {
         if (atomic_compare_exchange_weak_explicit(all, &before, size, memory_order_relaxed,
                                                   memory_order_relaxed)) {
             return true;
@@ -91,16 +94,20 @@ static bool raise_to(atomic_size_t *all, size_t size)
 }
 
 /* Empties a batch; its memory stays, but for what is beyond the limits. */
-static void empty(struct sl_batch *batch)
+static void empty(const struct sl_batch_pool *pool, struct sl_batch *batch)
 {
     struct sl_arena arena = batch->arena;
     struct sl_buf body = batch->body;
     size_t len = body.len;
     sl_arena_reset(&arena);
+    if (sl_arena_size(&arena) > pool->arena_kept_max) {
+        sl_arena_fini(&arena);
+    }
     sl_buf_clear(&body);
-    if (body.capacity > SL_ARENA_KEPT_MAX) {
+    if (body.capacity > pool->body_kept_max) {
         sl_buf_fini(&body);
-    } else if (len > body.capacity / 16 * 15) { /* as an arena does it */
+    } else if (len > body.capacity / 16 * 15 && len + len / 2 <= pool->body_kept_max) {
+        /* as an arena does it */
         (void)sl_buf_reserve(&body, len + len / 2);
         sl_buf_clear(&body);
     }
@@ -114,9 +121,9 @@ bool sl_batch_give(struct sl_batch_pool *pool, struct sl_batch *batch)
     if (batch < pool->batches || batch >= pool->batches + pool->len) {
         return false;
     }
-    empty(batch);
-    bool arenas = raise_to(&pool->arena_size, sl_arena_size(&batch->arena));
-    bool bodies = raise_to(&pool->body_size, batch->body.capacity);
+    empty(pool, batch);
+    bool arenas = raise_to(&pool->arena_size, sl_arena_size(&batch->arena), pool->arena_kept_max);
+    bool bodies = raise_to(&pool->body_size, batch->body.capacity, pool->body_kept_max);
     level(pool, batch);
     release(pool, (uint64_t)1 << (batch - pool->batches));
     for (size_t i = 0; i < pool->len && (arenas || bodies); i++) {

@@ -35,6 +35,7 @@ struct sl_batch_aside {
 
 struct sl_batch {
     struct sl_batch *next; /* in a list of its owner's */
+    size_t large;          /* staging's: bytes that it counts for as large */
     struct sl_arena arena;
 
     /* By capture or intake. */
@@ -74,7 +75,7 @@ struct sl_batch {
  *
  * The batch taken is the first that is free: under a light load it is always the same few, which
  * are in the processor's cache. All keep their memory, and once one batch has needed more than the
- * others have, they get as much too, up to SL_BATCH_KEPT_MAX: after the first few batches of a
+ * others have, they get as much too, up to the limit of the pool: after the first few batches of a
  * load the pool allocates nothing, however many are under way at once. */
 struct sl_batch_pool {
     struct sl_batch *batches; /* ours, `len` of them */
@@ -84,12 +85,15 @@ struct sl_batch_pool {
     atomic_size_t arena_size; /* what the arena of every batch here has; a hint, nothing follows
                                  from seeing it */
     atomic_size_t body_size;  /* likewise of the bodies */
+    size_t arena_kept_max;    /* bytes that an arena keeps between two uses; constant */
+    size_t body_kept_max;     /* likewise a body */
     const struct sl_allocator *alloc; /* borrowed for life */
 };
 
-/* Not thread-safe. */
+/* kept_max: bytes that a batch may keep between two uses. Not thread-safe. */
 enum syncline_status sl_batch_pool_init(struct sl_batch_pool *pool,
-                                        const struct sl_allocator *alloc, size_t len);
+                                        const struct sl_allocator *alloc, size_t len,
+                                        size_t kept_max);
 void sl_batch_pool_fini(struct sl_batch_pool *pool);
 /* An empty batch, or NULL: all are under way. */
 struct sl_batch *sl_batch_take(struct sl_batch_pool *pool);

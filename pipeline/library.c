@@ -20,7 +20,6 @@
 #include "stages/shared.h"
 #include "stages/verify.h"
 
-#define REREAD_BATCHES 8 /* under way at once, of those that were not staged */
 #define ENGINE_BUSY_MS 0 /* the engine never waits for a lock; it comes again */
 
 /* A stage as the executor sees it. */
@@ -276,13 +275,14 @@ static enum syncline_status init_shared(struct sl_library *library, struct sl_er
     if (init_locks(library) != SYNCLINE_OK) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for locks");
     }
-    if (sl_staging_init(&core->staging, alloc) != SYNCLINE_OK) {
+    if (sl_staging_init(&core->staging, alloc, &core->budget) != SYNCLINE_OK) {
         goto err_fini_locks;
     }
     if (sl_unsettled_init(&core->unsettled, alloc) != SYNCLINE_OK) {
         goto err_fini_staging;
     }
-    if (sl_batch_pool_init(&core->reread_pool, alloc, REREAD_BATCHES) != SYNCLINE_OK) {
+    if (sl_batch_pool_init(&core->reread_pool, alloc, core->budget.reread,
+                           core->budget.batch_kept) != SYNCLINE_OK) {
         goto err_fini_unsettled;
     }
     sl_ring_init(&core->to_resolve);
@@ -486,6 +486,9 @@ static enum syncline_status open_engine(struct sl_library *library,
     }
     if (status == SYNCLINE_OK) {
         (void)sqlite3_wal_hook(core->writer.ldb.db.handle, wal_grew, core);
+        status = sl_db_exec(&core->writer.ldb.db, "PRAGMA cache_size=-4096", err);
+    }
+    if (status == SYNCLINE_OK) {
         status =
             sl_rows_open(&core->reader, core, config->library_db, SL_DB_WRITE, ENGINE_BUSY_MS, err);
     }
@@ -576,6 +579,7 @@ enum syncline_status sl_library_open(const struct sl_library_config *config,
     core->settle_along_len =
         config->settle_along_len > 0 ? config->settle_along_len : SL_SETTLE_ALONG_LEN;
     core->engine = config->engine;
+    core->budget = sl_budget_share(config->memory > 0 ? config->memory : SL_MEMORY_BUDGET_DEFAULT);
     library->identity = *config->identity;
     enum syncline_status status = SYNCLINE_OK;
     if (core->batch_len > SL_BATCH_LEN_MAX) {

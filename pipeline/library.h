@@ -33,6 +33,7 @@ struct sl_library_config {
     const char *const *peers;       /* addresses to dial */
     size_t peers_count;
     uint32_t batch_len;        /* changes per segment; 0: the default */
+    size_t memory;             /* bytes for batches and segments; 0: the default */
     bool engine;               /* runs the stages; else captures only */
     uint32_t settle_along_len; /* durable batches that a capture settles along; 0: the default */
 };

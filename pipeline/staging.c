@@ -7,10 +7,13 @@
 
 _Static_assert(SL_STAGED_LEN_MAX < SL_RING_SLOTS, "every batch of the pool fits into the ring");
 
-enum syncline_status sl_staging_init(struct sl_staging *staging, const struct sl_allocator *alloc)
+enum syncline_status sl_staging_init(struct sl_staging *staging, const struct sl_allocator *alloc,
+                                     const struct sl_budget *budget)
 {
     sl_ring_init(&staging->ring);
-    return sl_batch_pool_init(&staging->pool, alloc, SL_STAGED_LEN_MAX);
+    atomic_init(&staging->large, 0);
+    staging->large_max = budget->large;
+    return sl_batch_pool_init(&staging->pool, alloc, budget->staged, budget->batch_kept);
 }
 
 void sl_staging_fini(struct sl_staging *staging)
@@ -22,26 +25,42 @@ static void give_list(struct sl_staging *staging, struct sl_batch *list)
 {
     while (list != NULL) {
         struct sl_batch *next = list->next;
+        (void)atomic_fetch_sub_explicit(&staging->large, list->large, memory_order_relaxed);
         (void)sl_batch_give(&staging->pool, list);
         list = next;
     }
 }
 
-struct sl_batch *sl_staging_take(struct sl_staging *staging, size_t count)
+static bool take_large(struct sl_staging *staging, size_t large)
+{
+    if (large == 0) {
+        return true;
+    }
+    size_t before = atomic_fetch_add_explicit(&staging->large, large, memory_order_relaxed);
+    if (before + large <= staging->large_max) {
+        return true;
+    }
+    (void)atomic_fetch_sub_explicit(&staging->large, large, memory_order_relaxed);
+    return false;
+}
+
+struct sl_batch *sl_staging_take(struct sl_staging *staging, size_t count, size_t large)
 {
     struct sl_batch *list = NULL;
-    if (count > staging->pool.len) {
+    if (count == 0 || count > staging->pool.len || !take_large(staging, large)) {
         return NULL;
     }
     for (size_t taken = 0; taken < count; taken++) {
         struct sl_batch *batch = sl_batch_take(&staging->pool);
         if (batch == NULL) {
             give_list(staging, list);
+            (void)atomic_fetch_sub_explicit(&staging->large, large, memory_order_relaxed);
             return NULL;
         }
         batch->next = list;
         list = batch;
     }
+    list->large = large; /* given back with it */
     return list;
 }
 

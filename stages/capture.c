@@ -182,7 +182,7 @@ static void stage(struct call *call)
     if (!call->core->engine || pieces == 0) {
         return;
     }
-    call->staged = sl_staging_take(&call->core->staging, pieces);
+    call->staged = sl_staging_take(&call->core->staging, pieces, call->survey->large);
     uint32_t first = 0;
     size_t piece = 0;
     for (struct sl_batch *batch = call->staged; batch != NULL; batch = batch->next) {
@@ -398,7 +398,7 @@ static enum syncline_status make_call_alone(struct sl_capture *capture, struct c
 {
     struct sl_row_survey survey;
     struct sl_buf births;
-    sl_row_survey_init(&survey, call->core->env->alloc);
+    sl_row_survey_init(&survey, call->core->env->alloc, call->core->budget.piece);
     sl_buf_init(&births, call->core->env->alloc);
     call->survey = &survey;
     call->births = &births;

@@ -209,7 +209,7 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *
                 return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
             }
         }
-        if (!staged && batch->arena.used > SL_BATCH_SIZE_SOFT && i + 1 < batch->n) {
+        if (!staged && batch->arena.used > core->budget.piece && i + 1 < batch->n) {
             batch->n = i + 1; /* the rest of the row is for the next batch */
             batch->taken_n = i + 1;
         }
@@ -354,7 +354,7 @@ static enum syncline_status take_one(struct sl_intake *intake, struct sl_batch *
     pop_staged(intake);
     struct sl_batch *batch = take_staged(intake, row.token, intake->offset);
     bool staged = batch != NULL;
-    if (!staged && intake->staged_len == SL_STAGED_LEN_MAX) {
+    if (!staged && intake->staged_len == core->staging.pool.len) {
         drop_staged(intake, intake->staged_len); /* all rolled back, it seems; else read again */
     }
     if (!staged) {

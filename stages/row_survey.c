@@ -8,9 +8,12 @@
 
 #define ALIGNMENT 16u
 
-void sl_row_survey_init(struct sl_row_survey *survey, const struct sl_allocator *alloc)
+void sl_row_survey_init(struct sl_row_survey *survey, const struct sl_allocator *alloc,
+                        size_t piece_size)
 {
     survey->piece_count = 0;
+    survey->piece_size = piece_size;
+    survey->large = 0;
     sl_buf_init(&survey->ids, alloc);
     sl_buf_init(&survey->uuids, alloc);
 }
@@ -160,6 +163,8 @@ static void put_piece(struct sl_row_survey *survey, size_t *count, const struct 
         survey->pieces[*count] = *piece;
     }
     (*count)++;
+    size_t size = (size_t)piece->n * survey->model->row_size + piece->strings_size;
+    survey->large += size > survey->piece_size ? size : 0;
 }
 
 static enum syncline_status find_pieces(struct sl_row_survey *survey, uint32_t len_max,
@@ -177,7 +182,7 @@ static enum syncline_status find_pieces(struct sl_row_survey *survey, uint32_t l
         }
         size_t with_it =
             (size_t)(piece.n + 1) * model->row_size + piece.strings_size + strings_size;
-        if (piece.n > 0 && (piece.n == len_max || with_it > SL_BATCH_SIZE_SOFT)) {
+        if (piece.n > 0 && (piece.n == len_max || with_it > survey->piece_size)) {
             put_piece(survey, &count, &piece);
             piece = (struct sl_row_piece){0};
         }
@@ -197,6 +202,7 @@ enum syncline_status sl_row_survey_run(struct sl_row_survey *survey, const struc
     survey->rows = rows;
     survey->n = n;
     survey->piece_count = 0;
+    survey->large = 0;
     sl_buf_clear(&survey->ids);
     sl_buf_clear(&survey->uuids);
     if (change != SYNCLINE_DELETE) {

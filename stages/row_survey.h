@@ -31,10 +31,14 @@ struct sl_row_survey {
     struct sl_buf ids;   /* runs, as the outbox row holds them */
     struct sl_buf uuids; /* likewise */
     struct sl_row_piece pieces[SL_STAGED_LEN_MAX];
+    size_t large;       /* bytes of rows that are larger than a batch should be */
+    size_t piece_size;  /* constant */
     size_t piece_count; /* 0: a delete, or more pieces than batches can ever be had */
 };
 
-void sl_row_survey_init(struct sl_row_survey *survey, const struct sl_allocator *alloc);
+/* piece_size: bytes of rows after which a batch is cut. */
+void sl_row_survey_init(struct sl_row_survey *survey, const struct sl_allocator *alloc,
+                        size_t piece_size);
 void sl_row_survey_fini(struct sl_row_survey *survey);
 /* Gives back what one large call made it take. */
 void sl_row_survey_trim(struct sl_row_survey *survey);

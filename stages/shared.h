@@ -107,6 +107,7 @@ struct sl_core {
     uint32_t batch_len;             /* constant */
     uint32_t settle_along_len;      /* constant: durable batches that a capture settles along */
     bool engine;                    /* constant: stages run */
+    struct sl_budget budget;        /* constant */
 
     struct sl_staging staging;        /* any thread, by its own rules */
     struct sl_unsettled unsettled;    /* any thread, by its own rules */

@@ -136,7 +136,7 @@ enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_membe
     if (status != SYNCLINE_OK) {
         return status;
     }
-    if (verify->size > SL_INCOMING_SIZE_MAX) {
+    if (verify->size > core->budget.incoming) {
         return sl_fail(err, SYNCLINE_EBUSY, "the log takes nothing at the moment; try again");
     }
     /* Only what its device signed makes an origin. */

@@ -82,6 +82,10 @@ enum syncline_status sl_db_open(struct sl_db *db, const struct sl_env *env, cons
     (void)sqlite3_db_config(opened.handle, SQLITE_DBCONFIG_ENABLE_FKEY, 1, (int *)NULL);
     /* The file is read for the first time here: what is no database says so now. */
     enum syncline_status status = sl_db_exec(&opened, "SELECT 1 FROM sqlite_schema LIMIT 1", err);
+    if (status == SYNCLINE_OK) {
+        /* There are many connections, and each would take 2 MB. */
+        status = sl_db_exec(&opened, "PRAGMA cache_size=-512", err);
+    }
     if (status != SYNCLINE_OK) {
         sl_db_close(&opened);
         if (status == SYNCLINE_EFORMAT) {

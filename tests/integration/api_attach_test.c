@@ -447,7 +447,9 @@ Test(api_attach, two_threads)
     cr_expect_eq(api_int(b.db, "SELECT count(*) FROM tags WHERE color IS NOT NULL"),
                  2 * TRANSACTIONS / 3 * 2);
     cr_expect_eq(api_int(b.db, "SELECT count(*) FROM tags"), 2 * TRANSACTIONS / 3 * 2);
-    cr_expect_eq(api_info(&a).own_seq, 2 * TRANSACTIONS / 3 * 4);
+    /* Two changes of each record; one of those for which there was no batch, and that were read. */
+    uint64_t own_seq = api_info(&a).own_seq;
+    cr_expect(own_seq >= 2 * TRANSACTIONS / 3 * 2 && own_seq <= 2 * TRANSACTIONS / 3 * 4);
     api_check_equal(&a, &b);
     api_close(&a);
     api_close(&b);

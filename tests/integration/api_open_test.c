@@ -214,6 +214,9 @@ Test(api_open, options)
     options.role = (enum syncline_role)3;
     refuse_open(a.dir, &options, SYNCLINE_EINVAL, "role 3");
     options = api_options();
+    options.memory_budget = 4 * 1024 * 1024 - 1;
+    refuse_open(a.dir, &options, SYNCLINE_EINVAL, "4194304");
+    options = api_options();
     options.threads = (enum syncline_threads)4;
     refuse_open(a.dir, &options, SYNCLINE_EINVAL, "threads 4");
     options = api_options();

@@ -92,6 +92,7 @@ static void open_device(struct device *device, const struct sl_env *env, struct 
                                        .listen = name,
                                        .peers = &peer,
                                        .peers_count = peer != NULL ? 1 : 0,
+                                       .memory = (size_t)256 << 20, /* as many batches as ever */
                                        .engine = true};
     cr_assert_eq(sl_library_create(&config, library_id, "Notes", name, &err), SYNCLINE_OK, "%s",
                  err.text);

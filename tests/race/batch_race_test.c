@@ -86,7 +86,7 @@ int main(int argc, char **argv)
     pthread_t threads[THREADS];
     int numbers[THREADS];
     rounds = argc > 1 ? strtoull(argv[1], NULL, 10) : ROUNDS_DEFAULT;
-    CHECK(sl_batch_pool_init(&pool, &sl_allocator_libc, BATCHES) == SYNCLINE_OK);
+    CHECK(sl_batch_pool_init(&pool, &sl_allocator_libc, BATCHES, 64 * 1024) == SYNCLINE_OK);
     for (int i = 0; i < THREADS; i++) {
         numbers[i] = i;
         CHECK(pthread_create(&threads[i], NULL, take_and_give, &numbers[i]) == 0);

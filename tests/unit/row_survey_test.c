@@ -50,7 +50,7 @@ static void begin(void)
     OK(sl_model_set_init(&set, &sl_allocator_libc, models, 2, &err));
     notes = &set.models[0];
     points = &set.models[1];
-    sl_row_survey_init(&survey, &sl_allocator_libc);
+    sl_row_survey_init(&survey, &sl_allocator_libc, SL_BATCH_SIZE_SOFT);
     sl_arena_init(&batch.arena, &sl_allocator_libc);
     large = malloc(SL_RECORD_SIZE_MAX + 2);
     cr_assert_not_null(large);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "pipeline/budget.h"
+
+#include "base/limits.h"
+
+#include <criterion/criterion.h>
+
+/* Whatever the budget: the shares fit into it, nothing is empty, and a batch that is as large as it
+ * may be keeps its memory. */
+Test(budget, shares)
+{
+    for (size_t memory = SL_MEMORY_BUDGET_MIN; memory < ((size_t)1 << 40); memory += memory / 3) {
+        struct sl_budget budget = sl_budget_share(memory);
+        size_t batches = budget.staged + budget.reread;
+        cr_expect(budget.staged >= 1 && budget.staged <= SL_STAGED_LEN_MAX && budget.reread >= 1);
+        cr_expect_leq(batches * budget.batch_kept + budget.large, memory / 2);
+        cr_expect(budget.piece > 0 && 3 * budget.piece <= budget.batch_kept);
+        cr_expect(budget.incoming > 0 && budget.incoming <= memory / 4);
+    }
+}
+
+/* The default gives each batch room for a thousand entries. */
+Test(budget, default_is_enough)
+{
+    struct sl_budget budget = sl_budget_share(SL_MEMORY_BUDGET_DEFAULT);
+    cr_expect_geq(budget.staged, 16);
+    cr_expect_geq(budget.batch_kept, (size_t)500 * 1024);
+}

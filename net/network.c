@@ -367,6 +367,7 @@ enum syncline_status sl_network_new(const struct sl_env *env, struct sl_transpor
     if (net == NULL)
         return SYNCLINE_ENOMEM;
     net->env = env;
+    sl_buf_init(&net->vector, env->alloc);
     net->transport = transport;
     net->self = *self;
     memcpy(net->library_name, welcome.library_name, sizeof(net->library_name));
@@ -393,6 +394,7 @@ void sl_network_free(struct sl_network *net)
         net->peers = peer->next;
         sl_free(net->env->alloc, peer);
     }
+    sl_buf_fini(&net->vector);
     sl_free(net->env->alloc, net);
 }
 

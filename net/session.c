@@ -396,15 +396,14 @@ enum syncline_status sl_session_send_vector(struct sl_session *session,
                                             const struct sl_vector_entry *entries, size_t len)
 {
     struct sl_connection *connection = connection_of(session);
-    struct sl_buf buf;
+    struct sl_buf *buf = &session->net->vector;
 
     if (connection->state != SL_CONNECTION_READY)
         return SYNCLINE_ENET;
-    sl_buf_init(&buf, connection->session.net->env->alloc);
-    enum syncline_status status = sl_frame_put_vector(&buf, entries, len);
+    sl_buf_clear(buf);
+    enum syncline_status status = sl_frame_put_vector(buf, entries, len);
     if (status == SYNCLINE_OK)
-        status = send_frame(connection, buf.data, buf.len, NULL, 0);
-    sl_buf_fini(&buf);
+        status = send_frame(connection, buf->data, buf->len, NULL, 0);
     return status;
 }
 

@@ -2,9 +2,11 @@
  * Copyright (c) the Syncline authors */
 
 /* What is sent is gathered in `pending` and written when poll begins and when it ends, so that a
- * frame sent in two pieces leaves in one packet. What the system does not take at once becomes a
- * libuv write request. A link that breaks says `closed`, or `dial_failed` if it never stood, and is
- * closed; libuv frees nothing before its loop has run once more, so neither do we. */
+ * frame sent in two pieces leaves in one packet. What the system does not take at once becomes the
+ * link's one write request: `pending` and `writing` change places, and what is sent meanwhile is
+ * gathered until the request is done. So a link needs two buffers, which it keeps, and nothing else
+ * is allocated for sending. A link that breaks says `closed`, or `dial_failed` if it never stood,
+ * and is closed; libuv frees nothing before its loop has run once more, so neither do we. */
 
 #include "net/tcp_link.h"
 
@@ -12,15 +14,9 @@
 
 #include <string.h>
 
-#define KEEPALIVE_S 30            /* silence after which the system asks whether the peer lives */
-#define KEPT_CAPACITY_MAX 262144u /* a link gives back more memory than this */
-
-/* Bytes that the system did not take at once. */
-struct tcp_write {
-    uv_write_t request;       /* libuv's */
-    struct sl_tcp_link *link; /* outlives the request */
-    struct sl_buf buf;        /* ours */
-};
+#define KEEPALIVE_S 30 /* silence after which the system asks whether the peer lives */
+/* A buffer gives back more memory than this: a full queue and the segment that came on top fit. */
+#define KEPT_CAPACITY_MAX (2 * SL_LINK_QUEUE_SIZE_MAX)
 
 static struct sl_tcp_transport *transport_of(const struct sl_tcp_link *link)
 {
@@ -37,6 +33,7 @@ static void on_link_closed(uv_handle_t *handle)
     if (link->next != NULL)
         link->next->at = link->at;
     sl_buf_fini(&link->pending);
+    sl_buf_fini(&link->writing);
     sl_free(transport_of(link)->alloc, link);
 }
 
@@ -65,62 +62,61 @@ static void link_lost(struct sl_tcp_link *link, const char *reason)
 
 /* ---- Writing ------------------------------------------------------------------------------ */
 
+/* Empties a buffer, which keeps its memory within reason. */
+static void recycle(struct sl_buf *buf)
+{
+    sl_buf_clear(buf);
+    if (buf->capacity > KEPT_CAPACITY_MAX)
+        sl_buf_fini(buf);
+}
+
 static void on_written(uv_write_t *request, int status)
 {
-    struct tcp_write *write = request->data;
+    struct sl_tcp_link *link = request->data;
 
+    link->is_writing = false;
+    recycle(&link->writing);
     if (status < 0)
-        link_lost(write->link, uv_strerror(status));
-    sl_buf_fini(&write->buf);
-    sl_free(transport_of(write->link)->alloc, write);
+        link_lost(link, uv_strerror(status));
 }
 
 /* Gives what is pending, from `done` on, to libuv. Returns 0 or libuv's error. */
 static int write_rest(struct sl_tcp_link *link, size_t done)
 {
-    struct tcp_write *write = sl_calloc(link->pending.alloc, 1, sizeof(*write));
+    struct sl_buf empty = link->writing;
 
-    if (write == NULL)
-        return UV_ENOMEM;
-    write->request.data = write;
-    write->link = link;
-    write->buf = link->pending;
-    sl_buf_init(&link->pending, link->pending.alloc);
-    uv_buf_t rest = uv_buf_init((char *)write->buf.data + done, (unsigned)(write->buf.len - done));
-    int status = uv_write(&write->request, (uv_stream_t *)&link->tcp, &rest, 1, on_written);
-    if (status < 0) {
-        sl_buf_fini(&write->buf);
-        sl_free(link->pending.alloc, write);
-    }
+    link->writing = link->pending;
+    link->pending = empty;
+    link->write.data = link;
+    uv_buf_t rest =
+        uv_buf_init((char *)link->writing.data + done, (unsigned)(link->writing.len - done));
+    int status = uv_write(&link->write, (uv_stream_t *)&link->tcp, &rest, 1, on_written);
+    link->is_writing = status == 0;
     return status;
 }
 
 void sl_tcp_link_flush(struct sl_tcp_link *link)
 {
-    uv_stream_t *stream = (uv_stream_t *)&link->tcp;
-
-    if (link->is_closing || !link->is_up || (link->pending.len == 0 && !link->pending.failed))
+    if (link->is_closing || !link->is_up)
         return;
     if (link->pending.failed) {
         link_lost(link, "out of memory");
         return;
     }
-    int status = 0;
-    if (uv_stream_get_write_queue_size(stream) == 0) {
-        uv_buf_t all = uv_buf_init((char *)link->pending.data, (unsigned)link->pending.len);
-        status = uv_try_write(stream, &all, 1);
-    }
+    if (link->is_writing || link->pending.len == 0)
+        return;
+    uv_buf_t all = uv_buf_init((char *)link->pending.data, (unsigned)link->pending.len);
+    int status = uv_try_write((uv_stream_t *)&link->tcp, &all, 1);
     if (status == UV_EAGAIN)
         status = 0;
-    if (status >= 0 && (size_t)status < link->pending.len)
-        status = write_rest(link, (size_t)status);
-    if (status < 0) {
-        link_lost(link, uv_strerror(status));
+    if (status >= 0 && (size_t)status == link->pending.len) {
+        recycle(&link->pending);
         return;
     }
-    sl_buf_clear(&link->pending);
-    if (link->pending.capacity > KEPT_CAPACITY_MAX)
-        sl_buf_fini(&link->pending);
+    if (status >= 0)
+        status = write_rest(link, (size_t)status);
+    if (status < 0)
+        link_lost(link, uv_strerror(status));
 }
 
 /* ---- Reading ------------------------------------------------------------------------------ */
@@ -167,6 +163,7 @@ struct sl_tcp_link *sl_tcp_link_new(struct sl_tcp_transport *transport, uint64_t
     link->tcp.data = link;
     link->dial_tag = dial_tag;
     sl_buf_init(&link->pending, transport->alloc);
+    sl_buf_init(&link->writing, transport->alloc);
     link->next = transport->links;
     link->at = &transport->links;
     if (link->next != NULL)

@@ -33,6 +33,9 @@ struct sl_tcp_link {
     uv_connect_t connect;     /* of a dial */
     uint64_t dial_tag;        /* 0: accepted */
     struct sl_buf pending;    /* sent, and not given to libuv yet */
+    struct sl_buf writing;    /* given to libuv */
+    uv_write_t write;         /* of `writing` */
+    bool is_writing;          /* it is under way; else `writing` is empty */
     bool is_up;               /* `opened` was delivered */
     bool is_closing;          /* no event follows */
     bool is_own_end;          /* connected to itself; closed so that the port is free at once */

@@ -640,6 +640,7 @@ static void close_engine(struct sl_library *library)
         sl_fk_resolve_fini(&library->fk_resolve);
         sl_serialize_fini(&library->serialize);
         sl_verify_fini(&library->verify);
+        sl_acknowledge_fini(&library->acknowledge);
     }
     if (library->append_ready) {
         sl_log_append_fini(&library->log_append);

@@ -10,18 +10,45 @@
 void sl_acknowledge_init(struct sl_acknowledge *acknowledge, struct sl_core *core)
 {
     acknowledge->core = core;
+    acknowledge->entries = NULL;
+    acknowledge->entry_count = 0;
     acknowledge->write_due_ns = 0;
+}
+
+void sl_acknowledge_fini(struct sl_acknowledge *acknowledge)
+{
+    sl_free(acknowledge->core->env->alloc, acknowledge->entries);
+    acknowledge->entries = NULL;
+    acknowledge->entry_count = 0;
 }
 
 /* ---- Telling ---- */
 
-static enum syncline_status send_vector(struct sl_core *core, struct sl_member_state *member)
+/* Room for that many entries. */
+static bool reserve(struct sl_acknowledge *acknowledge, size_t count)
 {
+    if (count <= acknowledge->entry_count) {
+        return true;
+    }
+    struct sl_vector_entry *grown =
+        sl_resize(acknowledge->core->env->alloc, acknowledge->entries, count, sizeof(*grown));
+    if (grown == NULL) {
+        return false;
+    }
+    acknowledge->entries = grown;
+    acknowledge->entry_count = count;
+    return true;
+}
+
+static enum syncline_status send_vector(struct sl_acknowledge *acknowledge,
+                                        struct sl_member_state *member)
+{
+    struct sl_core *core = acknowledge->core;
     size_t count = atomic_load_explicit(&core->origin_count, memory_order_acquire);
-    struct sl_vector_entry *entries = sl_calloc(core->env->alloc, count, sizeof(*entries));
-    if (entries == NULL) {
+    if (!reserve(acknowledge, count)) {
         return SYNCLINE_ENOMEM;
     }
+    struct sl_vector_entry *entries = acknowledge->entries;
     (void)pthread_mutex_lock(&core->head_lock);
     for (size_t i = 0; i < count; i++) {
         const struct sl_origin_state *origin = core->origins[i];
@@ -32,9 +59,7 @@ static enum syncline_status send_vector(struct sl_core *core, struct sl_member_s
         entries[i].applied_seq = i == 0 ? origin->head.held_seq : origin->applied_seq;
     }
     (void)pthread_mutex_unlock(&core->head_lock);
-    enum syncline_status status = sl_session_send_vector(member->session, entries, count);
-    sl_free(core->env->alloc, entries);
-    return status;
+    return sl_session_send_vector(member->session, entries, count);
 }
 
 /* ---- Keeping ---- */
@@ -83,7 +108,7 @@ bool sl_acknowledge_run(void *stage)
         }
         member->vector_due = false;
         worked = true;
-        if (send_vector(core, member) != SYNCLINE_OK) {
+        if (send_vector(acknowledge, member) != SYNCLINE_OK) {
             sl_session_close(member->session, SYNCLINE_ENET, "the vector could not be queued");
         }
     }

@@ -14,10 +14,13 @@
 
 struct sl_acknowledge {
     struct sl_core *core;
+    struct sl_vector_entry *entries; /* ours, entry_count of them: a vector on its way out */
+    size_t entry_count;
     uint64_t write_due_ns; /* when dirty members go to sync.db; 0: none is dirty */
 };
 
 void sl_acknowledge_init(struct sl_acknowledge *acknowledge, struct sl_core *core);
+void sl_acknowledge_fini(struct sl_acknowledge *acknowledge);
 bool sl_acknowledge_run(void *stage);
 
 /* A member's vector came. Errors close the session: EPROTO, ERESTORED, EDB. */

@@ -13,7 +13,7 @@
 #include "bench/plain.h"
 #include "bench/stepped.h"
 
-#define BENCH_ROUND_LEN (50u * BENCH_TRANSACTION_LEN) /* rows of a round at most: fit the pool */
+#define BENCH_ROUND_LEN (20u * BENCH_TRANSACTION_LEN) /* rows of a round at most: fit the pool */
 
 struct bench_stepped_pair {
     struct sl_local_hub *hub;

@@ -13,7 +13,7 @@ static size_t within(size_t value, size_t least, size_t most)
 struct sl_budget sl_budget_share(size_t memory)
 {
     size_t sending = memory / 2;
-    size_t large = sending / 4;
+    size_t large = sending / 8;
     /* A quarter of the batches is for what is read again. */
     size_t batches = within((sending - large) / SL_BATCH_MEMORY, SL_BATCHES_MIN,
                             SL_STAGED_LEN_MAX + SL_STAGED_LEN_MAX / 3);

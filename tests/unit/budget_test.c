@@ -25,6 +25,6 @@ Test(budget, shares)
 Test(budget, default_is_enough)
 {
     struct sl_budget budget = sl_budget_share(SL_MEMORY_BUDGET_DEFAULT);
-    cr_expect_geq(budget.staged, 16);
+    cr_expect_geq(budget.staged, 20);
     cr_expect_geq(budget.batch_kept, (size_t)500 * 1024);
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* A bounded ring of pointers: the only file that calls ck_ring.
+/* A bounded ring of pointers with one producer and one consumer at a time: the only file that calls
+ * ck_ring.
  *
  * Push moves ownership: on success the item is the consumer's and must not be touched any more; on
- * failure (the ring is full) it is still the caller's. No call blocks. A ring is used in one of two
- * ways for its whole life: push and pop, with one producer and one consumer at a time; or
- * push_shared and pop_shared, with any number of each.
+ * failure (the ring is full) it is still the caller's. Neither call blocks.
  *
  * ThreadSanitizer models neither ck's volatile accesses nor its fences, so under it the hand-over
  * is annotated here: released on the item - not on the ring, which would merge the clocks of all
@@ -75,32 +74,6 @@ static inline __attribute__((warn_unused_result)) bool sl_ring_push(struct sl_ri
     return ok;
 }
 
-/* Any thread. */
-static inline __attribute__((warn_unused_result)) bool sl_ring_push_shared(struct sl_ring *ring,
-                                                                           void *item)
-{
-    assert(item != NULL);
-    SL_RING_RELEASE(item);
-    SL_RING_IGNORE_BEGIN();
-    bool ok = ck_ring_enqueue_mpmc(&ring->ring, ring->buffer, item);
-    SL_RING_IGNORE_END();
-    return ok;
-}
-
-/* Any thread. NULL: empty. */
-static inline void *sl_ring_pop_shared(struct sl_ring *ring)
-{
-    void *item = NULL;
-    SL_RING_IGNORE_BEGIN();
-    bool ok = ck_ring_dequeue_mpmc(&ring->ring, ring->buffer, &item);
-    SL_RING_IGNORE_END();
-    if (!ok) {
-        return NULL;
-    }
-    SL_RING_ACQUIRE(item);
-    return item;
-}
-
 /* Called by the one consumer. NULL: empty. */
 static inline void *sl_ring_pop(struct sl_ring *ring)
 {
@@ -115,7 +88,7 @@ static inline void *sl_ring_pop(struct sl_ring *ring)
     return item;
 }
 
-/* Free places, as the one producer may count on: they can only become more until it pushes. To
+/* Free places, as the producer may count on: they can only become more until it pushes. To
  * others it is a hint. */
 static inline unsigned sl_ring_room(struct sl_ring *ring)
 {

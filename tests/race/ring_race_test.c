@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* The rings between threads: what goes in comes out, once each, in order where order is promised,
- * and with everything that was written to it before the push. The consumer sleeps on a park when a
- * ring is empty, as the engine's threads do: a wake that gets lost makes the program hang, which
- * its time limit reports. The number of items is the first argument: ten millions by default. */
+/* A ring between threads: what goes in comes out, once each, in order, and with everything that was
+ * written to it before the push. The consumer sleeps on a park when a ring is empty, as the
+ * engine's threads do: a wake that gets lost makes the program hang, which its time limit reports.
+ * The number of items is the first argument: ten millions by default. */
 
 #include "pipeline/park.h"
 #include "pipeline/ring.h"
 
 #include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,61 +94,9 @@ static void order_and_content(void)
     CHECK(sl_ring_pop(&forth) == NULL);
 }
 
-/* ---- Any number of each ---- */
-
-static struct sl_ring shared;
-static _Atomic uint64_t produced; /* next number */
-static _Atomic uint64_t consumed;
-static _Atomic uint64_t sum;
-
-static void *produce_shared(void *unused)
-{
-    (void)unused;
-    for (;;) {
-        uint64_t number = atomic_fetch_add(&produced, 1) + 1;
-        if (number > items)
-            return NULL;
-        /* The number itself is the pointer: nothing is ever read through it. */
-        while (!sl_ring_push_shared(&shared, (char *)NULL + number))
-            (void)sched_yield();
-    }
-}
-
-static void *consume_shared(void *unused)
-{
-    (void)unused;
-    while (atomic_load(&consumed) < items) {
-        char *item = sl_ring_pop_shared(&shared);
-        if (item == NULL) {
-            (void)sched_yield();
-            continue;
-        }
-        atomic_fetch_add(&sum, (uint64_t)(item - (char *)NULL));
-        atomic_fetch_add(&consumed, 1);
-    }
-    return NULL;
-}
-
-/* Several of each: the sum of the numbers is right only if each came out once. */
-static void nothing_lost_nothing_twice(void)
-{
-    pthread_t threads[2 * SIDES];
-    sl_ring_init(&shared);
-    for (int i = 0; i < SIDES; i++) {
-        CHECK(pthread_create(&threads[i], NULL, produce_shared, NULL) == 0);
-        CHECK(pthread_create(&threads[SIDES + i], NULL, consume_shared, NULL) == 0);
-    }
-    for (int i = 0; i < 2 * SIDES; i++)
-        CHECK(pthread_join(threads[i], NULL) == 0);
-    CHECK(atomic_load(&consumed) == items);
-    CHECK(atomic_load(&sum) == items / 2 * (items + 1) + (items % 2) * ((items + 1) / 2));
-    CHECK(sl_ring_pop_shared(&shared) == NULL);
-}
-
 int main(int argc, char **argv)
 {
     items = argc > 1 ? strtoull(argv[1], NULL, 10) : ITEMS_DEFAULT;
     order_and_content();
-    nothing_lost_nothing_twice();
     return 0;
 }

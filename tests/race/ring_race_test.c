@@ -21,9 +21,8 @@
 #define ITEMS_DEFAULT 10000000u
 #endif
 #define POOL                                                                                       \
-    64u         /* items that go round; each is written by the producer and read by the consumer   \
-                 */
-#define SIDES 2 /* producers, and consumers, of the shared ring */
+    64u /* items that go round; each is written by the producer and read by the consumer           \
+         */
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \

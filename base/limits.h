@@ -25,7 +25,8 @@
 #define SL_ATTACHED_COUNT_MAX 64u                /* connections attached to one handle */
 #define SL_ARENA_KEPT_MAX (4u * 1024u * 1024u)   /* bytes that an arena keeps for its next use */
 #define SL_BATCH_MEMORY (512u * 1024u)           /* bytes that a batch should be able to keep */
-#define SL_BATCHES_MIN 8u                        /* fewest batches, however small the budget */
+#define SL_STAGED_LEN_MIN 4u                     /* fewest of them, however small the budget */
+#define SL_REREAD_LEN 64u                        /* batches that were not staged, in memory */
 #define SL_MEMORY_BUDGET_DEFAULT (32u * 1024u * 1024u) /* bytes of one library's memory */
 #define SL_MEMORY_BUDGET_MIN (4u * 1024u * 1024u)      /* least that may be asked for */
 #define SL_LINK_QUEUE_SIZE_MAX (1024u * 1024u)   /* bytes queued to one link before it must drain */

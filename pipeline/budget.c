@@ -12,16 +12,17 @@ static size_t within(size_t value, size_t least, size_t most)
 
 struct sl_budget sl_budget_share(size_t memory)
 {
+    struct sl_budget budget;
     size_t sending = memory / 2;
-    size_t large = sending / 8;
-    /* A quarter of the batches is for what is read again. */
-    size_t batches = within((sending - large) / SL_BATCH_MEMORY, SL_BATCHES_MIN,
-                            SL_STAGED_LEN_MAX + SL_STAGED_LEN_MAX / 3);
-    size_t kept = (sending - large) / batches;
-    return (struct sl_budget){.staged = batches - batches / 4,
-                              .reread = batches / 4,
-                              .batch_kept = kept,
-                              .piece = within(kept / 3, 1, SL_BATCH_SIZE_SOFT),
-                              .large = large,
-                              .incoming = within(memory / 4, 1, SL_INCOMING_SIZE_MAX)};
+    budget.large = sending / 8;
+    size_t for_reread = (sending - budget.large) / 8;
+    size_t for_staged = sending - budget.large - for_reread;
+    budget.staged = within(for_staged / SL_BATCH_MEMORY, SL_STAGED_LEN_MIN, SL_STAGED_LEN_MAX);
+    budget.staged_kept = for_staged / budget.staged;
+    budget.staged_piece = within(budget.staged_kept / 3, 1, SL_BATCH_SIZE_SOFT);
+    budget.reread = SL_REREAD_LEN;
+    budget.reread_kept = for_reread / budget.reread;
+    budget.reread_piece = within(budget.reread_kept / 3, 1, SL_BATCH_SIZE_SOFT);
+    budget.incoming = within(memory / 4, 1, SL_INCOMING_SIZE_MAX);
+    return budget;
 }

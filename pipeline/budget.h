@@ -2,7 +2,7 @@
  * Copyright (c) the Syncline authors */
 
 /* How the memory of a library is shared out. One half is for sending: batches, each of which keeps
- * up to `batch_kept` bytes, and on top of that what records larger than a batch should be take
+ * some bytes between two uses, and on top of that what records larger than a batch should be take
  * while they are under way. Of the other half, for receiving, segments that wait for the log may
  * take `incoming`; the rest is for the segment being applied, whose size the format limits, and for
  * what is queued to links. SQLite's caches and threads' stacks are not part of it. */
@@ -13,12 +13,15 @@
 #include <stddef.h>
 
 struct sl_budget {
-    size_t staged;     /* batches for captures */
-    size_t reread;     /* batches for what is read again */
-    size_t batch_kept; /* bytes that each may keep between two uses */
-    size_t piece;      /* bytes of rows after which a batch is cut */
-    size_t large;      /* bytes of rows beyond that, in all batches together */
-    size_t incoming;   /* bytes of segments waiting for the log */
+    size_t staged;       /* batches for captures */
+    size_t staged_kept;  /* bytes that each may keep between two uses */
+    size_t staged_piece; /* bytes of rows after which one is cut */
+    size_t large;        /* bytes of rows beyond that, in all of them together */
+    size_t reread;       /* batches for what is read again: many, since calls of one row each take
+                            one each */
+    size_t reread_kept;
+    size_t reread_piece;
+    size_t incoming; /* bytes of segments waiting for the log */
 };
 
 /* `memory`: bytes, at least SL_MEMORY_BUDGET_MIN. */

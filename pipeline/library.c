@@ -282,7 +282,7 @@ static enum syncline_status init_shared(struct sl_library *library, struct sl_er
         goto err_fini_staging;
     }
     if (sl_batch_pool_init(&core->reread_pool, alloc, core->budget.reread,
-                           core->budget.batch_kept) != SYNCLINE_OK) {
+                           core->budget.reread_kept) != SYNCLINE_OK) {
         goto err_fini_unsettled;
     }
     sl_ring_init(&core->to_resolve);

@@ -13,7 +13,7 @@ enum syncline_status sl_staging_init(struct sl_staging *staging, const struct sl
     sl_ring_init(&staging->ring);
     atomic_init(&staging->large, 0);
     staging->large_max = budget->large;
-    return sl_batch_pool_init(&staging->pool, alloc, budget->staged, budget->batch_kept);
+    return sl_batch_pool_init(&staging->pool, alloc, budget->staged, budget->staged_kept);
 }
 
 void sl_staging_fini(struct sl_staging *staging)

@@ -88,7 +88,7 @@ static enum syncline_status new_record(const struct sl_core *core, sqlite3 *hand
     record->handle = handle;
     record->thread = pthread_self();
     sl_rows_borrow(&record->rows, core, handle);
-    sl_row_survey_init(&record->survey, core->env->alloc, core->budget.piece);
+    sl_row_survey_init(&record->survey, core->env->alloc, core->budget.staged_piece);
     sl_buf_init(&record->births, core->env->alloc);
     *out = record;
     return SYNCLINE_OK;

@@ -398,7 +398,7 @@ static enum syncline_status make_call_alone(struct sl_capture *capture, struct c
 {
     struct sl_row_survey survey;
     struct sl_buf births;
-    sl_row_survey_init(&survey, call->core->env->alloc, call->core->budget.piece);
+    sl_row_survey_init(&survey, call->core->env->alloc, call->core->budget.staged_piece);
     sl_buf_init(&births, call->core->env->alloc);
     call->survey = &survey;
     call->births = &births;

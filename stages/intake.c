@@ -209,7 +209,7 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *
                 return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
             }
         }
-        if (!staged && batch->arena.used > core->budget.piece && i + 1 < batch->n) {
+        if (!staged && batch->arena.used > core->budget.reread_piece && i + 1 < batch->n) {
             batch->n = i + 1; /* the rest of the row is for the next batch */
             batch->taken_n = i + 1;
         }

@@ -9,7 +9,7 @@
 
 static struct sl_staging staging;
 static const struct sl_budget budget = {
-    .staged = SL_STAGED_LEN_MAX, .batch_kept = 4096, .large = 1000};
+    .staged = SL_STAGED_LEN_MAX, .staged_kept = 4096, .large = 1000};
 
 static void start(void)
 {

@@ -33,6 +33,7 @@ static int wrong_calls(struct syncline *lib)
     wrong += syncline_detach(lib, NULL) != SYNCLINE_EFORK;
     wrong += syncline_flush(lib, SYNCLINE_LEVEL_DURABLE, 0) != SYNCLINE_EFORK;
     wrong += syncline_flush(lib, SYNCLINE_LEVEL_APPLIED, -1) != SYNCLINE_EFORK;
+    wrong += syncline_close_drained(lib, SYNCLINE_LEVEL_DURABLE, 0, NULL) != SYNCLINE_EFORK;
     wrong += syncline_info(lib, &info) != SYNCLINE_EFORK;
     wrong += syncline_member_get(lib, 0, &member) != SYNCLINE_EFORK;
     wrong += syncline_set_aside_get(lib, 0, &record) != SYNCLINE_EFORK;

@@ -10,12 +10,16 @@
 static enum syncline_status check_out(struct syncline *lib, const size_t *size)
 {
     enum syncline_status status = sl_handle_check(lib);
-    if (status == SYNCLINE_OK && (size == NULL || *size < 2 * sizeof(size_t))) {
-        struct sl_error err;
-        status = sl_handle_keep(
-            lib, sl_fail(&err, SYNCLINE_EINVAL, "start from the struct's _INIT"), &err);
+    if (status != SYNCLINE_OK) {
+        return status;
     }
-    return status;
+    if (size == NULL || *size < 2 * sizeof(size_t)) {
+        struct sl_error err;
+        (void)sl_handle_keep(lib, sl_fail(&err, SYNCLINE_EINVAL, "start from the struct's _INIT"),
+                             &err);
+        return SYNCLINE_EINVAL;
+    }
+    return SYNCLINE_OK;
 }
 
 enum syncline_status syncline_info(struct syncline *lib, struct syncline_info *info)

@@ -15,7 +15,7 @@ enum syncline_status sl_batch_pool_init(struct sl_batch_pool *pool,
                                         const struct sl_allocator *alloc, size_t len,
                                         size_t kept_max)
 {
-    assert(len > 0 && len <= SL_BATCH_POOL_LEN_MAX);
+    assert(len <= SL_BATCH_POOL_LEN_MAX);
     struct sl_batch *batches = sl_calloc(alloc, len, sizeof(*batches));
     if (batches == NULL) {
         return SYNCLINE_ENOMEM;
@@ -27,7 +27,10 @@ enum syncline_status sl_batch_pool_init(struct sl_batch_pool *pool,
     pool->batches = batches;
     pool->len = len;
     pool->alloc = alloc;
-    atomic_init(&pool->free, UINT64_MAX >> (SL_BATCH_POOL_LEN_MAX - len));
+    atomic_init(&pool->free, 0);
+    for (size_t i = 0; i < len; i++) {
+        atomic_fetch_or(&pool->free, (uint64_t)1 << i);
+    }
     atomic_init(&pool->arena_size, 0);
     atomic_init(&pool->body_size, 0);
     pool->body_kept_max = kept_max / 4;

@@ -23,6 +23,7 @@
 #define SL_ADDRESS_SIZE_MAX 63u                  /* bytes of "host:port" */
 #define SL_STAGED_LEN_MAX 64u                    /* captured batches waiting in memory */
 #define SL_ATTACHED_COUNT_MAX 64u                /* connections attached to one handle */
+#define SL_CALLS_KEPT_MAX 32u                    /* captures at once whose memory is kept */
 #define SL_ARENA_KEPT_MAX (4u * 1024u * 1024u)   /* bytes that an arena keeps for its next use */
 #define SL_BATCH_MEMORY (512u * 1024u)           /* bytes that a batch should be able to keep */
 #define SL_STAGED_LEN_MIN 4u                     /* fewest of them, however small the budget */

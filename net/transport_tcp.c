@@ -151,7 +151,8 @@ static void tcp_close(struct sl_link *base)
     sl_tcp_link_close((struct sl_tcp_link *)base);
 }
 
-/* libuv looks at timers before it waits, too: a wait without a timer would be one without an end. */
+/* libuv looks at timers before it waits, too: a wait without a timer would be one without an end.
+ */
 static void on_timeout(uv_timer_t *timer)
 {
     uv_stop(timer->loop);

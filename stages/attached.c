@@ -14,18 +14,15 @@ enum syncline_status sl_attached_init(struct sl_attached_list *list)
 /* Finalizes its statements, after which the connection may be gone. */
 static void free_record(struct sl_attached *record, const struct sl_core *core)
 {
-    sl_rows_fini(&record->rows, core->models.count);
-    sl_row_survey_fini(&record->survey);
-    sl_buf_fini(&record->births);
+    sl_call_memory_fini(&record->memory, core->models.count);
     sl_free(core->env->alloc, record);
 }
 
 /* As above, but leaves the statements alone. */
 static void abandon(struct sl_attached *record, const struct sl_core *core)
 {
-    sl_free(core->env->alloc, record->rows.tables);
-    sl_row_survey_fini(&record->survey);
-    sl_buf_fini(&record->births);
+    record->memory.rows.ldb.db.handle = NULL;
+    sl_call_memory_fini(&record->memory, core->models.count);
     sl_free(core->env->alloc, record);
 }
 
@@ -42,14 +39,6 @@ void sl_attached_fini(struct sl_attached_list *list, const struct sl_core *core)
     }
     list->count = 0;
     (void)pthread_mutex_destroy(&list->lock);
-}
-
-void sl_attached_trim(struct sl_attached *attached)
-{
-    sl_row_survey_trim(&attached->survey);
-    if (attached->births.capacity > SL_SURVEY_KEPT_SIZE_MAX) {
-        sl_buf_fini(&attached->births);
-    }
 }
 
 /* Its place in the list, or the list's length. */
@@ -87,9 +76,8 @@ static enum syncline_status new_record(const struct sl_core *core, sqlite3 *hand
     }
     record->handle = handle;
     record->thread = pthread_self();
-    sl_rows_borrow(&record->rows, core, handle);
-    sl_row_survey_init(&record->survey, core->env->alloc, core->budget.staged_piece);
-    sl_buf_init(&record->births, core->env->alloc);
+    sl_call_memory_init(&record->memory, core);
+    sl_rows_borrow(&record->memory.rows, core, handle);
     *out = record;
     return SYNCLINE_OK;
 }
@@ -125,7 +113,7 @@ enum syncline_status sl_attached_add(struct sl_attached_list *list, const struct
     if (status != SYNCLINE_OK) {
         return status;
     }
-    status = sl_outbox_prepare(&record->rows.ldb, err);
+    status = sl_outbox_prepare(&record->memory.rows.ldb, err);
     if (status == SYNCLINE_OK) {
         status = put(list, record, err);
     }

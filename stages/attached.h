@@ -19,15 +19,12 @@
 
 #include <pthread.h>
 
-#include "stages/row_survey.h"
-#include "stages/shared.h"
+#include "stages/call_memory.h"
 
 struct sl_attached {
-    sqlite3 *handle;             /* the application's */
-    pthread_t thread;            /* that attached it */
-    struct sl_rows rows;         /* statements over it; tables are made when first needed */
-    struct sl_row_survey survey; /* of the call under way */
-    struct sl_buf births;        /* likewise */
+    sqlite3 *handle;              /* the application's */
+    pthread_t thread;             /* that attached it */
+    struct sl_call_memory memory; /* statements over it, and buffers */
 };
 
 struct sl_attached_list {
@@ -51,8 +48,6 @@ enum syncline_status sl_attached_add(struct sl_attached_list *list, const struct
  * Errors: ENOTFOUND. */
 enum syncline_status sl_attached_remove(struct sl_attached_list *list, const struct sl_core *core,
                                         sqlite3 *handle, struct sl_error *err);
-/* Gives back what one large call made the record's buffers take. */
-void sl_attached_trim(struct sl_attached *attached);
 /* The record of a connection, borrowed until it is detached; NULL: it is not attached.
  * Errors: EINVAL (another thread attached it). */
 enum syncline_status sl_attached_find(struct sl_attached_list *list, sqlite3 *handle,

@@ -18,10 +18,9 @@ struct call {
     uint32_t batch_len;
     uint64_t token;
     uint64_t wall_ms;
-    int64_t outbox_id;            /* of its outbox row, once that is written */
-    struct sl_batch *staged;      /* list, or NULL */
-    struct sl_row_survey *survey; /* of its rows */
-    struct sl_buf *births;        /* for its outbox row */
+    int64_t outbox_id;       /* of its outbox row, once that is written */
+    struct sl_batch *staged; /* list, or NULL */
+    struct sl_call_memory *memory;
 };
 
 enum syncline_status sl_capture_init(struct sl_capture *capture, struct sl_core *core,
@@ -45,8 +44,13 @@ enum syncline_status sl_capture_init(struct sl_capture *capture, struct sl_core 
     if (sl_attached_init(&capture->attached) != SYNCLINE_OK) {
         goto err_destroy_token_lock;
     }
+    if (sl_call_stock_init(&capture->stock) != SYNCLINE_OK) {
+        goto err_fini_attached;
+    }
     return SYNCLINE_OK;
 
+err_fini_attached:
+    sl_attached_fini(&capture->attached, core);
 err_destroy_token_lock:
     (void)pthread_mutex_destroy(&capture->token_lock);
 err_destroy_own_lock:
@@ -59,6 +63,7 @@ err_close_own:
 void sl_capture_fini(struct sl_capture *capture)
 {
     sl_attached_fini(&capture->attached, capture->core);
+    sl_call_stock_fini(&capture->stock, capture->core);
     (void)pthread_mutex_destroy(&capture->token_lock);
     (void)pthread_mutex_destroy(&capture->own_lock);
     sl_rows_fini(&capture->own, capture->core->models.count);
@@ -113,9 +118,9 @@ struct birth_run {
 static void put_birth_run(struct call *call, const struct birth_run *run)
 {
     if (run->n > 0) {
-        sl_buf_u32(call->births, run->n);
-        sl_buf_u64(call->births, run->origin);
-        sl_buf_u64(call->births, run->seq);
+        sl_buf_u32(&call->memory->births, run->n);
+        sl_buf_u64(&call->memory->births, run->origin);
+        sl_buf_u64(&call->memory->births, run->seq);
     }
 }
 
@@ -149,7 +154,7 @@ static enum syncline_status gather_births(struct call *call, struct sl_error *er
         run.n++;
     }
     put_birth_run(call, &run);
-    if (call->births->failed) {
+    if (call->memory->births.failed) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to capture %u records", call->n);
     }
     return SYNCLINE_OK;
@@ -160,7 +165,7 @@ static enum syncline_status gather_births(struct call *call, struct sl_error *er
 static bool fill_batch(const struct call *call, struct sl_batch *batch, size_t piece,
                        uint32_t first)
 {
-    if (!sl_row_survey_copy(call->survey, piece, first, batch)) {
+    if (!sl_row_survey_copy(&call->memory->survey, piece, first, batch)) {
         return false;
     }
     batch->model = call->model;
@@ -178,11 +183,11 @@ static bool fill_batch(const struct call *call, struct sl_batch *batch, size_t p
  */
 static void stage(struct call *call)
 {
-    size_t pieces = call->survey->piece_count;
+    size_t pieces = call->memory->survey.piece_count;
     if (!call->core->engine || pieces == 0) {
         return;
     }
-    call->staged = sl_staging_take(&call->core->staging, pieces, call->survey->large);
+    call->staged = sl_staging_take(&call->core->staging, pieces, call->memory->survey.large);
     uint32_t first = 0;
     size_t piece = 0;
     for (struct sl_batch *batch = call->staged; batch != NULL; batch = batch->next) {
@@ -212,13 +217,13 @@ static enum syncline_status write_outbox(struct call *call, struct sl_error *err
                                 .wall_ms = call->wall_ms,
                                 .n = call->n,
                                 .batch_len = call->batch_len,
-                                .ids = call->survey->ids.data,
-                                .ids_size = call->survey->ids.len,
-                                .uuids = call->survey->uuids.data,
-                                .uuids_size = call->survey->uuids.len};
+                                .ids = call->memory->survey.ids.data,
+                                .ids_size = call->memory->survey.ids.len,
+                                .uuids = call->memory->survey.uuids.data,
+                                .uuids_size = call->memory->survey.uuids.len};
     if (call->change != SYNCLINE_INSERT) {
-        row.births = call->births->data;
-        row.births_size = call->births->len;
+        row.births = call->memory->births.data;
+        row.births_size = call->memory->births.len;
     }
     status = sl_outbox_insert(&call->db->ldb, &row, err);
     call->outbox_id = row.id;
@@ -368,10 +373,12 @@ static enum syncline_status capture_there(struct call *call, struct sl_rows *db,
 }
 
 static enum syncline_status make_call(struct sl_capture *capture, struct call *call, sqlite3 *db,
-                                      struct sl_rows *attached, struct sl_error *err)
+                                      bool attached, struct sl_error *err)
 {
-    enum syncline_status status = sl_row_survey_run(call->survey, call->model, call->rows, call->n,
-                                                    call->change, call->batch_len, err);
+    struct sl_rows *rows = &call->memory->rows;
+    sl_buf_clear(&call->memory->births);
+    enum syncline_status status = sl_row_survey_run(&call->memory->survey, call->model, call->rows,
+                                                    call->n, call->change, call->batch_len, err);
     if (status == SYNCLINE_OK) {
         status = take_token(capture, &call->token, err);
     }
@@ -381,44 +388,35 @@ static enum syncline_status make_call(struct sl_capture *capture, struct call *c
     if (db == NULL || sqlite3_get_autocommit(db) != 0) {
         return capture_on_own(capture, call, err);
     }
-    if (attached != NULL) {
-        return capture_there(call, attached, err);
+    if (attached) {
+        return capture_there(call, rows, err);
     }
-    struct sl_rows once;
-    sl_rows_borrow(&once, call->core, db);
-    status = capture_there(call, &once, err);
-    call->db = NULL;
-    sl_rows_fini(&once, call->core->models.count);
+    sl_rows_borrow(rows, call->core, db);
+    status = capture_there(call, rows, err);
+    sl_rows_give_back(rows, call->core->models.count);
     return status;
 }
 
-/* With buffers that live for this call only. */
+/* In memory of the stock. */
 static enum syncline_status make_call_alone(struct sl_capture *capture, struct call *call,
                                             sqlite3 *db, struct sl_error *err)
 {
-    struct sl_row_survey survey;
-    struct sl_buf births;
-    sl_row_survey_init(&survey, call->core->env->alloc, call->core->budget.staged_piece);
-    sl_buf_init(&births, call->core->env->alloc);
-    call->survey = &survey;
-    call->births = &births;
-    enum syncline_status status = make_call(capture, call, db, NULL, err);
-    call->survey = NULL;
-    call->births = NULL;
-    sl_row_survey_fini(&survey);
-    sl_buf_fini(&births);
+    call->memory = sl_call_stock_take(&capture->stock, call->core);
+    if (call->memory == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to capture %u records", call->n);
+    }
+    enum syncline_status status = make_call(capture, call, db, false, err);
+    sl_call_stock_give(&capture->stock, call->core, call->memory);
     return status;
 }
 
-/* With those of the record of its connection. */
+/* In that of its connection. */
 static enum syncline_status make_call_attached(struct sl_capture *capture, struct call *call,
                                                struct sl_attached *attached, struct sl_error *err)
 {
-    call->survey = &attached->survey;
-    call->births = &attached->births;
-    sl_buf_clear(call->births);
-    enum syncline_status status = make_call(capture, call, attached->handle, &attached->rows, err);
-    sl_attached_trim(attached);
+    call->memory = &attached->memory;
+    enum syncline_status status = make_call(capture, call, attached->handle, true, err);
+    sl_call_memory_trim(call->memory);
     return status;
 }
 

@@ -19,7 +19,8 @@
  * write by a savepoint: the caller's transaction is as it was. last_insert_rowid is put back.
  *
  * On a connection of the caller nothing is kept between calls - unless it is attached
- * (stages/attached): then its statements and the buffers of the call are.
+ * (stages/attached): then its statements are. The buffers of a call are kept either way
+ * (stages/call_memory).
  *
  * Order of locks: SQLite's write lock first (the outbox row takes it), then our own. */
 
@@ -36,6 +37,7 @@ struct sl_capture {
     struct sl_rows own;       /* for calls in autocommit */
     const char *path; /* of library.db, as SQLite names it; lives as long as `own` is open */
     struct sl_attached_list attached;
+    struct sl_call_stock stock; /* for calls on connections that are not attached */
     pthread_mutex_t token_lock; /* guards the rest */
     uint64_t tokens[SL_CAPTURE_TOKENS];
     uint32_t token_count; /* not used yet, from the first on */

@@ -19,6 +19,7 @@ enum syncline_status sl_rows_open(struct sl_rows *rows, const struct sl_core *co
     status =
         sl_db_exec(&rows->ldb.db, "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL", err);
     rows->tables = NULL;
+    rows->has_tables = false;
     rows->alloc = core->env->alloc;
     if (status == SYNCLINE_OK && !sl_rows_make_tables(rows, core)) {
         status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for the tables");
@@ -35,35 +36,46 @@ void sl_rows_borrow(struct sl_rows *rows, const struct sl_core *core, sqlite3 *h
 {
     sl_library_db_borrow(&rows->ldb, handle);
     sl_births_init(&rows->births, &rows->ldb);
-    rows->tables = NULL;
+    rows->has_tables = false;
     rows->alloc = core->env->alloc;
 }
 
 bool sl_rows_make_tables(struct sl_rows *rows, const struct sl_core *core)
 {
-    if (rows->tables != NULL) {
+    if (rows->has_tables) {
         return true;
     }
-    size_t count = core->models.count > 0 ? core->models.count : 1;
-    rows->tables = sl_calloc(rows->alloc, count, sizeof(*rows->tables));
-    for (size_t i = 0; i < core->models.count && rows->tables != NULL; i++) {
+    if (rows->tables == NULL) {
+        rows->tables = sl_calloc(rows->alloc, core->models.count, sizeof(*rows->tables));
+    }
+    if (rows->tables == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < core->models.count; i++) {
         sl_record_table_init(&rows->tables[i], &rows->ldb.db, &core->models.models[i]);
     }
-    return rows->tables != NULL;
+    rows->has_tables = true;
+    return true;
 }
 
-void sl_rows_fini(struct sl_rows *rows, size_t model_count)
+void sl_rows_give_back(struct sl_rows *rows, size_t model_count)
 {
     if (rows->ldb.db.handle == NULL) {
         return;
     }
-    for (size_t i = 0; i < model_count && rows->tables != NULL; i++) {
+    for (size_t i = 0; i < model_count && rows->has_tables; i++) {
         sl_record_table_fini(&rows->tables[i]);
     }
-    sl_free(rows->alloc, rows->tables);
-    rows->tables = NULL;
+    rows->has_tables = false;
     sl_births_fini(&rows->births);
     sl_library_db_fini(&rows->ldb);
+}
+
+void sl_rows_fini(struct sl_rows *rows, size_t model_count)
+{
+    sl_rows_give_back(rows, model_count);
+    sl_free(rows->alloc, rows->tables);
+    rows->tables = NULL;
 }
 
 void sl_core_give_batch(struct sl_core *core, struct sl_batch *batch)

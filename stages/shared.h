@@ -47,7 +47,9 @@
 struct sl_rows {
     struct sl_library_db ldb;
     struct sl_births births;
-    struct sl_record_table *tables;   /* one per model, by model->index; NULL: not made */
+    struct sl_record_table
+        *tables;     /* one per model, by model->index; NULL: no memory for them yet */
+    bool has_tables; /* they are made */
     const struct sl_allocator *alloc; /* of the tables; borrowed */
 };
 
@@ -161,11 +163,13 @@ struct sl_core {
 enum syncline_status sl_rows_open(struct sl_rows *rows, const struct sl_core *core,
                                   const char *path, enum sl_db_mode mode, uint32_t busy_timeout_ms,
                                   struct sl_error *err);
-/* Over a connection of the application, without tables. */
+/* Over a connection of the application, without tables. `rows` must be all zero or given back. */
 void sl_rows_borrow(struct sl_rows *rows, const struct sl_core *core, sqlite3 *handle);
 /* Makes the tables unless they are there. false: no memory. */
 bool sl_rows_make_tables(struct sl_rows *rows, const struct sl_core *core);
-/* Finalizes every statement; closes the connection unless it was borrowed. */
+/* Ends a borrow: finalizes every statement, and keeps the memory of the tables for the next one. */
+void sl_rows_give_back(struct sl_rows *rows, size_t model_count);
+/* Finalizes every statement; closes the connection unless it was borrowed. All zero is allowed. */
 void sl_rows_fini(struct sl_rows *rows, size_t model_count);
 
 /* Gives a batch back to whichever pool it is of. */

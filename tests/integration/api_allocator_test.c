@@ -219,3 +219,37 @@ Test(api_allocator, fork)
     api_close(&a);
     cr_expect_eq(counting.blocks, 0);
 }
+
+/* ---- Allocating nothing ---- */
+
+#define STEADY_WARM 10000 /* changes after which there is no allocation */
+#define STEADY_MORE 20000
+#define STEADY_ROWS 1000 /* in a transaction */
+
+/* Inserts `n` tags, in transactions of STEADY_ROWS. */
+static void insert_steadily(struct api_device *a, size_t n)
+{
+    for (size_t done = 0; done < n; done += STEADY_ROWS) {
+        api_save_tags(a, STEADY_ROWS, 0);
+    }
+    API_OK(a->lib, syncline_flush(a->lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+}
+
+static void check_steady(struct api_device *a)
+{
+    insert_steadily(a, STEADY_WARM);
+    long calls = counting.calls;
+    insert_steadily(a, STEADY_MORE);
+    cr_expect_eq(counting.calls, calls, "%ld calls of the allocator", counting.calls - calls);
+}
+
+/* Once 10,000 changes are captured, resolved, serialized and in the log, more of them call the
+ * allocator no more, on no thread: neither the engine's nor the application's. */
+Test(api_allocator, steady)
+{
+    struct api_device a;
+    api_create(&a, "a");
+    open_surely(&a, NULL);
+    check_steady(&a);
+    api_close(&a);
+}

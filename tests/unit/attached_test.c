@@ -92,25 +92,6 @@ Test(attached, failures_are_passed_on)
     cr_assert_eq(sqlite3_close(handle), SQLITE_OK);
 }
 
-/* A large call's buffers are given back, and those of small ones are kept. */
-Test(attached, trim)
-{
-    sqlite3 *handle = connect_to(path);
-    struct sl_attached *found = NULL;
-    OK(attach(handle));
-    OK(sl_attached_find(&list, handle, &found, &err));
-    cr_assert(sl_buf_reserve(&found->births, SL_SURVEY_KEPT_SIZE_MAX));
-    cr_assert(sl_buf_reserve(&found->survey.ids, SL_SURVEY_KEPT_SIZE_MAX + 1));
-    sl_attached_trim(found);
-    cr_assert_not_null(found->births.data);
-    cr_assert_null(found->survey.ids.data);
-    cr_assert(sl_buf_reserve(&found->births, SL_SURVEY_KEPT_SIZE_MAX + 1));
-    sl_attached_trim(found);
-    cr_assert_null(found->births.data);
-    OK(detach(handle));
-    cr_assert_eq(sqlite3_close(handle), SQLITE_OK);
-}
-
 /* Without memory, wherever it runs out, nothing is attached and no statement is left. */
 Test(attached, no_memory)
 {

@@ -354,10 +354,10 @@ struct syncline_left {
 /* syncline_close with a deadline: refuses captures from now on (ECLOSED), waits until every change
  * committed before has come as far as `level`, at most timeout_ms (< 0: for ever), stops the engine
  * and frees the handle. `left` says what was left; it may be NULL. Nothing is lost: what is left
- * goes on at the next open. Other calls may be running when it is called, and must have returned
- * before it does: none may begin any more.
- * Errors: TIMEOUT (see left), EREFUSED (ACKED or APPLIED of a library without other members), EDB,
- * ECORRUPT - the handle is gone all the same; EINVAL (no such level), EFORK - nothing was done. */
+ * goes on at the next open. Captures and flushes may be running when it is called; those end first,
+ * with ECLOSED where they wait. No other call may be running or follow. Errors: TIMEOUT (see left),
+ * EREFUSED (ACKED or APPLIED of a library without other members), EDB, ECORRUPT - the handle is
+ * gone all the same; EINVAL (no such level), EFORK - nothing was done. */
 SYNCLINE_API enum syncline_status syncline_close_drained(struct syncline *lib,
                                                          enum syncline_level level,
                                                          int64_t timeout_ms,
@@ -441,7 +441,8 @@ SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_detach(struct syncl
 /* Waits until every change committed before the call has come as far as `level`. A library without
  * other members has no ACKED or APPLIED: EREFUSED says so. Also works in the capture role, as long
  * as another process runs the engine. timeout_ms < 0 waits for ever.
- * Errors: TIMEOUT (the text says what is left), EREFUSED, EFORK, EDB, ECORRUPT. */
+ * Errors: TIMEOUT (the text says what is left), EREFUSED, ECLOSED (another thread closes the
+ * handle), EFORK, EDB, ECORRUPT. */
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_flush(struct syncline *lib, enum syncline_level level, int64_t timeout_ms);
 

@@ -16,9 +16,8 @@ static enum syncline_status capture(struct syncline *lib, const struct syncline_
         return status;
     }
     struct sl_error err = {.text = ""};
-    if (atomic_load_explicit(&lib->closing, memory_order_relaxed)) {
-        return sl_handle_keep(lib, sl_fail(&err, SYNCLINE_ECLOSED, "the handle is being closed"),
-                              &err);
+    if (!sl_handle_enter(lib, &err)) {
+        return sl_handle_keep(lib, SYNCLINE_ECLOSED, &err);
     }
     status = sl_library_capture(lib->library, model, rows, n, change, db, batch_len, &err);
     if (status == SYNCLINE_OK && lib->has_worker) {
@@ -27,7 +26,9 @@ static enum syncline_status capture(struct syncline *lib, const struct syncline_
             status = sl_handle_hold_back(lib, &err);
         }
     }
-    return sl_handle_keep(lib, status, &err);
+    status = sl_handle_keep(lib, status, &err);
+    sl_handle_leave(lib);
+    return status;
 }
 
 enum syncline_status syncline_sync_model(struct syncline *lib, const struct syncline_model *model,

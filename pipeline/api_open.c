@@ -522,6 +522,7 @@ enum syncline_status syncline_open(const char *dir, const struct syncline_option
     lib->pid = getpid();
     lib->block_ms = options.block_ms;
     atomic_init(&lib->closing, false);
+    atomic_init(&lib->running, 0);
     lib->lock.fd = -1;
     status = open_handle(lib, &paths, &options, &err);
     if (status != SYNCLINE_OK) {
@@ -582,11 +583,10 @@ enum syncline_status syncline_close_drained(struct syncline *lib, enum syncline_
     if (status != SYNCLINE_OK) {
         return status;
     }
-    atomic_store_explicit(&lib->closing, true, memory_order_relaxed);
-    status = sl_handle_wait(lib, level, timeout_ms, &err);
+    sl_handle_shut(lib);
+    status = sl_handle_wait(lib, level, timeout_ms, true, &err);
     if (lib->has_worker) {
         sl_worker_stop(&lib->worker);
-        lib->has_worker = false;
     }
     tell_left(lib, left);
     free_handle(lib);

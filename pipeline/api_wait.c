@@ -44,7 +44,7 @@ static enum syncline_status timed_out(struct syncline *lib, struct sl_error *err
 }
 
 enum syncline_status sl_handle_wait(struct syncline *lib, enum syncline_level level,
-                                    int64_t timeout_ms, struct sl_error *err)
+                                    int64_t timeout_ms, bool closer, struct sl_error *err)
 {
     int64_t start_ms = now_ms();
     struct sl_target target = {0};
@@ -65,12 +65,40 @@ enum syncline_status sl_handle_wait(struct syncline *lib, enum syncline_level le
             status = timed_out(lib, err);
             break;
         }
+        if (!closer && atomic_load(&lib->closing)) {
+            status = sl_fail(err, SYNCLINE_ECLOSED, "the handle is being closed");
+            break;
+        }
         if (lib->has_worker) {
             sl_worker_nudge(&lib->worker);
         }
         wait_a_little(lib);
     }
     return status;
+}
+
+bool sl_handle_enter(struct syncline *lib, struct sl_error *err)
+{
+    atomic_fetch_add(&lib->running, 1);
+    if (!atomic_load(&lib->closing)) {
+        return true;
+    }
+    sl_handle_leave(lib);
+    (void)sl_fail(err, SYNCLINE_ECLOSED, "the handle is being closed");
+    return false;
+}
+
+void sl_handle_leave(struct syncline *lib)
+{
+    atomic_fetch_sub(&lib->running, 1);
+}
+
+void sl_handle_shut(struct syncline *lib)
+{
+    atomic_store(&lib->closing, true);
+    while (atomic_load(&lib->running) > 0) {
+        wait_a_little(lib);
+    }
 }
 
 enum syncline_status syncline_flush(struct syncline *lib, enum syncline_level level,
@@ -81,11 +109,16 @@ enum syncline_status syncline_flush(struct syncline *lib, enum syncline_level le
         return status;
     }
     struct sl_error err = {.text = ""};
+    if (!sl_handle_enter(lib, &err)) {
+        return sl_handle_keep(lib, SYNCLINE_ECLOSED, &err);
+    }
     status = sl_handle_check_level(level, &err);
     if (status == SYNCLINE_OK) {
-        status = sl_handle_wait(lib, level, timeout_ms, &err);
+        status = sl_handle_wait(lib, level, timeout_ms, false, &err);
     }
-    return sl_handle_keep(lib, status, &err);
+    status = sl_handle_keep(lib, status, &err);
+    sl_handle_leave(lib);
+    return status;
 }
 
 /* Outbox rows between the newest captured outside a transaction and the log. */
@@ -105,7 +138,7 @@ enum syncline_status sl_handle_hold_back(struct syncline *lib, struct sl_error *
         return SYNCLINE_OK;
     }
     int64_t start_ms = now_ms();
-    while (now_ms() - start_ms < lib->block_ms &&
+    while (now_ms() - start_ms < lib->block_ms && !atomic_load(&lib->closing) &&
            sl_library_health(lib->library, &dead) == SYNCLINE_OK) {
         wait_a_little(lib);
         if (behind(lib) <= SL_BEHIND_CALLS_MAX) {

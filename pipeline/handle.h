@@ -23,7 +23,8 @@ struct syncline {
     struct sl_engine_lock lock;
     struct sl_worker worker;
     bool has_worker;
-    atomic_bool closing; /* set once; captures are refused from then on */
+    atomic_bool closing; /* set once; captures are refused, and waiting ends, from then on */
+    atomic_uint running; /* captures and flushes on their way */
     pthread_mutex_t error_lock;
     struct sl_error error; /* of the last call that failed */
 };
@@ -41,9 +42,16 @@ enum syncline_status sl_handle_check_level(enum syncline_level level, struct sl_
 
 /* ---- Waiting: pipeline/api_wait.c ---- */
 
-/* As syncline_flush, the text in `err`. */
+/* As syncline_flush, the text in `err`; ends with ECLOSED when the handle is closed, but for the
+ * closer. */
 enum syncline_status sl_handle_wait(struct syncline *lib, enum syncline_level level,
-                                    int64_t timeout_ms, struct sl_error *err);
+                                    int64_t timeout_ms, bool closer, struct sl_error *err);
+/* Around a call that closing waits for. false, with the error: the handle is being closed, and the
+ * call is not to be made. */
+bool sl_handle_enter(struct syncline *lib, struct sl_error *err);
+void sl_handle_leave(struct syncline *lib);
+/* Lets nobody in any more, and returns when all who were in have left. */
+void sl_handle_shut(struct syncline *lib);
 /* After a capture outside a transaction: waits while the engine is far behind, as block_ms says.
  * AGAIN: it still is. */
 enum syncline_status sl_handle_hold_back(struct syncline *lib, struct sl_error *err);

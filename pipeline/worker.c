@@ -233,4 +233,5 @@ void sl_worker_stop(struct sl_worker *worker)
         wake(&worker->threads[i]);
         (void)pthread_join(worker->threads[i].thread, NULL);
     }
+    worker->started = 0;
 }

@@ -285,6 +285,11 @@ static enum syncline_status capture_in_transaction(struct call *call, struct sl_
         settle_along(call);
     }
     sqlite3_set_last_insert_rowid(handle, last_rowid);
+    if (status == SYNCLINE_OK && sqlite3_get_autocommit(handle) != 0) {
+        status = sl_fail(err, SYNCLINE_EDB,
+                         "library.db: SQLite rolled the transaction back while it was captured "
+                         "(interrupted, or the disk is full): begin it again");
+    }
     if (status == SYNCLINE_OK && call->staged != NULL) {
         /* Before the commit, and under the write lock: in the order of the outbox. */
         sl_staging_push(&call->core->staging, call->staged);

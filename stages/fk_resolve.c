@@ -480,6 +480,7 @@ bool sl_fk_resolve_run(void *stage)
     }
     resolve->now_ms = core->env->mono_ns(core->env->ctx) / NS_PER_MS;
     struct sl_error err;
+    struct sl_batch_aside *asides = resolve->batch->asides;
     enum syncline_status status = sl_library_db_begin_read(&core->resolver.ldb, &err);
     if (status == SYNCLINE_OK) {
         status = resolve_in_transaction(resolve, resolve->batch, &err);
@@ -492,6 +493,7 @@ bool sl_fk_resolve_run(void *stage)
         status = sl_fail(&err, SYNCLINE_ECORRUPT, "a ring with room took nothing");
     }
     if (status != SYNCLINE_OK) {
+        resolve->batch->asides = asides; /* the next try says it again */
         sl_core_failed(core, "fk_resolve", status, &err);
         return false;
     }

@@ -179,9 +179,10 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *
     const struct sl_model *model = batch->model;
     bool staged = batch->rows != NULL;
     size_t cells = (size_t)batch->n * model->field_count;
-    batch->values = sl_arena_alloc(&batch->arena, cells * sizeof(*batch->values));
+    /* The batch's only when they are all read: without them it is not one that was read again. */
+    struct sl_value *cell = sl_arena_alloc(&batch->arena, cells * sizeof(*cell));
     bool *keep = sl_arena_alloc(&batch->arena, batch->n * sizeof(*keep));
-    if (batch->values == NULL || keep == NULL) {
+    if (cell == NULL || keep == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
     }
     int64_t newest = 0;
@@ -194,15 +195,14 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *
         bool found = false;
         struct syncline_uuid uuid;
         const struct sl_field *orphan = NULL;
-        status =
-            sl_record_read(&rows->tables[model->index], batch->ids[i], &batch->arena, &found, &uuid,
-                           batch->values + (size_t)i * model->field_count, &orphan, err);
+        status = sl_record_read(&rows->tables[model->index], batch->ids[i], &batch->arena, &found,
+                                &uuid, cell + (size_t)i * model->field_count, &orphan, err);
         if (status != SYNCLINE_OK) {
             return status;
         }
         keep[i] = found && sl_uuid_equal(&uuid, &batch->uuids[i]);
         char reason[200];
-        const struct sl_value *values = batch->values + (size_t)i * model->field_count;
+        const struct sl_value *values = cell + (size_t)i * model->field_count;
         if (keep[i] && !can_be_sent(model, values, orphan, reason)) {
             keep[i] = false;
             if (!sl_batch_add_aside(batch, &uuid, reason)) {
@@ -214,6 +214,7 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *
             batch->taken_n = i + 1;
         }
     }
+    batch->values = cell;
     compact(batch, keep);
     return SYNCLINE_OK;
 }

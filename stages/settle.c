@@ -36,9 +36,9 @@ static bool is_deleted_in_later(const struct sl_unsettled_entry *entry, uint32_t
     return false;
 }
 
-/* Is the record of the entry still the one with this id? One that is gone, though no delete of it
- * was captured yet, and whose id nobody has: its delete is about to be captured, in the transaction
- * that this is part of, and is to find its birth. */
+/* Is the record of the entry still the one with this id? A new one that is gone, though no delete
+ * of it was captured yet, and whose id nobody has, counts as if it were: its delete is about to be
+ * captured, in the transaction that this is part of, and is to find its birth. */
 static enum syncline_status still_there(struct sl_rows *rows,
                                         const struct sl_unsettled_entry *entry, uint32_t i,
                                         const struct sl_uuid_runs *deleted, bool *there,
@@ -49,11 +49,12 @@ static enum syncline_status still_there(struct sl_rows *rows,
     enum syncline_status status =
         sl_record_id(&rows->tables[entry->model->index], &entry->uuids[i], &found, &id, err);
     bool taken = false;
-    if (status == SYNCLINE_OK && !found) {
+    bool is_new = entry->changes[i] == SYNCLINE_INSERT;
+    if (status == SYNCLINE_OK && !found && is_new) {
         status = sl_record_has_id(&rows->tables[entry->model->index], entry->ids[i], &taken, err);
     }
     /* The same UUID may have been deleted and inserted again since: that is another record. */
-    *there = !taken && (!found || id == entry->ids[i]) &&
+    *there = (found ? id == entry->ids[i] : is_new && !taken) &&
              !sl_uuid_runs_have(deleted, entry->model->id_in_db, &entry->uuids[i]) &&
              !is_deleted_in_later(entry, i);
     return status;

@@ -10,6 +10,7 @@ enum {
     STAMP_GET,
     STAMP_PUT,
     STAMP_REMOVE,
+    STAMPS_REMOVE,
     HIGHEST,
     LATE_PUT,
     LATE_GET,
@@ -29,6 +30,7 @@ static const char *const sql_texts[] = {
                  " VALUES(?1,?2,?3,?4)",
     [LATE_GET] = "SELECT seq FROM _syncline_late_birth WHERE model=?1 AND uuid=?2",
     [LATE_REMOVE] = "DELETE FROM _syncline_late_birth WHERE until<=?1",
+    [STAMPS_REMOVE] = "DELETE FROM _syncline_stamp WHERE model=?1 AND id BETWEEN ?2 AND ?3",
     [STAMP_REMOVE] = "DELETE FROM _syncline_stamp WHERE model=?1 AND id=?2",
 };
 
@@ -222,12 +224,31 @@ enum syncline_status sl_birth_highest(struct sl_births *births, int64_t model, i
     return status;
 }
 
+static enum syncline_status remove_stamps(struct sl_births *births, int64_t model,
+                                          const struct sl_birth_run *run, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(births, STAMPS_REMOVE, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, model);
+    (void)sqlite3_bind_int64(stmt, 2, run->id);
+    (void)sqlite3_bind_int64(stmt, 3, last_id(run));
+    return sl_db_run(&births->ldb->db, stmt, err);
+}
+
 enum syncline_status sl_birth_put(struct sl_births *births, int64_t model,
                                   const struct sl_birth_run *run, struct sl_error *err)
 {
     bool has_before = false;
     struct sl_birth_run before;
     enum syncline_status status = carve(births, model, run->id, run->n, &has_before, &before, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    /* A stamp that stands there is of a record that had the id before. */
+    status = remove_stamps(births, model, run, err);
     if (status != SYNCLINE_OK) {
         return status;
     }

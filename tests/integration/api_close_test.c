@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "base/limits.h"
+#include "pipeline/handle.h"
 
 TestSuite(api_close, .init = api_setup, .fini = api_cleanup);
 
@@ -100,6 +101,34 @@ Test(api_close, captures_are_refused)
     api_open(&b, a.address);
     api_settle(&a, &b);
     cr_expect(api_has(b.db, "tags", &tag.uuid));
+    api_close(&b);
+    api_close(&a);
+}
+
+static void *flush_for_ever(void *arg)
+{
+    struct api_device *device = arg;
+    cr_expect_eq(syncline_flush(device->lib, SYNCLINE_LEVEL_ACKED, -1), SYNCLINE_ECLOSED);
+    return NULL;
+}
+
+/* A flush that waits for ever is ended by closing, which waits for it in turn. */
+Test(api_close, flush_is_ended)
+{
+    struct api_device a;
+    struct api_device b;
+    pthread_t flusher;
+    api_pair(&a, &b);
+    api_settle(&a, &b);
+    api_stop(&b);
+    struct tag tag = api_tag("unsent");
+    api_save_tag(&a, &tag, SYNCLINE_INSERT);
+    cr_assert_eq(pthread_create(&flusher, NULL, flush_for_ever, &a), 0);
+    API_WAIT(atomic_load(&a.lib->running) > 0);
+    cr_expect_eq(syncline_close_drained(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL),
+                 SYNCLINE_OK);
+    cr_assert_eq(pthread_join(flusher, NULL), 0);
+    a.lib = NULL;
     api_close(&b);
     api_close(&a);
 }

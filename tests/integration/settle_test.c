@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/limits.h"
 #include "pipeline/library.h"
@@ -170,4 +171,57 @@ Test(settle, rows_deleted_before_their_calls)
     }
     cr_expect_eq(own_seq(), ROWS + GONE, "%llu changes are in the log",
                  (unsigned long long)own_seq());
+}
+
+static bool settles; /* a birth is being written */
+
+static int note_statement(unsigned kind, void *ctx, void *statement, void *text)
+{
+    (void)kind;
+    (void)ctx;
+    (void)text;
+    settles = settles || strstr(sqlite3_sql(statement), "INTO _syncline_birth") != NULL;
+    return 0;
+}
+
+static int interrupt_settling(void *ctx)
+{
+    (void)ctx;
+    return settles ? 1 : 0;
+}
+
+/* The application stops a capture that settles along, by its progress handler, and SQLite rolls the
+ * whole transaction back: the capture does not say that all is well. */
+Test(settle, transaction_gone_while_settling)
+{
+    struct note one = {.id = 0};
+    char insert[128] = "INSERT INTO notes(uuid) VALUES(x'";
+    insert_notes();
+    step_to(ROWS, SL_STAGE_LOG_APPEND);
+    cr_assert_eq(syncline_uuid_new(&one.uuid, 1), SYNCLINE_OK);
+    for (size_t i = 0; i < sizeof(one.uuid.bytes); i++) {
+        size_t len = strlen(insert);
+        (void)snprintf(insert + len, sizeof(insert) - len, "%02x", one.uuid.bytes[i]);
+    }
+    (void)strcat(insert, "')");
+    sql("BEGIN IMMEDIATE");
+    sql(insert);
+    one.id = sqlite3_last_insert_rowid(db);
+    (void)sqlite3_trace_v2(db, SQLITE_TRACE_STMT, note_statement, NULL);
+    sqlite3_progress_handler(db, 1, interrupt_settling, NULL);
+    enum syncline_status status =
+        sl_library_capture(library, &note_model, &one, 1, SYNCLINE_INSERT, db, 0, &err);
+    sqlite3_progress_handler(db, 0, NULL, NULL);
+    (void)sqlite3_trace_v2(db, 0, NULL, NULL);
+    cr_assert(settles && sqlite3_get_autocommit(db) != 0, "nothing was rolled back");
+    cr_expect_eq(status, SYNCLINE_EDB);
+    cr_expect_not_null(strstr(err.text, "rolled the transaction back"), "%s", err.text);
+    /* And it goes on as if nothing had been. */
+    sql("BEGIN IMMEDIATE");
+    sql(insert);
+    one.id = sqlite3_last_insert_rowid(db);
+    capture(&one, 1, SYNCLINE_INSERT);
+    sql("COMMIT");
+    step_to(ROWS + 1, SL_STAGE_LOG_APPEND);
+    cr_expect_eq(own_seq(), ROWS + 1);
 }

@@ -375,3 +375,24 @@ Test(births, no_memory)
     cr_assert_eq(seq_of(4), 500);
     cr_assert_eq(seq_of(6), 106);
 }
+
+/* A stamp belongs to the record that has the id: the next one's birth takes it away, with those of
+ * its whole run and no others. */
+Test(births, a_birth_takes_stamps_away)
+{
+    bool found = false;
+    uint64_t hlc = 0;
+    int64_t origin = 0;
+    for (int64_t id = 4; id <= 8; id++) {
+        OK(sl_stamp_put(&births, 1, id, 70, 1, &err));
+    }
+    OK(sl_stamp_put(&births, 2, 6, 70, 1, &err));
+    struct sl_birth_run run = run_of(5, 3, 10);
+    OK(sl_birth_put(&births, 1, &run, &err));
+    for (int64_t id = 4; id <= 8; id++) {
+        OK(sl_stamp_get(&births, 1, id, &found, &hlc, &origin, &err));
+        cr_expect_eq(found, id == 4 || id == 8, "%d", (int)id);
+    }
+    OK(sl_stamp_get(&births, 2, 6, &found, &hlc, &origin, &err));
+    cr_expect(found);
+}

@@ -217,8 +217,7 @@ static enum syncline_status try_record(struct sl_apply *apply, const struct sl_a
         (void)sqlite3_snprintf(256, reason, "not applied: other records here point at it");
     }
     if (status == SYNCLINE_OK && *outcome != SL_OUTCOME_WRITTEN) {
-        writer->run.n = 0;
-        sl_births_forget(&apply->core->writer.births);
+        sl_record_writer_reset(writer);
         status = sl_db_exec(db, "ROLLBACK TO _syncline_record", err);
     }
     return status == SYNCLINE_OK ? sl_db_exec(db, "RELEASE _syncline_record", err) : status;
@@ -491,8 +490,7 @@ static enum syncline_status apply_in_transaction(struct sl_apply *apply,
 {
     struct sl_core *core = apply->core;
     struct sl_rows *rows = &core->writer;
-    sl_births_forget(&rows->births);
-    apply->writer.run.n = 0;
+    sl_record_writer_reset(&apply->writer);
     apply->aside_len = 0;
     apply->writer.gone_len = 0;
     enum syncline_status status = sl_db_exec(&rows->ldb.db, "PRAGMA defer_foreign_keys=ON", err);

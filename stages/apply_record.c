@@ -3,7 +3,16 @@
 
 #include "stages/apply_record.h"
 
+#include <string.h>
+
 #include <stdlib.h>
+
+void sl_record_writer_reset(struct sl_record_writer *writer)
+{
+    writer->run.n = 0;
+    memset(writer->clear_of_births, 0, sizeof(writer->clear_of_births));
+    sl_births_forget(&writer->core->writer.births);
+}
 
 /* ---- Births of what was inserted ---- */
 
@@ -81,6 +90,31 @@ static enum syncline_status point_at_itself(struct sl_record_writer *writer,
                             localized->values, err);
 }
 
+/* The application may have deleted the newest records of a table without having captured that yet,
+ * and SQLite would give their ids again: but an id that still has a birth is that record's. */
+static enum syncline_status keep_clear_of_births(struct sl_record_writer *writer,
+                                                 const struct sl_model *model, struct sl_error *err)
+{
+    struct sl_rows *rows = &writer->core->writer;
+    int64_t last_id = 0;
+    int64_t last_born = 0;
+    if (writer->clear_of_births[model->index]) {
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status = sl_record_writer_flush(writer, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_record_last_id(&rows->tables[model->index], &last_id, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_birth_highest(&rows->births, model->id_in_db, &last_born, err);
+    }
+    if (status == SYNCLINE_OK && last_born > last_id && last_born > 0 && last_born < INT64_MAX) {
+        rows->tables[model->index].wanted_id = last_born + 1;
+    }
+    writer->clear_of_births[model->index] = status == SYNCLINE_OK;
+    return status;
+}
+
 static enum syncline_status insert_record(struct sl_record_writer *writer,
                                           const struct sl_apply_record *record,
                                           enum sl_outcome *outcome, char reason[256],
@@ -92,9 +126,12 @@ static enum syncline_status insert_record(struct sl_record_writer *writer,
     struct sl_error why;
     bool inserted = false;
     int64_t id = 0;
-    enum syncline_status status =
-        sl_record_insert(&rows->tables[model->index], &group->uuids[record->i],
-                         record->localized->values, &inserted, &id, &why);
+    enum syncline_status status = keep_clear_of_births(writer, model, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_record_insert(&rows->tables[model->index], &group->uuids[record->i],
+                              record->localized->values, &inserted, &id, &why);
     if (status == SYNCLINE_OK && inserted && record->localized->any_itself) {
         status = point_at_itself(writer, record, id, &why);
     }
@@ -103,6 +140,7 @@ static enum syncline_status insert_record(struct sl_record_writer *writer,
         return status;
     }
     if (!inserted) {
+        writer->clear_of_births[model->index] = false;
         *outcome = SL_OUTCOME_CANNOT;
         say(reason, "not applied: a record with this UUID was inserted by another change, and this "
                     "version does not keep births apart");

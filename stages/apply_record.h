@@ -11,6 +11,7 @@
 #ifndef SL_APPLY_RECORD_H
 #define SL_APPLY_RECORD_H
 
+#include "base/limits.h"
 #include "stages/fk_localize.h"
 #include "stages/reconcile.h"
 #include "stages/shared.h"
@@ -27,6 +28,7 @@ struct sl_record_writer {
     const struct sl_pending *pending; /* borrowed; as read in this transaction */
     struct sl_birth_run run;          /* of the inserts just written, not stored yet; n = 0: none */
     const struct sl_model *run_model;
+    bool clear_of_births[SL_MODEL_COUNT_MAX]; /* by model->index: the next id was looked at */
     struct sl_birth *gone; /* ours: births whose deletes found no record; it may be set aside */
     size_t gone_len;
     size_t gone_capacity;
@@ -45,6 +47,8 @@ struct sl_apply_record {
 enum syncline_status sl_record_write(struct sl_record_writer *writer,
                                      const struct sl_apply_record *record, enum sl_outcome *outcome,
                                      char reason[256], struct sl_error *err);
+/* Begins anew: a transaction, or what is left of one after a rollback to a savepoint. */
+void sl_record_writer_reset(struct sl_record_writer *writer);
 /* Stores the births gathered. Before anything else reads births, and before the commit. */
 enum syncline_status sl_record_writer_flush(struct sl_record_writer *writer, struct sl_error *err);
 

@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "storage/value_list.h"
 
-enum { ID_OF, HAS_ID, IDS_OF, UUIDS_OF, READ, INSERT, UPDATE, DELETE, DIGEST };
+enum { ID_OF, HAS_ID, LAST_ID, IDS_OF, UUIDS_OF, READ, INSERT, UPDATE, DELETE, DIGEST };
 
 void sl_record_table_init(struct sl_record_table *table, const struct sl_db *db,
                           const struct sl_model *model)
@@ -79,6 +79,9 @@ static void write_sql(sqlite3_str *sql, const struct sl_model *model, unsigned n
         sqlite3_str_appendf(sql, "SELECT 1 FROM \"%w\" WHERE \"%w\"=?1", model->table,
                             model->id.name);
         return;
+    case LAST_ID:
+        sqlite3_str_appendf(sql, "SELECT max(\"%w\") FROM \"%w\"", model->id.name, model->table);
+        return;
     case IDS_OF:
         write_list_select(sql, model, &model->id, &model->uuid);
         return;
@@ -94,12 +97,12 @@ static void write_sql(sqlite3_str *sql, const struct sl_model *model, unsigned n
         sqlite3_str_appendf(sql, " ORDER BY t.\"%w\"", model->uuid.name);
         return;
     case INSERT:
-        sqlite3_str_appendf(sql, "INSERT OR ABORT INTO \"%w\"(\"%w\"", model->table,
-                            model->uuid.name);
+        sqlite3_str_appendf(sql, "INSERT OR ABORT INTO \"%w\"(\"%w\",\"%w\"", model->table,
+                            model->id.name, model->uuid.name);
         for (uint32_t i = 0; i < model->field_count; i++) {
             sqlite3_str_appendf(sql, ",\"%w\"", model->fields[i].name);
         }
-        sqlite3_str_appendall(sql, ") VALUES(?1");
+        sqlite3_str_appendf(sql, ") VALUES(?%u,?1", model->field_count + 2);
         for (uint32_t i = 0; i < model->field_count; i++) {
             sqlite3_str_appendf(sql, ",?%u", i + 2);
         }
@@ -171,6 +174,23 @@ enum syncline_status sl_record_has_id(struct sl_record_table *table, int64_t id,
         status = sl_db_row(table->db, stmt, has, err);
     }
     if (status == SYNCLINE_OK && *has) {
+        sl_db_reset(stmt);
+    }
+    return status;
+}
+
+enum syncline_status sl_record_last_id(struct sl_record_table *table, int64_t *id,
+                                       struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool row = false;
+    enum syncline_status status = get(table, LAST_ID, &stmt, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_db_row(table->db, stmt, &row, err);
+    }
+    if (status == SYNCLINE_OK && row) {
+        *id =
+            sqlite3_column_type(stmt, 0) == SQLITE_NULL ? INT64_MIN : sqlite3_column_int64(stmt, 0);
         sl_db_reset(stmt);
     }
     return status;
@@ -368,6 +388,10 @@ enum syncline_status sl_record_insert(struct sl_record_table *table,
     sl_bind_uuid(stmt, 1, uuid);
     for (uint32_t i = 0; i < table->model->field_count; i++) {
         bind_value(stmt, (int)i + 2, &values[i]);
+    }
+    if (table->wanted_id != 0) {
+        (void)sqlite3_bind_int64(stmt, (int)table->model->field_count + 2, table->wanted_id);
+        table->wanted_id = 0;
     }
     status = run_change(table, stmt, err);
     if (status == SYNCLINE_OK) {

@@ -16,7 +16,8 @@
 struct sl_record_table {
     const struct sl_db *db;       /* borrowed */
     const struct sl_model *model; /* borrowed */
-    sqlite3_stmt *stmt[9];        /* prepared when first used */
+    sqlite3_stmt *stmt[10];       /* prepared when first used */
+    int64_t wanted_id;            /* for the next insert; 0: any */
     uint64_t key_queries;         /* made by the three calls that look up ids and UUIDs */
 };
 
@@ -52,7 +53,12 @@ enum syncline_status sl_record_read(struct sl_record_table *table, int64_t id,
                                     struct sl_value *values, const struct sl_field **orphan,
                                     struct sl_error *err);
 
-/* values[model->field_count], keys as local ids. *inserted = false: the UUID is there already, and
+/* The highest local id; INT64_MIN: the table is empty. */
+enum syncline_status sl_record_last_id(struct sl_record_table *table, int64_t *id,
+                                       struct sl_error *err);
+
+/* values[model->field_count], keys as local ids. The record gets table->wanted_id, if that is not 0
+ * (it is then), else the id that SQLite gives it. *inserted = false: the UUID is there already, and
  * nothing was done. Errors: EINVAL (a constraint of the table; the text is SQLite's), EDB, ... */
 enum syncline_status sl_record_insert(struct sl_record_table *table,
                                       const struct syncline_uuid *uuid,

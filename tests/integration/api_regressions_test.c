@@ -347,6 +347,35 @@ Test(api_regressions, uuid_of_another_size)
     api_close(&b);
 }
 
+/* Outside a transaction a delete is captured after it was made, and a record of another device may
+ * come in between: it does not get the id that the deleted one had, so the capture finds the right
+ * birth, and both records end as they should. */
+Test(api_regressions, delete_captured_after_another_record_came)
+{
+    struct api_device a;
+    struct api_device b;
+    struct tag gone = api_tag("gone");
+    struct tag comes = api_tag("comes");
+    api_pair(&a, &b);
+    api_save_tag(&a, &gone, SYNCLINE_INSERT);
+    api_settle(&a, &b);
+    API_WAIT(api_int(a.db, "SELECT count(*) FROM _syncline_birth") == 1);
+    api_delete(a.db, "tags", &gone.uuid);
+    api_save_tag(&b, &comes, SYNCLINE_INSERT);
+    API_WAIT(api_has(a.db, "tags", &comes.uuid));
+    cr_expect_neq(api_id(a.db, "tags", &comes.uuid), gone.id);
+    API_OK(a.lib, syncline_sync_model_with_db(a.lib, &tag_model, &gone, SYNCLINE_DELETE, a.db));
+    api_settle(&a, &b);
+    cr_expect_not(api_has(b.db, "tags", &gone.uuid));
+    comes.name = "changed";
+    api_save_tag(&b, &comes, SYNCLINE_UPDATE);
+    api_settle(&a, &b);
+    cr_expect(api_tag_is(a.db, &comes.uuid, "changed"));
+    api_check_equal(&a, &b);
+    api_close(&a);
+    api_close(&b);
+}
+
 /* ---- Captures that are rolled back ---- */
 
 /* As many captures as are kept in memory, all rolled back: later ones arrive, and after them what a

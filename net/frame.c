@@ -537,9 +537,8 @@ static enum syncline_status read_entry(struct sl_reader *reader, struct sl_vecto
     return SYNCLINE_OK;
 }
 
-enum syncline_status sl_frame_get_vector(const struct sl_frame *frame,
-                                         const struct sl_allocator *alloc,
-                                         struct sl_vector_entry **out, size_t *len,
+enum syncline_status sl_frame_get_vector(const struct sl_frame *frame, struct sl_buf *memory,
+                                         const struct sl_vector_entry **out, size_t *len,
                                          struct sl_error *err)
 {
     struct sl_reader reader;
@@ -558,15 +557,14 @@ enum syncline_status sl_frame_get_vector(const struct sl_frame *frame,
         *len = 0;
         return SYNCLINE_OK;
     }
-    struct sl_vector_entry *entries = sl_calloc(alloc, count, sizeof(*entries));
-    if (entries == NULL)
+    sl_buf_clear(memory);
+    if (!sl_buf_reserve(memory, count * sizeof(struct sl_vector_entry)))
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a vector of %u entries", count);
+    struct sl_vector_entry *entries = (void *)memory->data;
     for (uint32_t i = 0; i < count; i++) {
         enum syncline_status status = read_entry(&reader, &entries[i], err);
-        if (status != SYNCLINE_OK) {
-            sl_free(alloc, entries);
+        if (status != SYNCLINE_OK)
             return status;
-        }
     }
     *out = entries;
     *len = count;

@@ -90,10 +90,11 @@ enum syncline_status sl_frame_get_join(const struct sl_frame *frame, struct sl_h
                                        struct sl_error *err);
 enum syncline_status sl_frame_get_welcome(const struct sl_frame *frame, struct sl_welcome *welcome,
                                           struct sl_error *err);
-/* *entries is to be given to sl_free(); NULL for an empty vector. */
-enum syncline_status sl_frame_get_vector(const struct sl_frame *frame,
-                                         const struct sl_allocator *alloc,
-                                         struct sl_vector_entry **entries, size_t *len,
+/* *entries lie in `memory`, which must outlive them and may be used again; NULL for an empty
+ * vector.
+ */
+enum syncline_status sl_frame_get_vector(const struct sl_frame *frame, struct sl_buf *memory,
+                                         const struct sl_vector_entry **entries, size_t *len,
                                          struct sl_error *err);
 /* *status is never OK; one that this version does not know becomes EREFUSED. */
 enum syncline_status sl_frame_get_error(const struct sl_frame *frame, enum syncline_status *status,

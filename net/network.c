@@ -368,6 +368,7 @@ enum syncline_status sl_network_new(const struct sl_env *env, struct sl_transpor
         return SYNCLINE_ENOMEM;
     net->env = env;
     sl_buf_init(&net->vector, env->alloc);
+    sl_buf_init(&net->entries, env->alloc);
     net->transport = transport;
     net->self = *self;
     memcpy(net->library_name, welcome.library_name, sizeof(net->library_name));
@@ -395,6 +396,7 @@ void sl_network_free(struct sl_network *net)
         sl_free(net->env->alloc, peer);
     }
     sl_buf_fini(&net->vector);
+    sl_buf_fini(&net->entries);
     sl_free(net->env->alloc, net);
 }
 

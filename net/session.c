@@ -282,15 +282,13 @@ static enum syncline_status on_vector(struct sl_connection *connection,
                                       const struct sl_frame *frame, struct sl_error *err)
 {
     struct sl_network *net = connection->session.net;
-    struct sl_vector_entry *entries;
+    const struct sl_vector_entry *entries;
     size_t len;
-    enum syncline_status status = sl_frame_get_vector(frame, net->env->alloc, &entries, &len, err);
+    enum syncline_status status = sl_frame_get_vector(frame, &net->entries, &entries, &len, err);
 
     if (status != SYNCLINE_OK)
         return status;
-    status = net->events->vector(net->ctx, &connection->session, entries, len, err);
-    sl_free(net->env->alloc, entries);
-    return status;
+    return net->events->vector(net->ctx, &connection->session, entries, len, err);
 }
 
 static enum syncline_status on_segment(struct sl_connection *connection,

@@ -44,14 +44,16 @@ static void read_greeting(const struct sl_frame *frame, struct sl_buf *buf)
 
 static void read_vector(const struct sl_frame *frame, struct sl_buf *buf)
 {
-    struct sl_vector_entry *entries = NULL;
+    const struct sl_vector_entry *entries = NULL;
+    struct sl_buf memory;
     size_t len = 0;
 
-    if (sl_frame_get_vector(frame, &sl_allocator_libc, &entries, &len, NULL) != SYNCLINE_OK)
-        return;
-    check(sl_frame_put_vector(buf, entries, len) == SYNCLINE_OK);
-    check_same(buf, frame);
-    sl_free(&sl_allocator_libc, entries);
+    sl_buf_init(&memory, &sl_allocator_libc);
+    if (sl_frame_get_vector(frame, &memory, &entries, &len, NULL) == SYNCLINE_OK) {
+        check(sl_frame_put_vector(buf, entries, len) == SYNCLINE_OK);
+        check_same(buf, frame);
+    }
+    sl_buf_fini(&memory);
 }
 
 static void read_rest(const struct sl_frame *frame, struct sl_buf *buf)

@@ -114,7 +114,8 @@ static enum syncline_status get(const struct sl_frame *frame, struct sl_error *e
 {
     struct sl_hello hello;
     struct sl_welcome welcome;
-    struct sl_vector_entry *entries = NULL;
+    const struct sl_vector_entry *entries = NULL;
+    struct sl_buf memory;
     struct sl_error text;
     enum syncline_status told;
     const uint8_t *data;
@@ -129,8 +130,9 @@ static enum syncline_status get(const struct sl_frame *frame, struct sl_error *e
     case SL_FRAME_WELCOME:
         return sl_frame_get_welcome(frame, &welcome, err);
     case SL_FRAME_VECTOR:
-        status = sl_frame_get_vector(frame, &sl_allocator_libc, &entries, &len, err);
-        sl_free(&sl_allocator_libc, entries);
+        sl_buf_init(&memory, &sl_allocator_libc);
+        status = sl_frame_get_vector(frame, &memory, &entries, &len, err);
+        sl_buf_fini(&memory);
         return status;
     case SL_FRAME_ERROR:
         return sl_frame_get_error(frame, &told, &text, err);
@@ -185,7 +187,8 @@ Test(frame, the_other_frames_are_read)
     struct sl_hello member = some_hello();
     struct sl_vector_entry expected[2];
     struct sl_welcome welcome;
-    struct sl_vector_entry *entries;
+    const struct sl_vector_entry *entries;
+    struct sl_buf memory;
     enum syncline_status told;
     struct sl_error text;
     const uint8_t *data;
@@ -202,11 +205,11 @@ Test(frame, the_other_frames_are_read)
     len = unhex(goldens[1].hex, bytes);
     frame = frame_of(SL_FRAME_VECTOR, bytes + 8, len - 8);
     some_vector(expected);
-    cr_assert_eq(sl_frame_get_vector(&frame, &sl_allocator_libc, &entries, &entries_len, NULL),
-                 SYNCLINE_OK);
+    sl_buf_init(&memory, &sl_allocator_libc);
+    cr_assert_eq(sl_frame_get_vector(&frame, &memory, &entries, &entries_len, NULL), SYNCLINE_OK);
     cr_assert_eq(entries_len, 2);
-    cr_assert_arr_eq((uint8_t *)entries, (uint8_t *)expected, sizeof(expected));
-    sl_free(&sl_allocator_libc, entries);
+    cr_assert_arr_eq((const uint8_t *)entries, (uint8_t *)expected, sizeof(expected));
+    sl_buf_fini(&memory);
 
     len = unhex(goldens[3].hex, bytes);
     frame = frame_of(SL_FRAME_ERROR, bytes + 8, len - 8);
@@ -224,15 +227,17 @@ Test(frame, the_other_frames_are_read)
 /* An empty vector is a vector. */
 Test(frame, an_empty_vector_is_read)
 {
-    struct sl_vector_entry *entries = (void *)1;
+    const struct sl_vector_entry *entries = (void *)1;
     size_t len = 1;
     struct sl_buf buf;
+    struct sl_buf memory;
 
     sl_buf_init(&buf, &sl_allocator_libc);
     cr_assert_eq(sl_frame_put_vector(&buf, NULL, 0), SYNCLINE_OK);
     struct sl_frame frame = frame_of(SL_FRAME_VECTOR, buf.data + 8, buf.len - 8);
-    cr_assert_eq(sl_frame_get_vector(&frame, &sl_allocator_libc, &entries, &len, NULL),
-                 SYNCLINE_OK);
+    sl_buf_init(&memory, &sl_allocator_libc);
+    cr_assert_eq(sl_frame_get_vector(&frame, &memory, &entries, &len, NULL), SYNCLINE_OK);
+    cr_assert_null(memory.data);
     cr_assert_null(entries);
     cr_assert_eq(len, 0);
     sl_buf_fini(&buf);
@@ -412,16 +417,22 @@ Test(frame, what_cannot_be_said_is_refused)
 Test(frame, the_longest_vector_passes)
 {
     struct sl_vector_entry *entries = calloc(SL_VECTOR_LEN_MAX, sizeof(*entries));
-    struct sl_vector_entry *read;
+    const struct sl_vector_entry *read;
     struct sl_buf buf;
+    struct sl_buf memory;
     size_t len;
 
     sl_buf_init(&buf, &sl_allocator_libc);
     cr_assert_eq(sl_frame_put_vector(&buf, entries, SL_VECTOR_LEN_MAX), SYNCLINE_OK);
     struct sl_frame frame = frame_of(SL_FRAME_VECTOR, buf.data + 8, buf.len - 8);
-    cr_assert_eq(sl_frame_get_vector(&frame, &sl_allocator_libc, &read, &len, NULL), SYNCLINE_OK);
+    sl_buf_init(&memory, &sl_allocator_libc);
+    cr_assert_eq(sl_frame_get_vector(&frame, &memory, &read, &len, NULL), SYNCLINE_OK);
     cr_assert_eq(len, SL_VECTOR_LEN_MAX);
-    sl_free(&sl_allocator_libc, read);
+    cr_assert_eq(memcmp(read, entries, len * sizeof(*read)), 0);
+    const uint8_t *data = memory.data;
+    cr_assert_eq(sl_frame_get_vector(&frame, &memory, &read, &len, NULL), SYNCLINE_OK);
+    cr_assert_eq(memory.data, data, "the memory is not used again");
+    sl_buf_fini(&memory);
     sl_free(&sl_allocator_libc, entries);
     sl_buf_fini(&buf);
 }

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 
 #define BLOCK_SIZE_MIN ((size_t)64 * 1024)
+#define PAGE_SIZE ((size_t)4096)
 #define ALIGNMENT ((size_t)16)
 
 struct sl_arena_block {
@@ -69,7 +70,7 @@ size_t sl_arena_size(const struct sl_arena *arena)
 bool sl_arena_reserve(struct sl_arena *arena, size_t size)
 {
     assert(arena->used == 0);
-    if (arena->blocks != NULL && arena->blocks->size >= size) {
+    if (sl_arena_size(arena) >= size) {
         return true;
     }
     struct sl_arena_block *block = block_alloc(arena, size);
@@ -81,27 +82,43 @@ bool sl_arena_reserve(struct sl_arena *arena, size_t size)
     return true;
 }
 
-void sl_arena_reset(struct sl_arena *arena)
+/* Frees all blocks but the largest of up to kept_max bytes. */
+static void keep_one(struct sl_arena *arena, size_t kept_max)
+{
+    struct sl_arena_block *keep = NULL;
+    struct sl_arena_block *block = arena->blocks;
+    while (block != NULL) {
+        struct sl_arena_block *next = block->next;
+        bool better = block->size <= kept_max && (keep == NULL || block->size > keep->size);
+        sl_free(arena->alloc, better ? keep : block);
+        keep = better ? block : keep;
+        block = next;
+    }
+    if (keep != NULL) {
+        keep->next = NULL;
+        keep->used = 0;
+    }
+    arena->blocks = keep;
+}
+
+void sl_arena_reset_to(struct sl_arena *arena, size_t kept_max)
 {
     size_t used = arena->used;
+    bool was_one = arena->blocks != NULL && arena->blocks->next == NULL;
+    keep_one(arena, kept_max);
     arena->used = 0;
-    if (arena->blocks == NULL) {
+    size_t kept = sl_arena_size(arena);
+    if (used == 0 || used > kept_max || (was_one && used <= kept / 16 * 15)) {
         return;
     }
-    if (sl_arena_size(arena) > SL_ARENA_KEPT_MAX) {
-        sl_arena_fini(arena);
-        return;
-    }
-    bool was_tight = arena->blocks->next != NULL || used > arena->blocks->size / 16 * 15;
-    free_blocks(arena, arena->blocks->next);
-    arena->blocks->next = NULL;
-    arena->blocks->used = 0;
-    if (was_tight) {
-        size_t wanted = used + used / 2; /* the next round may be a little larger */
-        wanted = (wanted + BLOCK_SIZE_MIN - 1) / BLOCK_SIZE_MIN * BLOCK_SIZE_MIN;
-        wanted = wanted < SL_ARENA_KEPT_MAX ? wanted : SL_ARENA_KEPT_MAX;
-        (void)sl_arena_reserve(arena, wanted); /* if not, the newest block has to do */
-    }
+    size_t wanted = used + used / 2; /* the next round may be a little larger */
+    wanted = (wanted + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
+    (void)sl_arena_reserve(arena, wanted < kept_max ? wanted : kept_max); /* or it comes later */
+}
+
+void sl_arena_reset(struct sl_arena *arena)
+{
+    sl_arena_reset_to(arena, SL_ARENA_KEPT_MAX);
 }
 
 static struct sl_arena_block *block_new(struct sl_arena *arena, size_t size)

@@ -21,9 +21,10 @@ struct sl_arena {
 void sl_arena_init(struct sl_arena *arena, const struct sl_allocator *alloc);
 /* Gives all memory back; the arena is as after init. */
 void sl_arena_fini(struct sl_arena *arena);
-/* Forgets all allocations, and keeps one block that has room for as many again and some more, so
- * that a round like the last ones allocates nothing. An arena that has grown beyond
- * SL_ARENA_KEPT_MAX keeps nothing. */
+/* Forgets all allocations, and keeps one block of up to kept_max bytes: with room for as many again
+ * and some more, so that a round like the last ones allocates nothing. */
+void sl_arena_reset_to(struct sl_arena *arena, size_t kept_max);
+/* The same with SL_ARENA_KEPT_MAX. */
 void sl_arena_reset(struct sl_arena *arena);
 /* Room for `size` bytes in one block, in an arena with no allocations. false: no memory. */
 bool sl_arena_reserve(struct sl_arena *arena, size_t size);

@@ -102,10 +102,7 @@ static void empty(const struct sl_batch_pool *pool, struct sl_batch *batch)
     struct sl_arena arena = batch->arena;
     struct sl_buf body = batch->body;
     size_t len = body.len;
-    sl_arena_reset(&arena);
-    if (sl_arena_size(&arena) > pool->arena_kept_max) {
-        sl_arena_fini(&arena);
-    }
+    sl_arena_reset_to(&arena, pool->arena_kept_max);
     sl_buf_clear(&body);
     if (body.capacity > pool->body_kept_max) {
         sl_buf_fini(&body);

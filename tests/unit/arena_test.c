@@ -69,29 +69,40 @@ Test(arena, rounds)
     }
 }
 
-/* What is kept has a limit; up to it, rounds that come near it allocate no more. */
+/* What is kept has a limit; up to it, rounds that come near it allocate no more. What goes beyond
+ * it is given back, but not what stays within. */
 Test(arena, limit)
 {
-    fill(2, SL_ARENA_KEPT_MAX / 2 - 4096);
-    sl_arena_reset(&arena);
-    cr_expect_leq(sl_arena_size(&arena), SL_ARENA_KEPT_MAX);
-    long calls = counting.calls;
-    for (int round = 0; round < 3; round++) {
-        fill(2, SL_ARENA_KEPT_MAX / 2 - 4096);
+    static const size_t limits[] = {1000, 20000, 100000, SL_ARENA_KEPT_MAX};
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        size_t piece = limits[i] / 10 / 16 * 16;
+        fill(9, piece); /* with half as much again it would be too much */
+        sl_arena_reset_to(&arena, limits[i]);
+        cr_expect_eq(counting.blocks, 1);
+        cr_expect_leq(sl_arena_size(&arena), limits[i]);
+        long calls = counting.calls;
+        for (int round = 0; round < 3; round++) {
+            fill(10, piece);
+            sl_arena_reset_to(&arena, limits[i]);
+        }
+        cr_expect_eq(counting.calls, calls, "%zu: %ld calls", limits[i], counting.calls - calls);
+        fill(20, piece);
+        sl_arena_reset_to(&arena, limits[i]);
+        cr_expect_leq(counting.blocks, 1);
+        cr_expect_leq(sl_arena_size(&arena), limits[i]);
+        sl_arena_reset_to(&arena, limits[i]);
+        fill(1, 10);
+        sl_arena_fini(&arena);
         sl_arena_reset(&arena);
+        cr_expect_eq(counting.blocks, 0);
     }
-    cr_expect_eq(counting.calls, calls);
-    fill(3, SL_ARENA_KEPT_MAX / 2);
-    sl_arena_reset(&arena);
-    cr_expect_eq(counting.blocks, 0);
-    cr_expect_eq(sl_arena_size(&arena), 0);
-    sl_arena_reset(&arena);
-    fill(1, 10);
 }
 
 /* Room that was reserved is used, and what is there already is not asked for again. */
 Test(arena, reserve)
 {
+    cr_assert(sl_arena_reserve(&arena, 0));
+    cr_expect_eq(counting.calls, 0);
     cr_assert(sl_arena_reserve(&arena, 300000));
     cr_assert(sl_arena_reserve(&arena, 300000));
     cr_assert(sl_arena_reserve(&arena, 1));

@@ -20,9 +20,11 @@ struct sl_budget sl_budget_share(size_t memory)
     budget.staged = within(for_staged / SL_BATCH_MEMORY, SL_STAGED_LEN_MIN, SL_STAGED_LEN_MAX);
     budget.staged_kept = for_staged / budget.staged;
     budget.staged_piece = within(budget.staged_kept / 3, 1, SL_BATCH_SIZE_SOFT);
+    size_t for_bulk = for_reread / 4 * 3;
+    budget.bulk = within(for_bulk / SL_BULK_MEMORY, SL_BULK_LEN_MIN, SL_BULK_LEN_MAX);
+    budget.bulk_kept = for_bulk / budget.bulk;
     budget.reread = SL_REREAD_LEN;
-    budget.reread_kept = for_reread / budget.reread;
-    budget.reread_piece = within(budget.reread_kept / 3, 1, SL_BATCH_SIZE_SOFT);
+    budget.reread_kept = (for_reread - for_bulk) / budget.reread;
     budget.incoming = within(memory / 4, 1, SL_INCOMING_SIZE_MAX);
     return budget;
 }

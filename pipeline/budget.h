@@ -17,11 +17,12 @@ struct sl_budget {
     size_t staged_kept;  /* bytes that each may keep between two uses */
     size_t staged_piece; /* bytes of rows after which one is cut */
     size_t large;        /* bytes of rows beyond that, in all of them together */
-    size_t reread;       /* batches for what is read again: many, since calls of one row each take
-                            one each */
-    size_t reread_kept;
-    size_t reread_piece;
-    size_t incoming; /* bytes of segments waiting for the log */
+    size_t reread; /* batches for calls of a few rows that are read again: many and small, since
+                      each call takes one */
+    size_t reread_kept; /* bytes that each may keep */
+    size_t bulk;        /* batches for calls of many rows that are read again: few and large */
+    size_t bulk_kept;   /* likewise */
+    size_t incoming;    /* bytes of segments waiting for the log */
 };
 
 /* `memory`: bytes, at least SL_MEMORY_BUDGET_MIN. */

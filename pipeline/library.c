@@ -285,12 +285,18 @@ static enum syncline_status init_shared(struct sl_library *library, struct sl_er
                            core->budget.reread_kept) != SYNCLINE_OK) {
         goto err_fini_unsettled;
     }
+    if (sl_batch_pool_init(&core->bulk_pool, alloc, core->budget.bulk, core->budget.bulk_kept) !=
+        SYNCLINE_OK) {
+        goto err_fini_reread;
+    }
     sl_ring_init(&core->to_resolve);
     sl_ring_init(&core->to_serialize);
     sl_ring_init(&core->to_append);
     library->shared_ready = true;
     return SYNCLINE_OK;
 
+err_fini_reread:
+    sl_batch_pool_fini(&core->reread_pool);
 err_fini_unsettled:
     sl_unsettled_fini(&core->unsettled);
 err_fini_staging:
@@ -684,6 +690,7 @@ void sl_library_close(struct sl_library *library)
         empty_ring(core, &core->to_resolve);
         empty_ring(core, &core->to_serialize);
         empty_ring(core, &core->to_append);
+        sl_batch_pool_fini(&core->bulk_pool);
         sl_batch_pool_fini(&core->reread_pool);
         sl_staging_fini(&core->staging);
         sl_unsettled_fini(&core->unsettled);

@@ -438,7 +438,7 @@ static enum syncline_status resolve_in_transaction(struct sl_fk_resolve *resolve
         status = look_at_parents(resolve, batch, &suspect, err);
     }
     if (status == SYNCLINE_OK && suspect) {
-        status = sl_intake_read_again(core, &core->resolver, batch, err);
+        status = sl_intake_read_again(core, &core->resolver, batch, SIZE_MAX, err);
     }
     bool *alive = sl_arena_alloc(&batch->arena, batch->n * sizeof(*alive));
     if (status == SYNCLINE_OK && alive == NULL) {

@@ -79,6 +79,10 @@ static bool expand_ids(const struct sl_outbox_row *row, uint32_t first, uint32_t
     while (at < end && in.offset < in.len && !in.failed) {
         int64_t id = (int64_t)sl_read_u64(&in);
         uint32_t run = sl_read_u32(&in);
+        if (at + run <= first) {
+            at += run;
+            continue;
+        }
         for (uint32_t k = 0; k < run && at < end; k++, at++) {
             if (at >= first) {
                 ids[at - first] = id + k;
@@ -100,6 +104,10 @@ static bool expand_uuids(const struct sl_outbox_row *row, uint32_t first, uint32
         struct syncline_uuid uuid;
         sl_read_copy(&in, uuid.bytes, sizeof(uuid.bytes));
         uint32_t run = sl_read_u32(&in);
+        if (at + run <= first) {
+            at += run;
+            continue;
+        }
         for (uint32_t k = 0; k < run && at < end; k++, at++) {
             if (at >= first) {
                 uuids[at - first] = sl_uuid_add(&uuid, k);
@@ -174,10 +182,10 @@ static void note_read_again(struct sl_core *core, int64_t newest)
 }
 
 enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *rows,
-                                          struct sl_batch *batch, struct sl_error *err)
+                                          struct sl_batch *batch, size_t data_max,
+                                          struct sl_error *err)
 {
     const struct sl_model *model = batch->model;
-    bool staged = batch->rows != NULL;
     size_t cells = (size_t)batch->n * model->field_count;
     /* The batch's only when they are all read: without them it is not one that was read again. */
     struct sl_value *cell = sl_arena_alloc(&batch->arena, cells * sizeof(*cell));
@@ -191,6 +199,7 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *
         return status;
     }
     note_read_again(core, newest);
+    size_t before = batch->arena.used;
     for (uint32_t i = 0; i < batch->n; i++) {
         bool found = false;
         struct syncline_uuid uuid;
@@ -209,7 +218,7 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *
                 return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
             }
         }
-        if (!staged && batch->arena.used > core->budget.reread_piece && i + 1 < batch->n) {
+        if (batch->arena.used - before > data_max && i + 1 < batch->n) {
             batch->n = i + 1; /* the rest of the row is for the next batch */
             batch->taken_n = i + 1;
         }
@@ -237,6 +246,10 @@ static enum syncline_status read_births(struct sl_core *core, const struct sl_ou
         uint32_t n = sl_read_u32(&in);
         int64_t number = (int64_t)sl_read_u64(&in);
         struct sl_birth birth = {.origin = core->self, .seq = sl_read_u64(&in)};
+        if (at + n <= first) {
+            at += n;
+            continue;
+        }
         enum syncline_status status = SYNCLINE_OK;
         if (number != 0 && number != core->self_number && !in.failed) {
             status = sl_library_db_origin(&core->reader.ldb, number, &found, &birth.origin, err);
@@ -278,13 +291,42 @@ static enum syncline_status leave_to_last_mention(struct sl_intake *intake, int6
     return SYNCLINE_OK;
 }
 
-/* A batch from the row itself, beginning at intake->offset. */
+/* How many changes a batch of this pool has room for, with all that the stages add to them and, but
+ * for deletes, as much again for text and blobs. */
+static uint32_t room_in(const struct sl_batch_pool *pool, const struct sl_model *model,
+                        enum syncline_change change)
+{
+    /* ids, uuids, births, keep, keep; alive, births, changes, live; group, its uuids */
+    size_t each = sizeof(int64_t) + 2 * sizeof(struct syncline_uuid) + 2 * sizeof(struct sl_birth) +
+                  3 * sizeof(bool) + sizeof(enum syncline_change) + sizeof(uint32_t) +
+                  sizeof(struct sl_batch_group);
+    size_t memory = pool->arena_kept_max;
+    if (change != SYNCLINE_DELETE) {
+        each += model->field_count * sizeof(struct sl_value) +
+                model->key_count * (sizeof(struct sl_value) + sizeof(struct syncline_uuid));
+        memory /= 2;
+    }
+    size_t room = memory / each;
+    return room == 0 ? 1 : room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
+}
+
+/* The pool for what is left of the row. */
+static struct sl_batch_pool *pool_for(struct sl_intake *intake, const struct sl_outbox_row *row,
+                                      const struct sl_model *model)
+{
+    struct sl_core *core = intake->core;
+    bool few = row->n - intake->offset <= room_in(&core->reread_pool, model, row->change);
+    return few ? &core->reread_pool : &core->bulk_pool;
+}
+
+/* A batch of the pool from the row itself, beginning at intake->offset. */
 static enum syncline_status read_row(struct sl_intake *intake, const struct sl_outbox_row *row,
-                                     const struct sl_model *model, struct sl_batch *batch,
-                                     struct sl_error *err)
+                                     const struct sl_model *model, const struct sl_batch_pool *pool,
+                                     struct sl_batch *batch, struct sl_error *err)
 {
     struct sl_core *core = intake->core;
     uint32_t left = row->n - intake->offset;
+    uint32_t room = room_in(pool, model, row->change);
     uint32_t piece = sl_group_len_max(model, row->batch_len > 0 ? row->batch_len : core->batch_len);
     batch->model = model;
     batch->change = row->change;
@@ -294,6 +336,7 @@ static enum syncline_status read_row(struct sl_intake *intake, const struct sl_o
     batch->wall_ms = row->wall_ms;
     batch->batch_len = piece;
     batch->n = left < piece ? left : piece;
+    batch->n = batch->n < room ? batch->n : room;
     batch->taken_n = batch->n;
     batch->ids = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->ids));
     batch->uuids = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->uuids));
@@ -313,7 +356,7 @@ static enum syncline_status read_row(struct sl_intake *intake, const struct sl_o
         return status; /* a delete is whole in its row */
     }
     int64_t row_id = row->id; /* the row itself dies when others are looked at */
-    status = sl_intake_read_again(core, &core->reader, batch, err);
+    status = sl_intake_read_again(core, &core->reader, batch, pool->arena_kept_max / 2, err);
     return status == SYNCLINE_OK ? leave_to_last_mention(intake, row_id, batch, err) : status;
 }
 
@@ -358,8 +401,9 @@ static enum syncline_status take_one(struct sl_intake *intake, struct sl_batch *
     if (!staged && intake->staged_len == core->staging.pool.len) {
         drop_staged(intake, intake->staged_len); /* all rolled back, it seems; else read again */
     }
+    struct sl_batch_pool *pool = pool_for(intake, &row, model);
     if (!staged) {
-        batch = sl_batch_take(&core->reread_pool);
+        batch = sl_batch_take(pool);
     }
     if (batch == NULL) {
         return SYNCLINE_OK; /* all are under way; the row waits */
@@ -367,7 +411,7 @@ static enum syncline_status take_one(struct sl_intake *intake, struct sl_batch *
     int64_t row_id = row.id; /* its bytes die when other rows are read */
     uint32_t row_n = row.n;
     if (!staged) {
-        status = read_row(intake, &row, model, batch, err);
+        status = read_row(intake, &row, model, pool, batch, err);
     } else if (row.change == SYNCLINE_UPDATE) {
         status = read_births(core, &row, batch, err);
     }

@@ -14,7 +14,9 @@
  * newer than its outbox row, and may point at one whose insert comes later; so the segments of
  * everything captured up to that moment say that others follow which belong to them
  * (SL_SEGMENT_CONTINUED). And it is sent with the last row that mentions it, not before
- * (mentions.h).
+ * (mentions.h). The batches for that are of two pools: calls of a few rows, of which there are
+ * many, get small ones, and calls of many rows large ones. A batch takes as many changes as it can
+ * keep memory for, so that reading again allocates nothing, either.
  *
  * A row of a model that was not given at open stops intake, with a notice: order is kept. */
 
@@ -43,9 +45,10 @@ bool sl_intake_run(void *stage);
 
 /* Reads the batch's records again, as they are now, inside the caller's read transaction on `rows`,
  * into batch->values. Records that are gone, or whose id is another record's now, leave the batch.
- * A staged batch keeps its rows, and only the keys of what was read are used. A batch that was not
- * staged may be cut short (taken_n), so that it does not grow without limit. */
+ * A staged batch keeps its rows, and only the keys of what was read are used. After data_max bytes
+ * of text and blobs the batch is cut short (taken_n); SIZE_MAX: it is not. */
 enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *rows,
-                                          struct sl_batch *batch, struct sl_error *err);
+                                          struct sl_batch *batch, size_t data_max,
+                                          struct sl_error *err);
 
 #endif

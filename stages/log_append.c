@@ -271,7 +271,8 @@ static bool is_full(const struct sl_log_append *append)
         changes += append->batches[i]->live_n;
     }
     return append->len == SL_APPEND_BATCHES_MAX || changes >= SL_APPEND_CHANGES_FULL ||
-           holds_up(append, &core->reread_pool) || holds_up(append, &core->staging.pool);
+           holds_up(append, &core->reread_pool) || holds_up(append, &core->bulk_pool) ||
+           holds_up(append, &core->staging.pool);
 }
 
 bool sl_log_append_run(void *stage)

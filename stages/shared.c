@@ -80,7 +80,7 @@ void sl_rows_fini(struct sl_rows *rows, size_t model_count)
 
 void sl_core_give_batch(struct sl_core *core, struct sl_batch *batch)
 {
-    if (!sl_batch_give(&core->reread_pool, batch)) {
+    if (!sl_batch_give(&core->reread_pool, batch) && !sl_batch_give(&core->bulk_pool, batch)) {
         (void)sl_staging_give(&core->staging, batch);
     }
 }

@@ -137,7 +137,8 @@ struct sl_core {
     atomic_int_fast64_t read_again_to; /* records were read again when this was the newest outbox
                                           row: what comes from it or an earlier one may hold later
                                           content */
-    struct sl_batch_pool reread_pool;  /* for changes that were not staged */
+    struct sl_batch_pool reread_pool;  /* for changes that were not staged: calls of a few rows */
+    struct sl_batch_pool bulk_pool;    /* and of many */
     struct sl_ring to_resolve;
     struct sl_ring to_serialize;
     struct sl_ring to_append;

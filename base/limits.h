@@ -23,14 +23,16 @@
 #define SL_ADDRESS_SIZE_MAX 63u                  /* bytes of "host:port" */
 #define SL_STAGED_LEN_MAX 64u                    /* captured batches waiting in memory */
 #define SL_ATTACHED_COUNT_MAX 64u                /* connections attached to one handle */
-#define SL_CALLS_KEPT_MAX 32u                    /* captures at once whose memory is kept */
-#define SL_ARENA_KEPT_MAX (4u * 1024u * 1024u)   /* bytes that an arena keeps for its next use */
-#define SL_BATCH_MEMORY (512u * 1024u)           /* bytes that a batch should be able to keep */
-#define SL_STAGED_LEN_MIN 4u                     /* fewest of them, however small the budget */
-#define SL_REREAD_LEN 64u                        /* small batches that were not staged */
-#define SL_BULK_MEMORY (256u * 1024u)            /* bytes that a large one should be able to keep */
-#define SL_BULK_LEN_MIN 2u                       /* fewest of those, however small the budget */
-#define SL_BULK_LEN_MAX 16u                      /* and most */
+#define SL_CALLS_MADE 8u      /* captures at once that have memory from the start */
+#define SL_CALLS_KEPT_MAX 32u /* captures at once whose memory is kept */
+#define SL_ARENA_KEPT_MAX (4u * 1024u * 1024u) /* bytes that an arena keeps for its next use */
+#define SL_BATCH_MEMORY (512u * 1024u)         /* bytes that a batch should be able to keep */
+#define SL_BATCH_MEMORY_MIN (64u * 1024u)      /* bytes that it gets when the first is used */
+#define SL_STAGED_LEN_MIN 4u                   /* fewest of them, however small the budget */
+#define SL_REREAD_LEN 64u                      /* small batches that were not staged */
+#define SL_BULK_MEMORY (256u * 1024u)          /* bytes that a large one should be able to keep */
+#define SL_BULK_LEN_MIN 2u                     /* fewest of those, however small the budget */
+#define SL_BULK_LEN_MAX 16u                    /* and most */
 #define SL_MEMORY_BUDGET_DEFAULT (32u * 1024u * 1024u) /* bytes of one library's memory */
 #define SL_MEMORY_BUDGET_MIN (4u * 1024u * 1024u)      /* least that may be asked for */
 #define SL_LINK_QUEUE_SIZE_MAX (1024u * 1024u)   /* bytes queued to one link before it must drain */

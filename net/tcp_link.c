@@ -15,7 +15,9 @@
 #include <string.h>
 
 #define KEEPALIVE_S 30 /* silence after which the system asks whether the peer lives */
-/* A buffer gives back more memory than this: a full queue and the segment that came on top fit. */
+/* A buffer has so many bytes from the beginning, if there is memory. */
+#define CAPACITY_MIN ((size_t)65536)
+/* It gives back more memory than this: a full queue and the segment that came on top fit. */
 #define KEPT_CAPACITY_MAX (2 * SL_LINK_QUEUE_SIZE_MAX)
 
 static struct sl_tcp_transport *transport_of(const struct sl_tcp_link *link)
@@ -164,6 +166,10 @@ struct sl_tcp_link *sl_tcp_link_new(struct sl_tcp_transport *transport, uint64_t
     link->dial_tag = dial_tag;
     sl_buf_init(&link->pending, transport->alloc);
     sl_buf_init(&link->writing, transport->alloc);
+    (void)sl_buf_reserve(&link->pending, CAPACITY_MIN);
+    (void)sl_buf_reserve(&link->writing, CAPACITY_MIN);
+    sl_buf_clear(&link->pending);
+    sl_buf_clear(&link->writing);
     link->next = transport->links;
     link->at = &transport->links;
     if (link->next != NULL)

@@ -33,8 +33,12 @@ enum syncline_status sl_batch_pool_init(struct sl_batch_pool *pool,
     }
     atomic_init(&pool->arena_size, 0);
     atomic_init(&pool->body_size, 0);
-    pool->body_kept_max = kept_max / 4;
-    pool->arena_kept_max = kept_max - kept_max / 4;
+    /* A body's memory is a power of two. */
+    pool->body_kept_max = 1;
+    while (pool->body_kept_max * 2 <= kept_max / 3) {
+        pool->body_kept_max *= 2;
+    }
+    pool->arena_kept_max = kept_max - pool->body_kept_max;
     return SYNCLINE_OK;
 }
 
@@ -83,9 +87,12 @@ static void level(struct sl_batch_pool *pool, struct sl_batch *batch)
     sl_buf_clear(&batch->body);
 }
 
-/* Notes what a batch has needed; true: it is more than all have, and not too much for all. */
+/* Notes what a batch has needed; true: it is more than all have, and not too much for all. As
+ * little as SL_BATCH_MEMORY_MIN all may as well have at once. */
 static bool raise_to(atomic_size_t *all, size_t size, size_t size_max)
 {
+    size_t least = size_max < SL_BATCH_MEMORY_MIN ? size_max : SL_BATCH_MEMORY_MIN;
+    size = size > 0 && size < least ? least : size;
     size_t before = atomic_load_explicit(all, memory_order_relaxed);
     while (size > before && size <= size_max) {
         if (atomic_compare_exchange_weak_explicit(all, &before, size, memory_order_relaxed,

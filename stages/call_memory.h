@@ -4,7 +4,7 @@
 /* What one capture works in: statements over its connection, the survey of its rows, bytes for its
  * outbox row. An attached connection has one of these for itself (stages/attached). The other calls
  * share a stock, from which a call takes one and to which it gives it back, so that captures
- * allocate only when more of them are under way at once than ever were. */
+ * allocate only when more of them are under way at once than there were before. */
 
 #ifndef SL_CALL_MEMORY_H
 #define SL_CALL_MEMORY_H
@@ -34,7 +34,8 @@ struct sl_call_stock {
     uint32_t count;               /* at most SL_CALLS_KEPT_MAX */
 };
 
-enum syncline_status sl_call_stock_init(struct sl_call_stock *stock);
+/* With memory for SL_CALLS_MADE calls, as far as there is some. */
+enum syncline_status sl_call_stock_init(struct sl_call_stock *stock, const struct sl_core *core);
 /* All must have been given back. */
 void sl_call_stock_fini(struct sl_call_stock *stock, const struct sl_core *core);
 /* NULL: no memory. */

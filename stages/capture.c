@@ -44,7 +44,7 @@ enum syncline_status sl_capture_init(struct sl_capture *capture, struct sl_core 
     if (sl_attached_init(&capture->attached) != SYNCLINE_OK) {
         goto err_destroy_token_lock;
     }
-    if (sl_call_stock_init(&capture->stock) != SYNCLINE_OK) {
+    if (sl_call_stock_init(&capture->stock, core) != SYNCLINE_OK) {
         goto err_fini_attached;
     }
     return SYNCLINE_OK;

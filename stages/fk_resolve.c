@@ -15,6 +15,7 @@ void sl_fk_resolve_init(struct sl_fk_resolve *resolve, struct sl_core *core, con
     memset(resolve, 0, sizeof(*resolve));
     resolve->core = core;
     sl_uuid_runs_init(&resolve->deleted, core->env->alloc);
+    sl_uuid_runs_prepare(&resolve->deleted);
     sl_uuid_map_open(&resolve->map, map_path, map_size);
 }
 

@@ -9,6 +9,7 @@
 
 #define ZSTD_LEVEL 3
 #define RETRY_NS (100u * 1000u * 1000u)
+#define SEGMENT_SIZE_USUAL ((size_t)256 * 1024) /* room for it is there from the beginning */
 
 enum syncline_status sl_log_append_init(struct sl_log_append *append, struct sl_core *core,
                                         const char *library_db, struct sl_error *err)
@@ -18,13 +19,19 @@ enum syncline_status sl_log_append_init(struct sl_log_append *append, struct sl_
     sl_buf_init(&append->raw, core->env->alloc);
     sl_buf_init(&append->sealed, core->env->alloc);
     append->zstd = ZSTD_createCCtx();
-    if (append->zstd == NULL) {
-        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to compress");
+    enum syncline_status status = SYNCLINE_OK;
+    if (append->zstd == NULL || !sl_buf_reserve(&append->raw, SEGMENT_SIZE_USUAL) ||
+        !sl_buf_reserve(&append->sealed, SEGMENT_SIZE_USUAL)) {
+        status = sl_fail(err, SYNCLINE_ENOMEM, "no memory to compress");
     }
-    enum syncline_status status =
-        sl_library_db_open(&append->library_db, core->env, library_db, SL_DB_WRITE, 0, err);
+    if (status == SYNCLINE_OK) {
+        status =
+            sl_library_db_open(&append->library_db, core->env, library_db, SL_DB_WRITE, 0, err);
+    }
     if (status != SYNCLINE_OK) {
         (void)ZSTD_freeCCtx(append->zstd);
+        sl_buf_fini(&append->raw);
+        sl_buf_fini(&append->sealed);
     }
     return status;
 }

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define MEMORY ((size_t)1024 * 1024) /* for a table of 8,000 records, and those before it grew */
+
 struct sl_mention {
     int64_t model;
     struct syncline_uuid uuid;
@@ -48,6 +50,9 @@ static bool grow(struct sl_mentions *mentions)
 {
     struct sl_mention *before = mentions->table;
     size_t count = mentions->capacity;
+    if (count == 0) {
+        (void)sl_arena_reserve(&mentions->arena, MEMORY); /* or it comes as it is needed */
+    }
     size_t capacity = count == 0 ? 256 : 2 * count;
     struct sl_mention *table = sl_arena_alloc(&mentions->arena, capacity * sizeof(*table));
     if (table == NULL) {

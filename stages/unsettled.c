@@ -28,8 +28,12 @@ enum syncline_status sl_unsettled_init(struct sl_unsettled *list, const struct s
 {
     memset(list, 0, sizeof(*list));
     list->alloc = alloc;
+    if (pthread_mutex_init(&list->lock, NULL) != 0) {
+        return SYNCLINE_ENOMEM;
+    }
     sl_uuid_runs_init(&list->deleted, alloc);
-    return pthread_mutex_init(&list->lock, NULL) == 0 ? SYNCLINE_OK : SYNCLINE_ENOMEM;
+    sl_uuid_runs_prepare(&list->deleted);
+    return SYNCLINE_OK;
 }
 
 static void free_chunks(struct sl_unsettled *list, struct sl_unsettled_chunk *chunk)

@@ -8,6 +8,8 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 
+#define LEN_PREPARED 512u
+
 void sl_uuid_runs_init(struct sl_uuid_runs *runs, const struct sl_allocator *alloc)
 {
     *runs = (struct sl_uuid_runs){.alloc = alloc};
@@ -27,17 +29,27 @@ void sl_uuid_runs_clear(struct sl_uuid_runs *runs)
     }
 }
 
+static bool grow(struct sl_uuid_runs *runs, size_t capacity)
+{
+    struct sl_uuid_run *grown = sl_resize(runs->alloc, runs->runs, capacity, sizeof(*grown));
+    if (grown == NULL) {
+        return false;
+    }
+    runs->runs = grown;
+    runs->capacity = capacity;
+    return true;
+}
+
+void sl_uuid_runs_prepare(struct sl_uuid_runs *runs)
+{
+    (void)(runs->capacity >= LEN_PREPARED || grow(runs, LEN_PREPARED));
+}
+
 static bool add_run(struct sl_uuid_runs *runs, int64_t model, const struct syncline_uuid *first,
                     uint32_t n)
 {
-    if (runs->len == runs->capacity) {
-        size_t capacity = runs->capacity == 0 ? 64 : 2 * runs->capacity;
-        struct sl_uuid_run *grown = sl_resize(runs->alloc, runs->runs, capacity, sizeof(*grown));
-        if (grown == NULL) {
-            return false;
-        }
-        runs->runs = grown;
-        runs->capacity = capacity;
+    if (runs->len == runs->capacity && !grow(runs, runs->capacity == 0 ? 64 : 2 * runs->capacity)) {
+        return false;
     }
     runs->runs[runs->len++] = (struct sl_uuid_run){.model = model, .first = *first, .n = n};
     return true;

@@ -20,6 +20,8 @@ struct sl_uuid_runs {
 };
 
 void sl_uuid_runs_init(struct sl_uuid_runs *runs, const struct sl_allocator *alloc);
+/* Room for some hundred runs, if there is memory; else it comes as it is needed. */
+void sl_uuid_runs_prepare(struct sl_uuid_runs *runs);
 void sl_uuid_runs_fini(struct sl_uuid_runs *runs);
 void sl_uuid_runs_clear(struct sl_uuid_runs *runs); /* keeps memory up to SL_ARENA_KEPT_MAX */
 /* Adds the records of an outbox row but for its first `skip`. false: no memory. */

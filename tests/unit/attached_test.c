@@ -98,13 +98,13 @@ Test(attached, no_memory)
     if (!SL_MALLOC_CAN_FAIL) {
         cr_skip_test("the sanitizer has an allocator of its own");
     }
-    enum syncline_status status = SYNCLINE_ENOMEM;
+    bool failed = true;
     int refused = 0;
-    for (long n = 1; status != SYNCLINE_OK; n++) {
+    for (long n = 1; failed; n++) {
         sqlite3 *handle = connect_to(path);
         (void)sl_malloc_fail_at(n);
-        status = attach(handle);
-        (void)sl_malloc_fail_at(0);
+        enum syncline_status status = attach(handle);
+        failed = sl_malloc_fail_at(0);
         cr_assert(status == SYNCLINE_OK || status == SYNCLINE_ENOMEM, "%s", err.text);
         cr_assert_eq(list.count, status == SYNCLINE_OK ? 1 : 0);
         if (status == SYNCLINE_OK) {

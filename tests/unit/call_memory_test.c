@@ -22,7 +22,7 @@ static void begin(void)
     core.env = &env;
     core.models = (struct sl_model_set){.models = models, .count = 3, .alloc = &counted};
     cr_assert_eq(sqlite3_open(":memory:", &handle), SQLITE_OK);
-    cr_assert_eq(sl_call_stock_init(&stock), SYNCLINE_OK);
+    cr_assert_eq(sl_call_stock_init(&stock, &core), SYNCLINE_OK);
 }
 
 static void end(void)
@@ -113,13 +113,50 @@ Test(call_memory, up_to_the_limit)
     }
 }
 
+/* As many calls at once as there is memory made for allocate nothing, if they are small. */
+Test(call_memory, some_are_made)
+{
+    struct sl_call_memory *taken[SL_CALLS_MADE];
+    long calls = counting.calls;
+    for (size_t i = 0; i < SL_CALLS_MADE; i++) {
+        taken[i] = sl_call_stock_take(&stock, &core);
+        use(taken[i], 4096);
+    }
+    for (size_t i = 0; i < SL_CALLS_MADE; i++) {
+        sl_call_stock_give(&stock, &core, taken[i]);
+    }
+    cr_expect_eq(counting.calls, calls);
+}
+
+/* Without memory at the beginning there is a stock all the same; it comes when it is needed. */
+Test(call_memory, no_memory_at_the_beginning)
+{
+    bool failed = true;
+    for (long n = 1; failed; n++) {
+        sl_call_stock_fini(&stock, &core);
+        counting_fail_at(&counting, n, COUNTING_ANY);
+        cr_assert_eq(sl_call_stock_init(&stock, &core), SYNCLINE_OK);
+        failed = counting_has_failed(&counting);
+        struct sl_call_memory *memory = sl_call_stock_take(&stock, &core);
+        cr_assert_not_null(memory);
+        use(memory, 4096);
+        sl_call_stock_give(&stock, &core, memory);
+    }
+}
+
 /* Without memory there is none; what was kept is still there. */
 Test(call_memory, no_memory)
 {
+    struct sl_call_memory *taken[SL_CALLS_MADE];
+    for (size_t i = 0; i < SL_CALLS_MADE; i++) {
+        taken[i] = sl_call_stock_take(&stock, &core);
+    }
     counting_fail_at(&counting, 1, COUNTING_ANY);
     cr_assert_null(sl_call_stock_take(&stock, &core));
     cr_assert(counting_has_failed(&counting));
-    struct sl_call_memory *memory = sl_call_stock_take(&stock, &core);
+    counting_fail_at(&counting, 2, COUNTING_ANY);
+    struct sl_call_memory *memory = sl_call_stock_take(&stock, &core); /* but for its tables */
+    cr_assert(counting_has_failed(&counting));
     cr_assert_not_null(memory);
     sl_rows_borrow(&memory->rows, &core, handle);
     counting_fail_at(&counting, 1, COUNTING_ANY);
@@ -128,4 +165,7 @@ Test(call_memory, no_memory)
     sl_rows_give_back(&memory->rows, core.models.count);
     use(memory, 100);
     sl_call_stock_give(&stock, &core, memory);
+    for (size_t i = 0; i < SL_CALLS_MADE; i++) {
+        sl_call_stock_give(&stock, &core, taken[i]);
+    }
 }

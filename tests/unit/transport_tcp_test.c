@@ -506,7 +506,7 @@ Test(transport_tcp, no_memory_is_reported)
 {
     struct sl_transport *third;
     struct sl_error err = {0};
-    static const uint8_t data[4096];
+    static const uint8_t data[1u << 20];
 
     if (!SL_MALLOC_CAN_FAIL)
         cr_skip_test("the sanitizer's allocator does not fail");

@@ -22,14 +22,14 @@ enum syncline_status sl_apply_init(struct sl_apply *apply, struct sl_core *core,
     apply->core = core;
     apply->writer.core = core;
     apply->writer.pending = &apply->pending;
-    sl_uuid_runs_init(&apply->pending.runs, core->env->alloc);
+    sl_mentions_init(&apply->pending.mentions, core->env->alloc);
     return sl_decoded_init(&apply->decoded, core->env->alloc, err);
 }
 
 void sl_apply_fini(struct sl_apply *apply)
 {
     sl_decoded_fini(&apply->decoded);
-    sl_uuid_runs_fini(&apply->pending.runs);
+    sl_mentions_fini(&apply->pending.mentions);
     sl_free(apply->core->env->alloc, apply->asides);
     sl_free(apply->core->env->alloc, apply->writer.gone);
 }

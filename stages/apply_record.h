@@ -25,8 +25,8 @@ enum sl_outcome {
 /* Where changes are written. */
 struct sl_record_writer {
     struct sl_core *core;
-    const struct sl_pending *pending; /* borrowed; as read in this transaction */
-    struct sl_birth_run run;          /* of the inserts just written, not stored yet; n = 0: none */
+    struct sl_pending *pending; /* borrowed; as read in this transaction */
+    struct sl_birth_run run;    /* of the inserts just written, not stored yet; n = 0: none */
     const struct sl_model *run_model;
     bool clear_of_births[SL_MODEL_COUNT_MAX]; /* by model->index: the next id was looked at */
     struct sl_birth *gone; /* ours: births whose deletes found no record; it may be set aside */

@@ -14,8 +14,6 @@ void sl_fk_resolve_init(struct sl_fk_resolve *resolve, struct sl_core *core, con
 {
     memset(resolve, 0, sizeof(*resolve));
     resolve->core = core;
-    sl_uuid_runs_init(&resolve->deleted, core->env->alloc);
-    sl_uuid_runs_prepare(&resolve->deleted);
     sl_uuid_map_open(&resolve->map, map_path, map_size);
 }
 
@@ -25,7 +23,6 @@ void sl_fk_resolve_fini(struct sl_fk_resolve *resolve)
         sl_core_give_batch(resolve->core, resolve->batch);
         resolve->batch = NULL;
     }
-    sl_uuid_runs_fini(&resolve->deleted);
     sl_uuid_map_close(&resolve->map);
 }
 
@@ -253,31 +250,38 @@ static enum syncline_status resolve_keys(struct sl_fk_resolve *resolve, struct s
 
 /* ---- Births ---- */
 
+/* What is known of a model's records before a batch of them is looked at. */
+struct known {
+    int64_t born_to;     /* no id above it was ever born */
+    int64_t last_delete; /* the outbox row of the last captured one, or 0 */
+    bool some_unsettled; /* records of the batch may be in the list of the unsettled */
+};
+
 /* A record may be one that was deleted after this change, and inserted again: then
  * the change is superseded by that delete. */
 static enum syncline_status is_deleted_later(struct sl_fk_resolve *resolve,
-                                             const struct sl_batch *batch, uint32_t i, bool *alive,
+                                             const struct sl_batch *batch, uint32_t i,
+                                             const struct known *known, bool *alive,
                                              struct sl_error *err)
 {
     struct sl_core *core = resolve->core;
-    int64_t last_delete = 0;
-    enum syncline_status status =
-        sl_outbox_last_delete(&core->resolver.ldb, batch->model->id_in_db, &last_delete, err);
-    struct sl_uuid_runs *deleted = &resolve->deleted;
-    if (status == SYNCLINE_OK && last_delete > batch->outbox_id) {
-        sl_uuid_runs_clear(deleted);
-        status = sl_uuid_runs_add_deletes(deleted, &core->resolver.ldb, batch->model->id_in_db,
-                                          batch->outbox_id, err);
-        *alive = !sl_uuid_runs_have(deleted, batch->model->id_in_db, &batch->uuids[i]);
+    if (known->last_delete <= batch->outbox_id) {
+        return SYNCLINE_OK;
     }
+    bool deleted = false;
+    enum syncline_status status =
+        sl_unsettled_deleted_after(&core->unsettled, &core->resolver.ldb, batch->model,
+                                   &batch->uuids[i], batch->outbox_id, &deleted, err);
+    *alive = !deleted;
     return status;
 }
 
 /* What an update turns out to be; alive = false: nothing. birth is what its capture saw, and
  * becomes what the record has: another birth is another record, and the update superseded. */
 static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
-                                    uint32_t i, enum syncline_change *change,
-                                    struct sl_birth *birth, bool *alive, struct sl_error *err)
+                                    uint32_t i, const struct known *known,
+                                    enum syncline_change *change, struct sl_birth *birth,
+                                    bool *alive, struct sl_error *err)
 {
     struct sl_core *core = resolve->core;
     const struct sl_model *model = batch->model;
@@ -313,15 +317,9 @@ static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct 
         *change = birth->seq != 0 ? SYNCLINE_UPDATE : SYNCLINE_INSERT;
     }
     *alive = batch->change == SYNCLINE_INSERT || sl_origin_equal(&birth->origin, &core->self);
-    return status == SYNCLINE_OK && *alive ? is_deleted_later(resolve, batch, i, alive, err)
+    return status == SYNCLINE_OK && *alive ? is_deleted_later(resolve, batch, i, known, alive, err)
                                            : status;
 }
-
-/* What is known of a model's records before a batch of them is looked at. */
-struct known {
-    int64_t born_to;     /* no id above it was ever born */
-    bool some_unsettled; /* records of the batch may be in the list of the unsettled */
-};
 
 static enum syncline_status classify(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
                                      uint32_t i, const struct known *known,
@@ -350,7 +348,7 @@ static enum syncline_status classify(struct sl_fk_resolve *resolve, const struct
          sl_unsettled_birth(&core->unsettled, batch->model, &batch->uuids[i]) == 0)) {
         return SYNCLINE_OK; /* as nearly always: an id above all that were ever born */
     }
-    return look_up(resolve, batch, i, change, birth, alive, err);
+    return look_up(resolve, batch, i, known, change, birth, alive, err);
 }
 
 static enum syncline_status resolve_births(struct sl_fk_resolve *resolve, struct sl_batch *batch,
@@ -368,6 +366,10 @@ static enum syncline_status resolve_births(struct sl_fk_resolve *resolve, struct
     sl_births_forget(&core->resolver.births);
     enum syncline_status found =
         sl_birth_highest(&core->resolver.births, batch->model->id_in_db, &known.born_to, err);
+    if (found == SYNCLINE_OK) {
+        found = sl_outbox_last_delete(&core->resolver.ldb, batch->model->id_in_db,
+                                      &known.last_delete, err);
+    }
     if (found != SYNCLINE_OK) {
         return found;
     }

@@ -22,15 +22,13 @@
 #define SL_FK_RESOLVE_H
 
 #include "stages/shared.h"
-#include "stages/uuid_runs.h"
 #include "storage/uuid_map.h"
 
 struct sl_fk_resolve {
     struct sl_core *core;
-    struct sl_batch *batch;      /* taken and not finished; kept over a failure */
-    struct sl_uuid_map map;      /* of this stage alone */
-    uint64_t now_ms;             /* monotonic, of this run: for the map */
-    struct sl_uuid_runs deleted; /* to gather in; keeps its memory */
+    struct sl_batch *batch; /* taken and not finished; kept over a failure */
+    struct sl_uuid_map map; /* of this stage alone */
+    uint64_t now_ms;        /* monotonic, of this run: for the map */
 };
 
 /* map_path, map_size: as for sl_uuid_map_open. */

@@ -5,11 +5,14 @@
 
 #include <string.h>
 
+#define MENTIONS_PREPARED ((size_t)8192)
+
 void sl_intake_init(struct sl_intake *intake, struct sl_core *core)
 {
     memset(intake, 0, sizeof(*intake));
     intake->core = core;
     sl_mentions_init(&intake->mentions, core->env->alloc);
+    sl_mentions_prepare(&intake->mentions, MENTIONS_PREPARED);
     intake->version = -1;
     intake->more = true;
     intake->last_id = sl_drained_to(&core->drained);
@@ -271,11 +274,35 @@ static enum syncline_status read_births(struct sl_core *core, const struct sl_ou
     return SYNCLINE_OK;
 }
 
+struct second {
+    struct sl_core *core;
+    int64_t row_id;
+};
+
+/* Could this row name a record that an earlier one after `row_id` names, too? */
+static enum syncline_status is_second(void *ctx, const struct sl_outbox_row *row, bool *second,
+                                      struct sl_error *err)
+{
+    const struct second *asked = ctx;
+    *second = row->change == SYNCLINE_UPDATE;
+    if (row->change != SYNCLINE_INSERT) {
+        return SYNCLINE_OK;
+    }
+    int64_t last_delete = 0;
+    enum syncline_status status =
+        sl_outbox_last_delete(&asked->core->reader.ldb, row->model, &last_delete, err);
+    *second = last_delete >= asked->row_id;
+    return status;
+}
+
 /* Records that a later row mentions again are that row's. */
 static enum syncline_status leave_to_last_mention(struct sl_intake *intake, int64_t row_id,
                                                   struct sl_batch *batch, struct sl_error *err)
 {
-    enum syncline_status status = sl_mentions_scan(&intake->mentions, intake->core, row_id, err);
+    sl_mentions_forget(&intake->mentions, row_id + 1);
+    struct second asked = {.core = intake->core, .row_id = row_id};
+    enum syncline_status status = sl_mentions_read(&intake->mentions, &intake->core->reader.ldb,
+                                                   row_id, is_second, &asked, err);
     bool *keep = sl_arena_alloc(&batch->arena, batch->n * sizeof(*keep));
     if (status == SYNCLINE_OK && keep == NULL) {
         status = sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
@@ -285,7 +312,8 @@ static enum syncline_status leave_to_last_mention(struct sl_intake *intake, int6
     }
     for (uint32_t i = 0; i < batch->n; i++) {
         keep[i] =
-            sl_mentions_last(&intake->mentions, batch->model->id_in_db, &batch->uuids[i]) <= row_id;
+            sl_mentions_last(&intake->mentions, batch->model->id_in_db, &batch->uuids[i]).row <=
+            row_id;
     }
     compact(batch, keep);
     return SYNCLINE_OK;

@@ -5,146 +5,286 @@
 
 #include <string.h>
 
-#define MEMORY ((size_t)1024 * 1024) /* for a table of 8,000 records, and those before it grew */
+#include "base/bytes.h"
+#include "base/limits.h"
+
+#define TAIL_MIN ((size_t)64) /* so many, and one for each 64 sorted ones, may be without order */
 
 struct sl_mention {
-    int64_t model;
-    struct syncline_uuid uuid;
-    int64_t row_id; /* 0: an empty place */
+    struct syncline_uuid first;
+    int64_t model; /* number */
+    struct sl_mention_place place;
+    uint32_t n;
+    uint32_t far; /* of the sorted ones of this model up to this one, the one that ends last */
 };
 
 void sl_mentions_init(struct sl_mentions *mentions, const struct sl_allocator *alloc)
 {
-    memset(mentions, 0, sizeof(*mentions));
-    sl_arena_init(&mentions->arena, alloc);
+    *mentions = (struct sl_mentions){.alloc = alloc};
 }
 
 void sl_mentions_fini(struct sl_mentions *mentions)
 {
-    sl_arena_fini(&mentions->arena);
+    sl_free(mentions->alloc, mentions->runs);
+    sl_mentions_init(mentions, mentions->alloc);
 }
 
 void sl_mentions_clear(struct sl_mentions *mentions)
 {
-    sl_arena_reset(&mentions->arena);
-    mentions->table = NULL;
-    mentions->capacity = 0;
-    mentions->len = 0;
-    mentions->scanned_to = 0;
+    struct sl_mentions empty = {.alloc = mentions->alloc};
+    if (mentions->capacity <= SL_ARENA_KEPT_MAX / sizeof(struct sl_mention)) {
+        empty.runs = mentions->runs;
+        empty.capacity = mentions->capacity;
+    } else {
+        sl_free(mentions->alloc, mentions->runs);
+    }
+    *mentions = empty;
 }
 
-static struct sl_mention *place_of(const struct sl_mentions *mentions, int64_t model,
-                                   const struct syncline_uuid *uuid)
+static bool reserve(struct sl_mentions *mentions, size_t len)
 {
-    uint64_t a = sl_get_u64(uuid->bytes) + (uint64_t)model;
-    uint64_t b = sl_get_u64(uuid->bytes + 8);
-    size_t at = (size_t)(((a * 31 + b) * 0x9e3779b97f4a7c15u) >> 20) & (mentions->capacity - 1);
-    while (mentions->table[at].row_id != 0 && (mentions->table[at].model != model ||
-                                               !sl_uuid_equal(&mentions->table[at].uuid, uuid))) {
-        at = (at + 1) & (mentions->capacity - 1);
+    if (len <= mentions->capacity) {
+        return true;
     }
-    return &mentions->table[at];
-}
-
-static bool grow(struct sl_mentions *mentions)
-{
-    struct sl_mention *before = mentions->table;
-    size_t count = mentions->capacity;
-    if (count == 0) {
-        (void)sl_arena_reserve(&mentions->arena, MEMORY); /* or it comes as it is needed */
-    }
-    size_t capacity = count == 0 ? 256 : 2 * count;
-    struct sl_mention *table = sl_arena_alloc(&mentions->arena, capacity * sizeof(*table));
-    if (table == NULL) {
+    size_t capacity = mentions->capacity < 32 ? 64 : 2 * mentions->capacity;
+    capacity = capacity < len ? len : capacity;
+    struct sl_mention *grown = sl_resize(mentions->alloc, mentions->runs, capacity, sizeof(*grown));
+    if (grown == NULL) {
         return false;
     }
-    mentions->table = table;
+    mentions->runs = grown;
     mentions->capacity = capacity;
-    for (size_t i = 0; i < count; i++) {
-        if (before[i].row_id != 0) {
-            *place_of(mentions, before[i].model, &before[i].uuid) = before[i];
-        }
-    }
     return true;
 }
 
-static bool add(struct sl_mentions *mentions, int64_t model, const struct syncline_uuid *uuid,
-                int64_t row_id)
+void sl_mentions_prepare(struct sl_mentions *mentions, size_t len)
 {
-    if (2 * (mentions->len + 1) > mentions->capacity && !grow(mentions)) {
+    (void)reserve(mentions, len);
+}
+
+/* ---- Order ---- */
+
+static int compare_places(const struct sl_mention_place *a, const struct sl_mention_place *b)
+{
+    if (a->row != b->row) {
+        return a->row < b->row ? -1 : 1;
+    }
+    return a->at == b->at ? 0 : a->at < b->at ? -1 : 1;
+}
+
+static int compare_runs(const struct sl_mention *a, const struct sl_mention *b)
+{
+    if (a->model != b->model) {
+        return a->model < b->model ? -1 : 1;
+    }
+    int order = sl_uuid_compare(&a->first, &b->first);
+    return order != 0 ? order : a->n == b->n ? 0 : a->n < b->n ? -1 : 1;
+}
+
+static bool is_before(const struct sl_mention *a, const struct sl_mention *b)
+{
+    int order = compare_runs(a, b);
+    return order < 0 || (order == 0 && compare_places(&a->place, &b->place) < 0);
+}
+
+/* In place, with no memory: by Shell's method, each gap 4/9 of the one before. */
+static void sort(struct sl_mention *runs, size_t len)
+{
+    for (size_t gap = len / 2; gap > 0; gap = gap == 2 ? 1 : gap * 4 / 9) {
+        for (size_t i = gap; i < len; i++) {
+            struct sl_mention moved = runs[i];
+            size_t to = i;
+            for (; to >= gap && is_before(&moved, &runs[to - gap]); to -= gap) {
+                runs[to] = runs[to - gap];
+            }
+            runs[to] = moved;
+        }
+    }
+}
+
+/* Merges the sorted tail into what is before it, from behind, with a copy of it beyond the end. */
+static void merge(struct sl_mentions *mentions, size_t tail)
+{
+    struct sl_mention *runs = mentions->runs;
+    struct sl_mention *copy = runs + mentions->len;
+    memcpy(copy, runs + mentions->len - tail, tail * sizeof(*copy));
+    size_t from = mentions->len - tail;
+    for (size_t to = mentions->len; tail > 0; to--) {
+        bool from_tail = from == 0 || !is_before(&copy[tail - 1], &runs[from - 1]);
+        runs[to - 1] = from_tail ? copy[--tail] : runs[--from];
+    }
+}
+
+/* Drops what nobody asks about and all but the last of equal runs, and finds who ends last. */
+static void tidy(struct sl_mentions *mentions)
+{
+    struct sl_mention *runs = mentions->runs;
+    size_t kept = 0;
+    for (size_t i = 0; i < mentions->len; i++) {
+        bool repeated = i + 1 < mentions->len && compare_runs(&runs[i], &runs[i + 1]) == 0;
+        if (repeated || runs[i].place.row < mentions->wanted_from) {
+            continue;
+        }
+        runs[kept] = runs[i];
+        runs[kept].far = (uint32_t)kept;
+        if (kept > 0 && runs[kept - 1].model == runs[kept].model) {
+            const struct sl_mention *before = &runs[runs[kept - 1].far];
+            struct syncline_uuid end_before = sl_uuid_add(&before->first, before->n - 1);
+            struct syncline_uuid end = sl_uuid_add(&runs[kept].first, runs[kept].n - 1);
+            if (sl_uuid_compare(&end_before, &end) > 0) {
+                runs[kept].far = runs[kept - 1].far;
+            }
+        }
+        kept++;
+    }
+    mentions->len = kept;
+    mentions->sorted = kept;
+}
+
+static void take_in_tail(struct sl_mentions *mentions)
+{
+    size_t tail = mentions->len - mentions->sorted;
+    if (reserve(mentions, mentions->len + tail)) {
+        sort(mentions->runs + mentions->sorted, tail);
+        merge(mentions, tail);
+    } else {
+        sort(mentions->runs, mentions->len);
+    }
+    tidy(mentions);
+}
+
+/* ---- Taking in ---- */
+
+bool sl_mentions_add(struct sl_mentions *mentions, int64_t model, const struct syncline_uuid *first,
+                     uint32_t n, struct sl_mention_place place)
+{
+    if (n == 0) {
+        return true;
+    }
+    if (mentions->len >= UINT32_MAX || !reserve(mentions, mentions->len + 1)) {
         return false;
     }
-    struct sl_mention *place = place_of(mentions, model, uuid);
-    mentions->len += place->row_id == 0 ? 1u : 0u;
-    place->model = model;
-    place->uuid = *uuid;
-    place->row_id = row_id;
+    mentions->runs[mentions->len++] =
+        (struct sl_mention){.first = *first, .model = model, .place = place, .n = n};
+    mentions->newest = place.row > mentions->newest ? place.row : mentions->newest;
     return true;
 }
 
 static bool add_row(struct sl_mentions *mentions, const struct sl_outbox_row *row)
 {
+    size_t len = mentions->len;
+    struct sl_mention_place place = {.row = row->id};
     struct sl_reader in;
     sl_reader_init(&in, row->uuids, row->uuids_size);
     while (in.offset < in.len && !in.failed) {
         struct syncline_uuid first;
         sl_read_copy(&in, first.bytes, sizeof(first.bytes));
         uint32_t n = sl_read_u32(&in);
-        for (uint32_t k = 0; k < n && !in.failed; k++) {
-            struct syncline_uuid uuid = sl_uuid_add(&first, k);
-            if (!add(mentions, row->model, &uuid, row->id)) {
-                return false;
-            }
+        if (!in.failed && !sl_mentions_add(mentions, row->model, &first, n, place)) {
+            mentions->len = len;
+            return false;
         }
+        place.at += n;
     }
     return true;
 }
 
-/* Could this row mention a record that an earlier one after `row_id` mentions, too? */
-static enum syncline_status is_second(struct sl_core *core, const struct sl_outbox_row *row,
-                                      int64_t row_id, bool *second, struct sl_error *err)
+enum syncline_status sl_mentions_read(struct sl_mentions *mentions, struct sl_library_db *ldb,
+                                      int64_t after, sl_mentions_wanted wanted, void *ctx,
+                                      struct sl_error *err)
 {
-    *second = row->change == SYNCLINE_UPDATE;
-    if (row->change != SYNCLINE_INSERT) {
-        return SYNCLINE_OK;
-    }
-    int64_t last_delete = 0;
-    enum syncline_status status =
-        sl_outbox_last_delete(&core->reader.ldb, row->model, &last_delete, err);
-    *second = last_delete >= row_id;
-    return status;
-}
-
-enum syncline_status sl_mentions_scan(struct sl_mentions *mentions, struct sl_core *core,
-                                      int64_t row_id, struct sl_error *err)
-{
-    int64_t id = mentions->scanned_to > row_id ? mentions->scanned_to : row_id;
+    mentions->read_to = mentions->read_to > after ? mentions->read_to : after;
     enum syncline_status status = SYNCLINE_OK;
-    for (;;) {
+    while (status == SYNCLINE_OK) {
         struct sl_outbox_row row;
         bool found = false;
-        bool second = false;
-        status = sl_outbox_next(&core->reader.ldb, id, &found, &row, err);
+        bool is_wanted = false;
+        status = sl_outbox_next(ldb, mentions->read_to, &found, &row, err);
         if (status != SYNCLINE_OK || !found) {
             break;
         }
-        status = is_second(core, &row, row_id, &second, err);
-        if (status != SYNCLINE_OK) {
-            break;
-        }
-        if (second && !add_row(mentions, &row)) {
+        status = wanted(ctx, &row, &is_wanted, err);
+        if (status == SYNCLINE_OK && is_wanted && !add_row(mentions, &row)) {
             status = sl_fail(err, SYNCLINE_ENOMEM, "no memory to read the outbox");
-            break;
         }
-        id = row.id;
-        mentions->scanned_to = id;
+        if (status == SYNCLINE_OK) {
+            mentions->read_to = row.id;
+        }
     }
-    sl_outbox_done(&core->reader.ldb);
+    sl_outbox_done(ldb);
     return status;
 }
 
-int64_t sl_mentions_last(const struct sl_mentions *mentions, int64_t model,
-                         const struct syncline_uuid *uuid)
+void sl_mentions_forget(struct sl_mentions *mentions, int64_t row)
 {
-    return mentions->capacity == 0 ? 0 : place_of(mentions, model, uuid)->row_id;
+    mentions->wanted_from = row > mentions->wanted_from ? row : mentions->wanted_from;
+    if (mentions->len > 0 && mentions->newest < mentions->wanted_from) {
+        int64_t read_to = mentions->read_to;
+        sl_mentions_clear(mentions);
+        mentions->read_to = read_to;
+    }
+}
+
+/* ---- Asking ---- */
+
+/* How many of the sorted runs begin at the record or before it, models before its own included. */
+static size_t count_to(const struct sl_mentions *mentions, int64_t model,
+                       const struct syncline_uuid *uuid)
+{
+    struct sl_mention most = {.first = *uuid, .model = model, .n = UINT32_MAX};
+    size_t low = 0;
+    size_t high = mentions->sorted;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_runs(&mentions->runs[middle], &most) <= 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* How far the UUID is behind the run's first: less than 2^32, as it is in the run. */
+static uint32_t distance(const struct syncline_uuid *first, const struct syncline_uuid *uuid)
+{
+    uint32_t distance = 0;
+    for (size_t i = 12; i < 16; i++) {
+        distance = (distance << 8) + uuid->bytes[i] - first->bytes[i];
+    }
+    return distance;
+}
+
+static void look_at(const struct sl_mention *run, int64_t model, const struct syncline_uuid *uuid,
+                    struct sl_mention_place *last)
+{
+    if (run->model != model || !sl_uuid_in_run(uuid, &run->first, run->n)) {
+        return;
+    }
+    struct sl_mention_place place = {.row = run->place.row,
+                                     .at = run->place.at + distance(&run->first, uuid)};
+    if (compare_places(last, &place) < 0) {
+        *last = place;
+    }
+}
+
+struct sl_mention_place sl_mentions_last(struct sl_mentions *mentions, int64_t model,
+                                         const struct syncline_uuid *uuid)
+{
+    struct sl_mention_place last = {0};
+    if (mentions->len - mentions->sorted > TAIL_MIN + mentions->sorted / 64) {
+        take_in_tail(mentions);
+    }
+    for (size_t i = count_to(mentions, model, uuid); i > 0; i--) {
+        const struct sl_mention *run = &mentions->runs[i - 1];
+        const struct sl_mention *far = &mentions->runs[run->far];
+        if (run->model != model || !sl_uuid_in_run(uuid, &far->first, far->n)) {
+            break;
+        }
+        look_at(run, model, uuid, &last);
+    }
+    for (size_t i = mentions->sorted; i < mentions->len; i++) {
+        look_at(&mentions->runs[i], model, uuid, &last);
+    }
+    return last;
 }

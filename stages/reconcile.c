@@ -7,42 +7,27 @@
 
 #include <string.h>
 
-static bool is_shared(const struct sl_core *core, int64_t model)
+/* Of a shared record, and no delete. */
+static enum syncline_status is_pending_kind(void *ctx, const struct sl_outbox_row *row,
+                                            bool *wanted, struct sl_error *err)
 {
-    for (size_t i = 0; i < core->models.count; i++) {
-        if (core->models.models[i].id_in_db == model) {
-            return core->models.models[i].ownership == SYNCLINE_SHARED;
-        }
+    (void)err;
+    const struct sl_core *core = ctx;
+    *wanted = false;
+    for (size_t i = 0; i < core->models.count && row->change != SYNCLINE_DELETE; i++) {
+        const struct sl_model *model = &core->models.models[i];
+        *wanted = *wanted || (model->id_in_db == row->model && model->ownership == SYNCLINE_SHARED);
     }
-    return false;
+    return SYNCLINE_OK;
 }
 
 enum syncline_status sl_pending_read(struct sl_pending *pending, struct sl_core *core,
                                      struct sl_rows *rows, struct sl_error *err)
 {
-    sl_uuid_runs_clear(&pending->runs);
     pending->drained = core->drained;
-    int64_t id = sl_drained_to(&pending->drained);
-    struct sl_outbox_row row = {0};
-    bool found = true;
-    enum syncline_status status = SYNCLINE_OK;
-    while (status == SYNCLINE_OK) {
-        status = sl_outbox_next(&rows->ldb, id, &found, &row, err);
-        if (status != SYNCLINE_OK || !found) {
-            break;
-        }
-        id = row.id;
-        if (row.change == SYNCLINE_DELETE || !is_shared(core, row.model)) {
-            continue;
-        }
-        /* Of a row that is partly in the log, the changes that are have their stamps. */
-        uint32_t skip = row.id == pending->drained.id ? pending->drained.changes : 0;
-        if (!sl_uuid_runs_add(&pending->runs, &row, skip)) {
-            status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for pending changes");
-        }
-    }
-    sl_outbox_done(&rows->ldb);
-    return status;
+    int64_t drained_to = sl_drained_to(&pending->drained);
+    sl_mentions_forget(&pending->mentions, drained_to + 1);
+    return sl_mentions_read(&pending->mentions, &rows->ldb, drained_to, is_pending_kind, core, err);
 }
 
 static bool is_covered(struct sl_core *core, const struct sl_birth *birth)
@@ -122,31 +107,61 @@ static bool row_is_about(const struct sl_core *core, const struct sl_pending *pe
     return false;
 }
 
-/* Is a change of just this record - this birth - in the outbox and not in the log? */
+/* Is a change of just this record - this birth - in the outbox, after that row, and not in the log?
+ */
 static enum syncline_status pending_on(struct sl_core *core, struct sl_rows *rows,
                                        const struct sl_pending *pending,
                                        const struct sl_received *received,
-                                       const struct sl_birth_run *birth, bool *is_pending,
+                                       const struct sl_birth_run *birth, int64_t after, bool *pends,
                                        struct sl_error *err)
 {
-    struct sl_outbox_row row = {.id = sl_drained_to(&pending->drained)};
+    struct sl_outbox_row row = {.id = after};
     bool found = true;
     enum syncline_status status = SYNCLINE_OK;
-    while (status == SYNCLINE_OK && !*is_pending) {
+    while (status == SYNCLINE_OK && !*pends) {
         status = sl_outbox_next(&rows->ldb, row.id, &found, &row, err);
         if (status != SYNCLINE_OK || !found) {
             break;
         }
-        *is_pending = row.change != SYNCLINE_DELETE && row.model == received->model->id_in_db &&
-                      row_is_about(core, pending, &row, &received->uuid, birth);
+        *pends = row.change != SYNCLINE_DELETE && row.model == received->model->id_in_db &&
+                 row_is_about(core, pending, &row, &received->uuid, birth);
     }
     sl_outbox_done(&rows->ldb);
     return status;
 }
 
+/* The same, anywhere in the outbox. Nearly always the last row that names the UUID will tell. */
+static enum syncline_status is_pending(struct sl_core *core, struct sl_rows *rows,
+                                       struct sl_pending *pending,
+                                       const struct sl_received *received,
+                                       const struct sl_birth_run *birth, bool *pends,
+                                       struct sl_error *err)
+{
+    const struct sl_drained *drained = &pending->drained;
+    int64_t drained_to = sl_drained_to(drained);
+    int64_t after = drained_to;
+    *pends = false;
+    /* What is pending of a model that is device-owned today was not gathered; the record may be
+     * from a time when it was shared. */
+    if (received->model->ownership == SYNCLINE_SHARED) {
+        struct sl_mention_place last =
+            sl_mentions_last(&pending->mentions, received->model->id_in_db, &received->uuid);
+        /* Of a row that is partly in the log, the changes that are have their stamps. */
+        if (last.row <= drained_to || (last.row == drained->id && last.at < drained->changes)) {
+            return SYNCLINE_OK;
+        }
+        after = last.row - 1;
+    }
+    enum syncline_status status =
+        pending_on(core, rows, pending, received, birth, after, pends, err);
+    if (status == SYNCLINE_OK && !*pends && after > drained_to) {
+        status = pending_on(core, rows, pending, received, birth, drained_to, pends, err);
+    }
+    return status;
+}
+
 static enum syncline_status judge(struct sl_core *core, struct sl_rows *rows,
-                                  const struct sl_pending *pending,
-                                  const struct sl_received *received,
+                                  struct sl_pending *pending, const struct sl_received *received,
                                   const struct sl_birth_run *birth, const struct sl_origin *born_by,
                                   int64_t id, enum sl_verdict *verdict, char reason[256],
                                   struct sl_error *err)
@@ -167,16 +182,9 @@ static enum syncline_status judge(struct sl_core *core, struct sl_rows *rows,
     if (received->change == SYNCLINE_DELETE) {
         return SYNCLINE_OK;
     }
-    bool is_pending = false;
-    enum syncline_status status = SYNCLINE_OK;
-    /* What is pending of a model that is device-owned today was not gathered; the record may be
-     * from a time when it was shared. */
-    bool gathered = received->model->ownership == SYNCLINE_SHARED;
-    if (!gathered ||
-        sl_uuid_runs_have(&pending->runs, received->model->id_in_db, &received->uuid)) {
-        status = pending_on(core, rows, pending, received, birth, &is_pending, err);
-    }
-    if (status != SYNCLINE_OK || is_pending) {
+    bool pends = false;
+    enum syncline_status status = is_pending(core, rows, pending, received, birth, &pends, err);
+    if (status != SYNCLINE_OK || pends) {
         *verdict = SL_VERDICT_LOSES;
         return status;
     }
@@ -189,9 +197,9 @@ static enum syncline_status judge(struct sl_core *core, struct sl_rows *rows,
 }
 
 enum syncline_status sl_reconcile(struct sl_core *core, struct sl_rows *rows,
-                                  const struct sl_pending *pending,
-                                  const struct sl_received *received, enum sl_verdict *verdict,
-                                  int64_t *id, char reason[256], struct sl_error *err)
+                                  struct sl_pending *pending, const struct sl_received *received,
+                                  enum sl_verdict *verdict, int64_t *id, char reason[256],
+                                  struct sl_error *err)
 {
     const struct sl_model *model = received->model;
     bool found = false;

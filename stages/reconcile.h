@@ -24,8 +24,8 @@
 #define SL_RECONCILE_H
 
 #include "base/stamp.h"
+#include "stages/mentions.h"
 #include "stages/shared.h"
-#include "stages/uuid_runs.h"
 
 enum sl_verdict {
     SL_VERDICT_APPLY,     /* write it, to the record with *id */
@@ -33,11 +33,11 @@ enum sl_verdict {
     SL_VERDICT_SET_ASIDE, /* it cannot be judged; the reason is given */
 };
 
-/* The local changes that are in the outbox and not in the log, of shared records that still exist.
+/* The local changes that are in the outbox and not in the log, of shared records but for deletes.
  */
 struct sl_pending {
-    struct sl_uuid_runs runs;
-    struct sl_drained drained; /* the log's place in the outbox, when they were read */
+    struct sl_mentions mentions; /* of them */
+    struct sl_drained drained;   /* the log's place in the outbox, when they were read */
 };
 
 /* Inside the caller's transaction; the caller holds clock_lock. */
@@ -55,8 +55,8 @@ struct sl_received {
 
 /* Errors: EDB, EIO, ENOMEM, ... - of the database, not of the change. */
 enum syncline_status sl_reconcile(struct sl_core *core, struct sl_rows *rows,
-                                  const struct sl_pending *pending,
-                                  const struct sl_received *received, enum sl_verdict *verdict,
-                                  int64_t *id, char reason[256], struct sl_error *err);
+                                  struct sl_pending *pending, const struct sl_received *received,
+                                  enum sl_verdict *verdict, int64_t *id, char reason[256],
+                                  struct sl_error *err);
 
 #endif

@@ -9,31 +9,14 @@
 
 #define SETTLE_WAIT_NS (50u * 1000u * 1000u) /* for a capture to take it along */
 
-/* Deletes of the entry's model that came after it, whether they are in the log or not. */
-static enum syncline_status read_deletes(struct sl_rows *rows,
-                                         const struct sl_unsettled_entry *entry,
-                                         struct sl_uuid_runs *deleted, struct sl_error *err)
+/* Is the record of the entry deleted by a later change, whether that is in the log or not? */
+static bool is_deleted_later(struct sl_deletes *deletes, const struct sl_unsettled_entry *entry,
+                             uint32_t i)
 {
-    return sl_uuid_runs_add_deletes(deleted, &rows->ldb, entry->model->id_in_db, entry->outbox_id,
-                                    err);
-}
-
-/* Is the record of the entry deleted in a later one? Asked of those read back from the log, whose
- * outbox rows are not known. */
-static bool is_deleted_in_later(const struct sl_unsettled_entry *entry, uint32_t i)
-{
-    if (!entry->recovered) {
-        return false;
-    }
-    for (const struct sl_unsettled_entry *it = entry->next; it != NULL; it = it->next) {
-        for (uint32_t k = 0; k < it->n && it->model == entry->model; k++) {
-            if (it->changes[k] == SYNCLINE_DELETE &&
-                sl_uuid_equal(&it->uuids[k], &entry->uuids[i])) {
-                return true;
-            }
-        }
-    }
-    return false;
+    int64_t model = entry->model->id_in_db;
+    return sl_deletes_after(deletes, model, &entry->uuids[i], entry->outbox_id) ||
+           (entry->recovered &&
+            sl_deletes_recovered_after(deletes, model, &entry->uuids[i], entry->first_seq + i));
 }
 
 /* Is the record of the entry still the one with this id? A new one that is gone, though no delete
@@ -41,7 +24,7 @@ static bool is_deleted_in_later(const struct sl_unsettled_entry *entry, uint32_t
  * captured, in the transaction that this is part of, and is to find its birth. */
 static enum syncline_status still_there(struct sl_rows *rows,
                                         const struct sl_unsettled_entry *entry, uint32_t i,
-                                        const struct sl_uuid_runs *deleted, bool *there,
+                                        struct sl_deletes *deletes, bool *there,
                                         struct sl_error *err)
 {
     int64_t id = 0;
@@ -54,9 +37,8 @@ static enum syncline_status still_there(struct sl_rows *rows,
         status = sl_record_has_id(&rows->tables[entry->model->index], entry->ids[i], &taken, err);
     }
     /* The same UUID may have been deleted and inserted again since: that is another record. */
-    *there = (found ? id == entry->ids[i] : is_new && !taken) &&
-             !sl_uuid_runs_have(deleted, entry->model->id_in_db, &entry->uuids[i]) &&
-             !is_deleted_in_later(entry, i);
+    *there =
+        (found ? id == entry->ids[i] : is_new && !taken) && !is_deleted_later(deletes, entry, i);
     return status;
 }
 
@@ -97,17 +79,17 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
     enum syncline_status status =
         sl_outbox_last_delete(&rows->ldb, model->id_in_db, &last_delete, err);
     bool check = entry->recovered || last_delete >= entry->outbox_id;
-    struct sl_uuid_runs *deleted = &core->unsettled.deleted;
-    sl_uuid_runs_clear(deleted);
+    struct sl_deletes *deletes = &core->unsettled.deletes;
     if (status == SYNCLINE_OK && check) {
-        status = read_deletes(rows, entry, deleted, err);
+        status = sl_deletes_read(deletes, &rows->ldb, core->unsettled.first->outbox_id,
+                                 rows != &core->writer, err);
     }
     uint32_t run_first = 0;
     uint32_t run_n = 0;
     for (uint32_t i = 0; i < entry->n && status == SYNCLINE_OK; i++) {
         bool there = entry->ids[i] != 0;
         if (check && there && entry->changes[i] != SYNCLINE_DELETE) {
-            status = still_there(rows, entry, i, deleted, &there, err);
+            status = still_there(rows, entry, i, deletes, &there, err);
         }
         if (check && status == SYNCLINE_OK && entry->changes[i] == SYNCLINE_INSERT) {
             status = sl_late_birth_put(&rows->births, model->id_in_db, &entry->uuids[i],
@@ -155,6 +137,7 @@ enum syncline_status sl_settle_into(struct sl_core *core, struct sl_rows *rows, 
         moved = last_seq;
         outbox_id = entry->row_complete ? entry->outbox_id : outbox_id;
     }
+    sl_deletes_done(&core->unsettled.deletes);
     (void)pthread_mutex_unlock(&core->unsettled.lock);
     if (status == SYNCLINE_OK && moved > before) {
         status = sl_library_db_set_applied(&rows->ldb, self, moved, err);
@@ -284,12 +267,19 @@ static enum syncline_status recover_segment(struct sl_core *core, const struct s
         entry->first_hlc = group->hlc_first;
         entry->durable = true;
         entry->recovered = true;
-        entry->outbox_id = core->drained.id; /* or an earlier one */
+        entry->outbox_id = core->drained.id - 1; /* or an earlier one; what is left comes after */
         memcpy(entry->uuids, group->uuids, group->n * sizeof(*entry->uuids));
         enum syncline_status status = SYNCLINE_OK;
         for (uint32_t i = 0; i < group->n && status == SYNCLINE_OK; i++) {
             bool found = false;
             entry->changes[i] = (uint8_t)group->change;
+            if (group->change == SYNCLINE_DELETE &&
+                !sl_deletes_add_recovered(&core->unsettled.deletes, model->id_in_db,
+                                          &group->uuids[i], first_seq + i)) {
+                status =
+                    sl_fail(err, SYNCLINE_ENOMEM, "no memory for changes that are not settled");
+                break;
+            }
             status = sl_record_id(&core->writer.tables[model->index], &group->uuids[i], &found,
                                   &entry->ids[i], err);
         }

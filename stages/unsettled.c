@@ -31,8 +31,7 @@ enum syncline_status sl_unsettled_init(struct sl_unsettled *list, const struct s
     if (pthread_mutex_init(&list->lock, NULL) != 0) {
         return SYNCLINE_ENOMEM;
     }
-    sl_uuid_runs_init(&list->deleted, alloc);
-    sl_uuid_runs_prepare(&list->deleted);
+    sl_deletes_init(&list->deletes, alloc);
     return SYNCLINE_OK;
 }
 
@@ -53,7 +52,7 @@ void sl_unsettled_fini(struct sl_unsettled *list)
     list->newest = NULL;
     list->spare = NULL;
     list->spare_count = 0;
-    sl_uuid_runs_fini(&list->deleted);
+    sl_deletes_fini(&list->deletes);
     list->first = NULL;
     list->last = NULL;
     (void)pthread_mutex_destroy(&list->lock);
@@ -236,6 +235,9 @@ void sl_unsettled_drop(struct sl_unsettled *list, uint64_t settled_seq)
             list->new_changes = 0;
         }
     }
+    if (list->first == NULL || !list->first->recovered) {
+        sl_deletes_forget_recovered(&list->deletes);
+    }
     (void)pthread_mutex_unlock(&list->lock);
 }
 
@@ -249,6 +251,21 @@ bool sl_unsettled_take_along(struct sl_unsettled *list, uint32_t len, uint64_t c
     }
     (void)pthread_mutex_unlock(&list->lock);
     return due;
+}
+
+enum syncline_status sl_unsettled_deleted_after(struct sl_unsettled *list,
+                                                struct sl_library_db *ldb,
+                                                const struct sl_model *model,
+                                                const struct syncline_uuid *uuid, int64_t outbox_id,
+                                                bool *deleted, struct sl_error *err)
+{
+    (void)pthread_mutex_lock(&list->lock);
+    int64_t asked_from = list->first != NULL ? list->first->outbox_id : outbox_id;
+    enum syncline_status status = sl_deletes_read(&list->deletes, ldb, asked_from, false, err);
+    *deleted =
+        status == SYNCLINE_OK && sl_deletes_after(&list->deletes, model->id_in_db, uuid, outbox_id);
+    (void)pthread_mutex_unlock(&list->lock);
+    return status;
 }
 
 /* The last place of the UUID in the entry, or n. */

@@ -16,7 +16,7 @@
 #include "base/alloc.h"
 #include "base/model.h"
 #include "base/vector.h"
-#include "stages/uuid_runs.h"
+#include "stages/deletes.h"
 
 struct sl_unsettled_chunk;
 
@@ -27,12 +27,12 @@ struct sl_unsettled_entry {
     enum syncline_ownership class; /* that the changes state; the model's may be another since */
     uint32_t n;
     uint64_t first_seq;
-    uint64_t first_hlc;         /* known when durable */
-    bool durable;               /* in the log */
-    bool recovered;             /* read back from the log, after a restart */
-    int64_t outbox_id;          /* of the row it came from; of a later one if it was recovered */
-    bool row_complete;          /* the last of that row */
-    bool sorted;                /* uuids rise: they can be searched by halves */
+    uint64_t first_hlc; /* known when durable */
+    bool durable;       /* in the log */
+    bool recovered;     /* read back from the log, after a restart */
+    int64_t outbox_id;  /* of the row it came from, or, recovered, before all that are left */
+    bool row_complete;  /* the last of that row */
+    bool sorted;        /* uuids rise: they can be searched by halves */
     struct syncline_uuid least; /* of uuids */
     struct syncline_uuid most;
     int64_t *ids; /* n local ids; 0: not in the table any more */
@@ -45,9 +45,9 @@ struct sl_unsettled {
     pthread_mutex_t lock;
     struct sl_unsettled_entry *first;
     struct sl_unsettled_entry *last;
-    uint32_t new_len;            /* durable entries since the last take_along */
-    uint64_t new_changes;        /* in them */
-    struct sl_uuid_runs deleted; /* for settle to gather in, while it holds the lock */
+    uint32_t new_len;          /* durable entries since the last take_along */
+    uint64_t new_changes;      /* in them */
+    struct sl_deletes deletes; /* captured later; read and asked under the lock */
 
     /* fk_resolve's: memory for entries. It is given out in the order in which it comes back. */
     struct sl_unsettled_chunk *oldest;
@@ -78,6 +78,13 @@ bool sl_unsettled_may_have(struct sl_unsettled *list, const struct sl_model *mod
  * settles them in passing; it counts as done, whether that commits or not: who comes next waits for
  * as many again. Any thread. */
 bool sl_unsettled_take_along(struct sl_unsettled *list, uint32_t len, uint64_t changes);
+/* Is a record whose change has this outbox row deleted by a later one? Reads the outbox on ldb,
+ * inside a read transaction. fk_resolve's. Errors: EDB, ENOMEM, ... */
+enum syncline_status sl_unsettled_deleted_after(struct sl_unsettled *list,
+                                                struct sl_library_db *ldb,
+                                                const struct sl_model *model,
+                                                const struct syncline_uuid *uuid, int64_t outbox_id,
+                                                bool *deleted, struct sl_error *err);
 /* The seq of the birth of a record that lives and is not settled yet; 0: there is none.
  * fk_resolve's.
  */

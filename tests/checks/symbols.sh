@@ -22,6 +22,7 @@ declare -A excepted=(
     [pipeline/worker.c]="is the engine's threads, and waits"
     [pipeline/park.c]="is where they sleep"
     [pipeline/engine_lock.c]="is a lock on a file"
+    [pipeline/engine_socket.c]="is a socket for processes of this machine, with its thread"
 )
 
 # Extended regular expressions, each for a whole name.

@@ -4,7 +4,6 @@
 #include "pipeline/engine_socket.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -132,15 +131,12 @@ static void close_one(int *fd)
     }
 }
 
-static enum syncline_status give_up(struct sl_engine_socket *server, const char *dir,
-                                    struct sl_error *err)
+static enum syncline_status give_up(struct sl_engine_socket *server, struct sl_error *err)
 {
-    enum syncline_status status =
-        sl_fail(err, errno == ENOMEM ? SYNCLINE_ENOMEM : SYNCLINE_EIO,
-                "%s/" FILE_NAME " cannot be made: %s", dir, strerror(errno));
+    enum syncline_status status = sl_fail(err, errno == ENOMEM ? SYNCLINE_ENOMEM : SYNCLINE_EIO,
+                                          FILE_NAME " cannot be made: %s", strerror(errno));
     close_one(&server->listening);
     close_one(&server->stop);
-    close_one(&server->dir);
     return status;
 }
 
@@ -159,17 +155,13 @@ static int start_thread(struct sl_engine_socket *server)
     return code;
 }
 
-enum syncline_status sl_engine_socket_start(struct sl_engine_socket *server, const char *dir,
+enum syncline_status sl_engine_socket_start(struct sl_engine_socket *server, int dir,
                                             const struct sl_allocator *alloc,
                                             sl_engine_answer answer, void *ctx,
                                             struct sl_error *err)
 {
     *server = (struct sl_engine_socket){
-        .listening = -1, .stop = -1, .dir = -1, .answer = answer, .ctx = ctx, .alloc = alloc};
-    server->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (server->dir < 0) {
-        return give_up(server, dir, err);
-    }
+        .listening = -1, .stop = -1, .dir = dir, .answer = answer, .ctx = ctx, .alloc = alloc};
     struct sockaddr_un address;
     make_address(&address, server->dir);
     (void)unlinkat(server->dir, FILE_NAME, 0); /* of one who was killed */
@@ -179,13 +171,13 @@ enum syncline_status sl_engine_socket_start(struct sl_engine_socket *server, con
     if (server->stop < 0 || server->listening < 0 || fchmod(server->listening, 0600) != 0 ||
         bind(server->listening, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
         listen(server->listening, BACKLOG) != 0) {
-        return give_up(server, dir, err);
+        return give_up(server, err);
     }
     int code = start_thread(server);
     if (code != 0) {
         (void)unlinkat(server->dir, FILE_NAME, 0);
         errno = code;
-        return give_up(server, dir, err);
+        return give_up(server, err);
     }
     return SYNCLINE_OK;
 }
@@ -201,7 +193,6 @@ void sl_engine_socket_stop(struct sl_engine_socket *server)
     (void)unlinkat(server->dir, FILE_NAME, 0);
     close_one(&server->listening);
     close_one(&server->stop);
-    close_one(&server->dir);
 }
 
 /* ---- Asking ---- */
@@ -263,19 +254,16 @@ static int dial(int dir)
     return -1;
 }
 
-enum syncline_status sl_engine_ask(const char *dir, const char *question, struct sl_buf *answer,
+enum syncline_status sl_engine_ask(int dir, const char *question, struct sl_buf *answer,
                                    struct sl_error *err)
 {
     sl_buf_clear(answer);
-    int folder = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int fd = folder < 0 ? -1 : dial(folder);
-    int code = errno;
-    close_one(&folder);
+    int fd = dial(dir);
     if (fd < 0) {
+        int code = errno;
         bool busy = code == EAGAIN || code == EINTR || code == EINPROGRESS;
         return sl_fail(err, busy ? SYNCLINE_EBUSY : SYNCLINE_ENOTFOUND,
-                       "no engine of this library answers at %s/" FILE_NAME ": %s", dir,
-                       strerror(code));
+                       "no engine of this library answers at " FILE_NAME ": %s", strerror(code));
     }
     enum syncline_status status = SYNCLINE_OK;
     if (!send_all(fd, question, strlen(question)) || !send_all(fd, "\n", 1)) {

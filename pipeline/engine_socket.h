@@ -34,15 +34,16 @@ typedef void (*sl_engine_answer)(void *ctx, const char *question, struct sl_buf 
 struct sl_engine_socket {
     int listening; /* -1: not started */
     int stop;      /* an eventfd */
-    int dir;       /* of the library */
+    int dir;       /* of the library; borrowed */
     sl_engine_answer answer;
     void *ctx;
     const struct sl_allocator *alloc; /* borrowed for life */
     pthread_t thread;
 };
 
-/* Starts to answer; the caller holds engine.lock. Errors: EIO (the text says why), ENOMEM. */
-enum syncline_status sl_engine_socket_start(struct sl_engine_socket *server, const char *dir,
+/* Starts to answer in the directory `dir` (a descriptor, borrowed for life); the caller holds
+ * engine.lock. Errors: EIO (the text says why), ENOMEM. */
+enum syncline_status sl_engine_socket_start(struct sl_engine_socket *server, int dir,
                                             const struct sl_allocator *alloc,
                                             sl_engine_answer answer, void *ctx,
                                             struct sl_error *err);
@@ -50,10 +51,10 @@ enum syncline_status sl_engine_socket_start(struct sl_engine_socket *server, con
  * nor where it was not started. */
 void sl_engine_socket_stop(struct sl_engine_socket *server);
 
-/* Asks the engine of the library in `dir`; `answer` receives the lines, and a NUL behind them.
- * Blocks up to 2 s. Errors: ENOTFOUND (no engine there), EBUSY (it does not answer), EPROTO (what
- * came is no answer), ENOMEM. */
-enum syncline_status sl_engine_ask(const char *dir, const char *question, struct sl_buf *answer,
+/* Asks the engine of the library in the directory `dir`, a descriptor; `answer` receives the lines,
+ * and a NUL behind them. Blocks up to 2 s. Errors: ENOTFOUND (no engine there), EBUSY (it does not
+ * answer), EPROTO (what came is no answer), ENOMEM. */
+enum syncline_status sl_engine_ask(int dir, const char *question, struct sl_buf *answer,
                                    struct sl_error *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include "pipeline/engine_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,6 +20,14 @@ static struct sl_buf answer;
 static struct counting counting;
 static const struct sl_allocator counted = {.resize = counting_resize, .ctx = &counting};
 static atomic_int asked;
+static int dir;
+
+static int open_folder(const char *path)
+{
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    cr_assert_geq(fd, 0, "%s: %s", path, strerror(errno));
+    return fd;
+}
 
 static void answer_with_question(void *ctx, const char *question, struct sl_buf *out)
 {
@@ -31,8 +40,9 @@ static void answer_with_question(void *ctx, const char *question, struct sl_buf 
 static void start(void)
 {
     set_up();
+    dir = open_folder(folder);
     sl_buf_init(&answer, &sl_allocator_libc);
-    OK(sl_engine_socket_start(&server, folder, &counted, answer_with_question, "you asked ", &err));
+    OK(sl_engine_socket_start(&server, dir, &counted, answer_with_question, "you asked ", &err));
 }
 
 static void stop(void)
@@ -41,6 +51,7 @@ static void stop(void)
     sl_engine_socket_stop(&server);
     cr_expect_eq(counting.blocks, 0);
     sl_buf_fini(&answer);
+    (void)close(dir);
     tear_down();
 }
 
@@ -54,7 +65,7 @@ Test(engine_socket, asks)
         char wanted[64];
         (void)snprintf(question, sizeof(question), "number %d", i);
         (void)snprintf(wanted, sizeof(wanted), "you asked number %d\n", i);
-        OK(sl_engine_ask(folder, question, &answer, &err));
+        OK(sl_engine_ask(dir, question, &answer, &err));
         cr_assert_str_eq((const char *)answer.data, wanted);
         cr_assert_eq(answer.len, strlen(wanted));
     }
@@ -72,13 +83,13 @@ Test(engine_socket, file)
     cr_assert_eq(rename(in_folder("engine.sock"), in_folder("kept")), 0);
     sl_engine_socket_stop(&server);
     cr_assert_eq(rename(in_folder("kept"), in_folder("engine.sock")), 0);
-    FAILS(sl_engine_ask(folder, "anybody", &answer, &err), SYNCLINE_ENOTFOUND, "no engine");
-    OK(sl_engine_socket_start(&server, folder, &counted, answer_with_question, "again ", &err));
-    OK(sl_engine_ask(folder, "who", &answer, &err));
+    FAILS(sl_engine_ask(dir, "anybody", &answer, &err), SYNCLINE_ENOTFOUND, "no engine");
+    OK(sl_engine_socket_start(&server, dir, &counted, answer_with_question, "again ", &err));
+    OK(sl_engine_ask(dir, "who", &answer, &err));
     cr_expect_str_eq((const char *)answer.data, "again who\n");
     sl_engine_socket_stop(&server);
     cr_expect_eq(stat(in_folder("engine.sock"), &st), -1);
-    FAILS(sl_engine_ask(folder, "who", &answer, &err), SYNCLINE_ENOTFOUND, "engine.sock: No such");
+    FAILS(sl_engine_ask(dir, "who", &answer, &err), SYNCLINE_ENOTFOUND, "engine.sock: No such");
 }
 
 /* A path longer than the address of a socket has room for. */
@@ -91,11 +102,14 @@ Test(engine_socket, long_path)
             (size_t)snprintf(path + len, sizeof(path) - len, "/a-folder-with-a-name-of-some-size");
         cr_assert_eq(mkdir(path, 0700), 0);
     }
+    int long_dir = open_folder(path);
     struct sl_engine_socket other;
-    OK(sl_engine_socket_start(&other, path, &sl_allocator_libc, answer_with_question, "", &err));
-    OK(sl_engine_ask(path, "long", &answer, &err));
+    OK(sl_engine_socket_start(&other, long_dir, &sl_allocator_libc, answer_with_question, "",
+                              &err));
+    OK(sl_engine_ask(long_dir, "long", &answer, &err));
     cr_expect_str_eq((const char *)answer.data, "long\n");
     sl_engine_socket_stop(&other);
+    (void)close(long_dir);
 }
 
 static int connect_raw(void)
@@ -119,7 +133,7 @@ Test(engine_socket, bad_company)
     (void)close(connect_raw());
     int endless = connect_raw();
     cr_assert_eq(send(endless, much, sizeof(much), MSG_NOSIGNAL), (ssize_t)sizeof(much));
-    OK(sl_engine_ask(folder, "me", &answer, &err));
+    OK(sl_engine_ask(dir, "me", &answer, &err));
     char byte;
     cr_expect_leq(recv(endless, &byte, 1, 0), 0);
     cr_expect_leq(recv(silent, &byte, 1, 0), 0);
@@ -132,9 +146,9 @@ Test(engine_socket, bad_company)
 Test(engine_socket, no_memory)
 {
     counting_fail_at(&counting, 1, COUNTING_ANY);
-    FAILS(sl_engine_ask(folder, "me", &answer, &err), SYNCLINE_EPROTO, "cut short");
+    FAILS(sl_engine_ask(dir, "me", &answer, &err), SYNCLINE_EPROTO, "cut short");
     cr_assert(counting_has_failed(&counting));
-    OK(sl_engine_ask(folder, "me", &answer, &err));
+    OK(sl_engine_ask(dir, "me", &answer, &err));
 }
 
 static const char *canned;
@@ -153,27 +167,27 @@ static void answer_canned(void *ctx, const char *question, struct sl_buf *out)
 Test(engine_socket, not_an_answer)
 {
     sl_engine_socket_stop(&server);
-    OK(sl_engine_socket_start(&server, folder, &counted, answer_canned, NULL, &err));
+    OK(sl_engine_socket_start(&server, dir, &counted, answer_canned, NULL, &err));
     canned = "key value\n";
     canned_size = SL_ENGINE_ANSWER_SIZE_MAX + 1;
-    FAILS(sl_engine_ask(folder, "me", &answer, &err), SYNCLINE_EPROTO, "no end");
+    FAILS(sl_engine_ask(dir, "me", &answer, &err), SYNCLINE_EPROTO, "no end");
     canned = "key without a line end ";
     canned_size = 1;
-    FAILS(sl_engine_ask(folder, "me", &answer, &err), SYNCLINE_EPROTO, "cut short");
+    FAILS(sl_engine_ask(dir, "me", &answer, &err), SYNCLINE_EPROTO, "cut short");
 }
 
 /* A folder that cannot hold it: said by name. */
 Test(engine_socket, no_folder)
 {
     struct sl_engine_socket other;
-    FAILS(sl_engine_socket_start(&other, in_folder("none"), &sl_allocator_libc,
-                                 answer_with_question, "", &err),
-          SYNCLINE_EIO, "none/engine.sock cannot be made");
+    FAILS(sl_engine_socket_start(&other, -1, &sl_allocator_libc, answer_with_question, "", &err),
+          SYNCLINE_EIO, "engine.sock cannot be made: No such file");
     sl_engine_socket_stop(&other);
-    FAILS(sl_engine_ask(in_folder("none"), "me", &answer, &err), SYNCLINE_ENOTFOUND, "none");
+    FAILS(sl_engine_ask(-1, "me", &answer, &err), SYNCLINE_ENOTFOUND, "no engine");
     cr_assert_eq(mkdir(in_folder("full"), 0700), 0);
     cr_assert_eq(mkdir(in_folder("full/engine.sock"), 0700), 0);
-    FAILS(sl_engine_socket_start(&other, in_folder("full"), &sl_allocator_libc,
-                                 answer_with_question, "", &err),
+    int full = open_folder(in_folder("full"));
+    FAILS(sl_engine_socket_start(&other, full, &sl_allocator_libc, answer_with_question, "", &err),
           SYNCLINE_EIO, "Address already in use");
+    (void)close(full);
 }

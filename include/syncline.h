@@ -458,7 +458,7 @@ struct syncline_info {
     char listen[64];           /* the address served, with its port; "" if none */
     bool runs_engine;          /* this handle does */
     uint32_t members;          /* other devices */
-    uint32_t links;            /* of them connected now; 0 in the capture role */
+    uint32_t links;            /* of them connected now */
     uint64_t outbox;           /* changes committed here that are not in the log yet */
     uint64_t own_seq;          /* changes of this device in its log */
     uint64_t acked_seq;        /* of those, in the log of every member */
@@ -467,16 +467,21 @@ struct syncline_info {
     uint64_t received_applied; /* of those, dealt with here */
     uint64_t announced;        /* changes of others that they say they have */
     uint64_t set_aside;        /* records that could not be sent or applied; each has a reason */
-    uint64_t wire_bytes_sent;  /* by this handle, frames included */
+    uint64_t wire_bytes_sent;  /* by the engine since it was opened, frames included */
     uint64_t wire_bytes_received;
     uint64_t segments_sent;
+    int64_t
+        engine_pid;   /* of the process that runs the engine; 0: none does, or it does not answer */
+    char notice[512]; /* the last thing the engine found worth telling; "" if nothing */
 };
 #define SYNCLINE_INFO_INIT                                                                         \
     {                                                                                              \
         .size = sizeof(struct syncline_info)                                                       \
     }
 
-/* Fills *info. Blocks on the disk shortly. Errors: EINVAL, EDB, EFORK. */
+/* Fills *info. Where another process runs the engine, what only that knows - listen, links, notice,
+ * and what went over the wire - is asked of it through engine.sock. Blocks on the disk shortly, and
+ * on an engine that does not answer up to 2 s. Errors: EINVAL, EDB, EFORK. */
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_info(struct syncline *lib,
                                                                   struct syncline_info *info);
 
@@ -485,7 +490,7 @@ struct syncline_member {
     size_t size; /* sizeof(struct syncline_member) */
     struct syncline_uuid device_id;
     char name[128];
-    bool linked;          /* connected to this handle now */
+    bool linked;          /* connected to the engine now */
     uint64_t acked_seq;   /* of this device's changes: in its log */
     uint64_t applied_seq; /* of this device's changes: in its tables */
     uint64_t held_seq;    /* of its changes: in this log */

@@ -5,6 +5,7 @@
  * real world around a struct sl_library. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -430,6 +431,17 @@ static enum syncline_status check_is_library(const struct paths *paths, struct s
     return SYNCLINE_OK;
 }
 
+/* What other processes ask of the engine. On the socket's thread. */
+static void answer_engine(void *ctx, const char *question, struct sl_buf *out)
+{
+    struct syncline *lib = ctx;
+    if (strcmp(question, SL_ENGINE_VIEW_QUESTION) == 0) {
+        struct sl_engine_view view;
+        sl_engine_view_read(lib->library, &view);
+        sl_engine_view_write(&view, out);
+    }
+}
+
 static enum syncline_status start_engine(struct syncline *lib, enum syncline_threads threads,
                                          struct sl_error *err)
 {
@@ -438,11 +450,18 @@ static enum syncline_status start_engine(struct syncline *lib, enum syncline_thr
     }
     enum syncline_status status = sl_worker_start(&lib->worker, lib->library, threads, err);
     lib->has_worker = status == SYNCLINE_OK;
+    struct sl_error unheard;
+    if (status == SYNCLINE_OK &&
+        sl_engine_socket_start(&lib->socket, lib->dir, lib->env.alloc, answer_engine, lib,
+                               &unheard) != SYNCLINE_OK) {
+        sl_core_notice(sl_library_core(lib->library), SYNCLINE_EIO, unheard.text);
+    }
     return status;
 }
 
 static void free_handle(struct syncline *lib)
 {
+    sl_engine_socket_stop(&lib->socket);
     if (lib->has_worker) {
         sl_worker_stop(&lib->worker);
     }
@@ -451,6 +470,9 @@ static void free_handle(struct syncline *lib)
         lib->transport->ops->free(lib->transport);
     }
     sl_engine_lock_close(&lib->lock);
+    if (lib->dir >= 0) {
+        (void)close(lib->dir);
+    }
     (void)pthread_mutex_destroy(&lib->error_lock);
     sl_free(lib->env.alloc, lib);
 }
@@ -461,6 +483,12 @@ static enum syncline_status open_handle(struct syncline *lib, const struct paths
 {
     struct sl_identity identity;
     enum syncline_status status = check_is_library(paths, err);
+    if (status == SYNCLINE_OK) {
+        lib->dir = open(paths->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        status = lib->dir >= 0 ? SYNCLINE_OK
+                               : sl_fail(err, SYNCLINE_EIO, "%s cannot be opened: %s", paths->dir,
+                                         strerror(errno));
+    }
     if (status == SYNCLINE_OK) {
         status = sl_key_file_read(paths->key, &identity, err);
     }
@@ -524,6 +552,8 @@ enum syncline_status syncline_open(const char *dir, const struct syncline_option
     atomic_init(&lib->closing, false);
     atomic_init(&lib->running, 0);
     lib->lock.fd = -1;
+    lib->dir = -1;
+    lib->socket.listening = -1;
     status = open_handle(lib, &paths, &options, &err);
     if (status != SYNCLINE_OK) {
         free_handle(lib);
@@ -539,6 +569,7 @@ void syncline_close(struct syncline *lib)
         return;
     }
     if (lib->pid != getpid()) {
+        (void)close(lib->dir);
         sl_free(lib->env.alloc, lib); /* what it points at belongs to the parent */
         return;
     }

@@ -3,6 +3,7 @@
 
 /* The public calls that look at a library. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "pipeline/handle.h"
@@ -22,6 +23,24 @@ static enum syncline_status check_out(struct syncline *lib, const size_t *size)
     return SYNCLINE_OK;
 }
 
+/* What the process that runs the engine knows alone. */
+static void add_engine_view(struct syncline *lib, struct syncline_info *info)
+{
+    struct sl_engine_view view;
+    if (info->runs_engine) {
+        info->engine_pid = lib->pid;
+        return;
+    }
+    (void)sl_handle_ask_engine(lib, &view);
+    info->engine_pid = view.pid;
+    (void)snprintf(info->listen, sizeof(info->listen), "%s", view.listen);
+    (void)snprintf(info->notice, sizeof(info->notice), "%s", view.notice);
+    info->links = view.links;
+    info->wire_bytes_sent = view.bytes_sent;
+    info->wire_bytes_received = view.bytes_received;
+    info->segments_sent = view.segments_sent;
+}
+
 enum syncline_status syncline_info(struct syncline *lib, struct syncline_info *info)
 {
     enum syncline_status status = check_out(lib, info != NULL ? &info->size : NULL);
@@ -32,6 +51,7 @@ enum syncline_status syncline_info(struct syncline *lib, struct syncline_info *i
     }
     status = sl_library_info(lib->library, &read, &err);
     if (status == SYNCLINE_OK) {
+        add_engine_view(lib, &read);
         sl_handle_give(info, info->size, &read, sizeof(read));
     }
     return sl_handle_keep(lib, status, &err);
@@ -48,6 +68,13 @@ enum syncline_status syncline_member_get(struct syncline *lib, size_t index,
     }
     status = sl_library_member(lib->library, index, &read, &err);
     if (status == SYNCLINE_OK) {
+        struct sl_engine_view view = {0};
+        if (!lib->has_worker) {
+            (void)sl_handle_ask_engine(lib, &view);
+        }
+        for (size_t i = 0; i < view.linked_count; i++) {
+            read.linked = read.linked || sl_uuid_equal(&view.linked[i], &read.device_id);
+        }
         sl_handle_give(member, member->size, &read, sizeof(read));
     }
     return sl_handle_keep(lib, status, &err);

@@ -55,3 +55,18 @@ void sl_handle_give(void *out, size_t out_size, const void *from, size_t from_si
     memcpy((char *)out + sizeof(size_t), (const char *)from + sizeof(size_t),
            size - sizeof(size_t));
 }
+
+bool sl_handle_ask_engine(struct syncline *lib, struct sl_engine_view *view)
+{
+    struct sl_error ignored;
+    struct sl_buf answer;
+    sl_buf_init(&answer, lib->env.alloc);
+    bool good =
+        sl_engine_ask(lib->dir, SL_ENGINE_VIEW_QUESTION, &answer, &ignored) == SYNCLINE_OK &&
+        sl_engine_view_parse((const char *)answer.data, view);
+    sl_buf_fini(&answer);
+    if (!good) {
+        *view = (struct sl_engine_view){0};
+    }
+    return good;
+}

@@ -10,6 +10,8 @@
 
 #include "net/transport.h"
 #include "pipeline/engine_lock.h"
+#include "pipeline/engine_socket.h"
+#include "pipeline/engine_view.h"
 #include "pipeline/library_view.h"
 #include "pipeline/worker.h"
 
@@ -21,6 +23,8 @@ struct syncline {
     struct sl_library *library;
     struct sl_transport *transport; /* NULL in the capture role */
     struct sl_engine_lock lock;
+    int dir;                        /* descriptor of the library's directory */
+    struct sl_engine_socket socket; /* answers others, while this handle runs the engine */
     struct sl_worker worker;
     bool has_worker;
     atomic_bool closing; /* set once; captures are refused, and waiting ends, from then on */
@@ -39,6 +43,10 @@ enum syncline_status sl_handle_keep(struct syncline *lib, enum syncline_status s
 void sl_handle_give(void *out, size_t out_size, const void *from, size_t from_size);
 /* EINVAL unless it is one of them. */
 enum syncline_status sl_handle_check_level(enum syncline_level level, struct sl_error *err);
+
+/* Asks the other process that runs the engine; blocks up to 2 s. false: nobody runs one, or it does
+ * not answer; all is zero then. Any thread. */
+bool sl_handle_ask_engine(struct syncline *lib, struct sl_engine_view *view);
 
 /* ---- Waiting: pipeline/api_wait.c ---- */
 

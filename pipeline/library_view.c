@@ -124,6 +124,7 @@ enum syncline_status sl_library_info(struct sl_library *library, struct syncline
     read.wire_bytes_sent = progress->counts.bytes_sent;
     read.wire_bytes_received = progress->counts.bytes_received;
     read.segments_sent = progress->segments_sent;
+    (void)snprintf(read.notice, sizeof(read.notice), "%s", progress->notice.text);
     (void)pthread_mutex_unlock(&progress->lock);
     *info = read;
     return SYNCLINE_OK;

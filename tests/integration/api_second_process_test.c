@@ -164,9 +164,32 @@ static const char *in_transaction(int n, const char *end)
     return wrong != NULL || end == NULL ? wrong : sql(end);
 }
 
+static const char *engine_is_parent(void)
+{
+    struct syncline_info info = SYNCLINE_INFO_INIT;
+    struct syncline_member member = SYNCLINE_MEMBER_INIT;
+    const char *wrong = said(syncline_info(lib, &info));
+    if (wrong == NULL) {
+        wrong = said(syncline_member_get(lib, 0, &member));
+    }
+    if (wrong != NULL) {
+        return wrong;
+    }
+    if (info.runs_engine || info.engine_pid != (int64_t)getppid()) {
+        return "the engine is not the parent's";
+    }
+    if (info.links != 1 || !member.linked || strncmp(info.listen, "127.0.0.1:", 10) != 0 ||
+        info.wire_bytes_sent == 0 || info.wire_bytes_received == 0) {
+        return "what the engine alone knows is missing";
+    }
+    return NULL;
+}
+
 /* c, a: open as CAPTURE or AUTO; i: insert 10 and commit; r: insert 10 and roll back; o: insert 20
  * and leave the transaction open; f, d: flush to APPLIED or DURABLE; t: a flush that must run out
- * of time; x: close. */
+ * of time; l: the engine is this process's parent and has one link; n: there is no engine; x:
+ * close.
+ */
 static const char *work(char order)
 {
     switch (order) {
@@ -190,6 +213,13 @@ static const char *work(char order)
     case 't':
         return syncline_flush(lib, SYNCLINE_LEVEL_DURABLE, 0) == SYNCLINE_TIMEOUT ? NULL
                                                                                   : "no TIMEOUT";
+    case 'l':
+        return engine_is_parent();
+    case 'n': {
+        struct syncline_info info = SYNCLINE_INFO_INIT;
+        const char *wrong = said(syncline_info(lib, &info));
+        return wrong != NULL || info.engine_pid == 0 ? wrong : "there is an engine";
+    }
     case 'x':
         syncline_close(lib);
         return sqlite3_close(db) == SQLITE_OK ? NULL : "library.db is in use";
@@ -213,6 +243,7 @@ Test(api_second_process, captures)
     tell(&helper, 'r');
     tell(&helper, 'i');
     tell(&helper, 'f');
+    tell(&helper, 'l');
     cr_expect_eq(api_int(b.db, "SELECT count(*) FROM tags WHERE name='of the second'"), 20);
     struct tag tag = api_tag("of the first");
     tag.id = 1;
@@ -240,6 +271,7 @@ Test(api_second_process, no_engine_yet)
     tell(&helper, 'c');
     tell(&helper, 'i');
     tell(&helper, 't');
+    tell(&helper, 'n');
     api_open(&a, NULL);
     tell(&helper, 'd');
     api_join(&b, "b", a.address);

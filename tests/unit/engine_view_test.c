@@ -3,6 +3,7 @@
 
 #include "pipeline/engine_view.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -67,8 +68,9 @@ Test(engine_view, refused)
         cr_expect(!sl_engine_view_parse(texts[i], &parsed), "%s", texts[i]);
     }
     static char many[64 * (SL_MEMBER_COUNT_MAX + 2)] = "engine 1 5\n";
+    size_t len = strlen(many);
     for (size_t i = 0; i <= SL_MEMBER_COUNT_MAX; i++) {
-        strcat(many, "linked 00000000000000000000000000000001\n");
+        len += (size_t)snprintf(many + len, sizeof(many) - len, "linked %032d\n", 1);
     }
     cr_expect(!sl_engine_view_parse(many, &parsed));
     static char wide[4096] = "engine 1 5\n";

@@ -26,7 +26,7 @@ static enum syncline_status fill(struct bench_device *a, struct bench_run *run,
     if (status != SYNCLINE_OK) {
         return status;
     }
-    status = syncline_flush(a->lib, SYNCLINE_LEVEL_DURABLE, BENCH_DEADLINE_MS);
+    status = syncline_flush(a->lib, SYNCLINE_LEVEL_DURABLE, BENCH_DEADLINE_MS, NULL);
     if (status != SYNCLINE_OK) {
         return indexer_fail_sync(err, a->lib, status, "the rows do not reach the log");
     }

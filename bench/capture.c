@@ -62,7 +62,7 @@ enum syncline_status bench_measure_capture(struct bench_run *run, double values[
                  ? bench_insert(device.db, device.lib, &run->rows, &span, err)
                  : indexer_fail_sync(err, device.lib, status, "the connection is not attached");
     if (status == SYNCLINE_OK) {
-        status = syncline_flush(device.lib, SYNCLINE_LEVEL_DURABLE, BENCH_DEADLINE_MS);
+        status = syncline_flush(device.lib, SYNCLINE_LEVEL_DURABLE, BENCH_DEADLINE_MS, NULL);
         values[2] = (double)(bench_now_ns() - span.first_ns);
         if (status != SYNCLINE_OK) {
             status = indexer_fail_sync(err, device.lib, status, "the rows do not reach the log");

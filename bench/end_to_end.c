@@ -50,7 +50,7 @@ static enum syncline_status rest(struct bench_two *two, size_t len, double value
                                  struct indexer_error *err)
 {
     enum syncline_status status =
-        syncline_flush(two->a.lib, SYNCLINE_LEVEL_APPLIED, BENCH_DEADLINE_MS);
+        syncline_flush(two->a.lib, SYNCLINE_LEVEL_APPLIED, BENCH_DEADLINE_MS, NULL);
     if (status != SYNCLINE_OK) {
         return indexer_fail_sync(err, two->a.lib, status, "B does not say that all is applied");
     }

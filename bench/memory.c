@@ -96,7 +96,7 @@ static enum syncline_status run_synced(struct bench_run *run, size_t len, uint64
     uint64_t b_before = bench_memory_now(two.b.child.pid);
     status = insert_chunks(two.a.db, two.a.lib, &run->rows, len, err);
     if (status == SYNCLINE_OK) {
-        status = syncline_flush(two.a.lib, SYNCLINE_LEVEL_APPLIED, BENCH_DEADLINE_MS);
+        status = syncline_flush(two.a.lib, SYNCLINE_LEVEL_APPLIED, BENCH_DEADLINE_MS, NULL);
         if (status != SYNCLINE_OK) {
             status =
                 indexer_fail_sync(err, two.a.lib, status, "B does not say that all is applied");

@@ -108,7 +108,7 @@ static enum syncline_status run_synced(struct bench_run *run, struct bench_soak 
     status = run_threads(soak, seed, err);
     outcome->write_ns = bench_now_ns() - start_ns;
     if (status == SYNCLINE_OK) {
-        status = syncline_flush(two.a.lib, SYNCLINE_LEVEL_APPLIED, FLUSH_MS_MAX);
+        status = syncline_flush(two.a.lib, SYNCLINE_LEVEL_APPLIED, FLUSH_MS_MAX, NULL);
         if (status != SYNCLINE_OK) {
             status =
                 indexer_fail_sync(err, two.a.lib, status, "B does not say that all is applied");

@@ -125,7 +125,7 @@ int cli_session_flush(struct cli_session *session)
     uint64_t moved_ns = cli_now_ns();
     for (;;) {
         enum syncline_status status =
-            syncline_flush(session->lib, SYNCLINE_LEVEL_DURABLE, SLICE_MS);
+            syncline_flush(session->lib, SYNCLINE_LEVEL_DURABLE, SLICE_MS, NULL);
         if (status == SYNCLINE_OK) {
             return CLI_EXIT_OK;
         }
@@ -178,7 +178,7 @@ int cli_session_wait(struct cli_session *session, int64_t timeout_ms)
             enum syncline_level level =
                 session->info.members > 0 ? SYNCLINE_LEVEL_APPLIED : SYNCLINE_LEVEL_DURABLE;
             enum syncline_status status =
-                syncline_flush(session->lib, level, timeout_ms == 0 ? 0 : POLL_MS);
+                syncline_flush(session->lib, level, timeout_ms == 0 ? 0 : POLL_MS, NULL);
             if (status != SYNCLINE_OK && status != SYNCLINE_TIMEOUT) {
                 return fail_library(session, status);
             }

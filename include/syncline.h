@@ -332,19 +332,26 @@ syncline_open(const char *dir, const struct syncline_options *options, struct sy
  * engine's threads have ended their slices. In a forked child it frees memory only. */
 SYNCLINE_API void syncline_close(struct syncline *lib);
 
-/* How far a change has come. */
+/* How far a change has come; each level includes those before it.
+ *
+ * SENT is what this engine has handed to its links: a link that breaks may lose it, and then it is
+ * sent again. It is known to the handle that runs the engine, since that was opened; elsewhere, and
+ * of earlier times, what is acknowledged counts as sent, and nothing else. */
 enum syncline_level {
-    SYNCLINE_LEVEL_DURABLE = 1, /* in this device's log, safe from a power cut */
-    SYNCLINE_LEVEL_ACKED = 2,   /* in the log of every other member */
-    SYNCLINE_LEVEL_APPLIED = 3  /* in the tables of every other member */
+    SYNCLINE_LEVEL_QUEUED = 1,  /* committed, and in the outbox */
+    SYNCLINE_LEVEL_DURABLE = 2, /* in this device's log, safe from a power cut */
+    SYNCLINE_LEVEL_SENT = 3,    /* handed to the network, for each other member */
+    SYNCLINE_LEVEL_ACKED = 4,   /* in the log of each other member */
+    SYNCLINE_LEVEL_APPLIED = 5  /* in the tables of each other member */
 };
 
-/* What a handle left undone. Start from SYNCLINE_LEFT_INIT. */
+/* What is left of the changes that a call waited for. Start from SYNCLINE_LEFT_INIT. */
 struct syncline_left {
     size_t size;        /* sizeof(struct syncline_left) */
     uint64_t outbox;    /* changes captured and not in the log */
     uint64_t unacked;   /* changes in the log that some member does not hold; 0: no other member */
-    uint64_t unapplied; /* changes in the log that some member has not applied */
+    uint64_t unapplied; /* changes in the log that some member has not applied; likewise */
+    uint64_t unsent;    /* changes in the log that were not sent to some member; likewise */
 };
 #define SYNCLINE_LEFT_INIT                                                                         \
     {                                                                                              \
@@ -356,8 +363,8 @@ struct syncline_left {
  * and frees the handle. `left` says what was left; it may be NULL. Nothing is lost: what is left
  * goes on at the next open. Captures and flushes may be running when it is called; those end first,
  * with ECLOSED where they wait. No other call may be running or follow. Errors: TIMEOUT (see left),
- * EREFUSED (ACKED or APPLIED of a library without other members), EDB, ECORRUPT - the handle is
- * gone all the same; EINVAL (no such level), EFORK - nothing was done. */
+ * EREFUSED (SENT, ACKED or APPLIED of a library without other members), EDB, ECORRUPT - the handle
+ * is gone all the same; EINVAL (no such level; left without its size), EFORK - nothing was done. */
 SYNCLINE_API enum syncline_status syncline_close_drained(struct syncline *lib,
                                                          enum syncline_level level,
                                                          int64_t timeout_ms,
@@ -438,13 +445,20 @@ SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_attach(struct syncl
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_detach(struct syncline *lib,
                                                                     struct sqlite3 *db);
 
-/* Waits until every change committed before the call has come as far as `level`. A library without
- * other members has no ACKED or APPLIED: EREFUSED says so. Also works in the capture role, as long
- * as another process runs the engine. timeout_ms < 0 waits for ever.
- * Errors: TIMEOUT (the text says what is left), EREFUSED, ECLOSED (another thread closes the
- * handle), EFORK, EDB, ECORRUPT. */
-SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
-syncline_flush(struct syncline *lib, enum syncline_level level, int64_t timeout_ms);
+/* Waits until every change committed before the call, by any connection, has come as far as
+ * `level`: QUEUED is true at once. A library without other members has no SENT, ACKED or APPLIED:
+ * EREFUSED says so. Also works in the capture role, as long as another process runs the engine.
+ * timeout_ms < 0 waits for ever, 0 only looks. `left` receives what is left of those changes, on
+ * success (level QUEUED or DURABLE may leave something to send), TIMEOUT and EREFUSED; NULL: nobody
+ * wants to know.
+ *
+ * Any thread; sleeps while it waits, and looks again when the engine has moved.
+ * Errors: TIMEOUT (the text says what is left), EREFUSED, EINVAL (no such level; left without its
+ * size), ECLOSED (another thread closes the handle), EFORK, EDB, ECORRUPT. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_flush(struct syncline *lib,
+                                                                   enum syncline_level level,
+                                                                   int64_t timeout_ms,
+                                                                   struct syncline_left *left);
 
 /* ---- Looking at it ------------------------------------------------------------------------ */
 
@@ -529,6 +543,61 @@ syncline_set_aside_get(struct syncline *lib, size_t index, struct syncline_set_a
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_digest(struct syncline *lib, const struct syncline_model *model, uint64_t *count,
                 uint8_t hash[32]);
+
+/* What this handle has done since it was opened. Start from SYNCLINE_STATS_INIT. In the capture
+ * role only the first three are more than 0. Numbers only rise, and each is true by itself: two of
+ * them may be of slightly different moments. */
+struct syncline_stats {
+    size_t size;       /* sizeof(struct syncline_stats) */
+    uint64_t open_ms;  /* since it was opened */
+    uint64_t captures; /* calls that captured something, in transactions rolled back, too */
+    uint64_t captured; /* changes in them */
+    uint64_t logged;   /* changes of this device that came into its log */
+    uint64_t logged_segments;
+    uint64_t logged_bytes; /* of those segments, compressed */
+    uint64_t sent;         /* changes sent, to each member counted by itself */
+    uint64_t sent_segments;
+    uint64_t sent_bytes;
+    uint64_t received; /* changes of others that came into the log */
+    uint64_t received_segments;
+    uint64_t received_bytes;
+    uint64_t applied; /* changes of others dealt with: written, superseded or set aside */
+    uint64_t settled; /* changes of this device whose births and stamps are written back */
+    uint64_t errors;  /* slices of stages that failed; they are tried again, unless it is damage */
+};
+#define SYNCLINE_STATS_INIT                                                                        \
+    {                                                                                              \
+        .size = sizeof(struct syncline_stats)                                                      \
+    }
+
+/* Fills *stats. Any thread; never blocks, and costs the engine nothing. Errors: EINVAL, EFORK. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_stats(struct syncline *lib,
+                                                                   struct syncline_stats *stats);
+
+/* One stage of the engine of this handle, since it was opened. Start from SYNCLINE_STAGE_INIT. The
+ * order is that of a change's way; see docs/ARCHITECTURE.md for what each does. */
+struct syncline_stage {
+    size_t size; /* sizeof(struct syncline_stage) */
+    char name[32];
+    uint64_t runs;     /* slices in which it did something */
+    uint64_t batches;  /* batches dealt with; from log_append on segments, or slices of them */
+    uint64_t changes;  /* in them */
+    uint64_t bytes;    /* of them: as serialized, or of segments; 0 where none are handled */
+    uint64_t errors;   /* slices that failed */
+    uint64_t busy_ns;  /* time in slices that did something */
+    uint32_t fill;     /* batches that wait for it in memory now */
+    uint32_t capacity; /* room for so many; 0: it takes its work from the log or the network */
+};
+#define SYNCLINE_STAGE_INIT                                                                        \
+    {                                                                                              \
+        .size = sizeof(struct syncline_stage)                                                      \
+    }
+
+/* Fills *stage with the index-th stage. Any thread; never blocks, and costs the engine nothing.
+ * Errors: ENOTFOUND (there are not that many; in the capture role there are none), EINVAL, EFORK.
+ */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_stage_get(struct syncline *lib, size_t index, struct syncline_stage *stage);
 
 #ifdef __cplusplus
 }

@@ -549,6 +549,7 @@ enum syncline_status syncline_open(const char *dir, const struct syncline_option
     lib->env = make_env(&options, &lib->alloc);
     lib->pid = getpid();
     lib->block_ms = options.block_ms;
+    lib->opened_ns = lib->env.mono_ns(lib->env.ctx);
     atomic_init(&lib->closing, false);
     atomic_init(&lib->running, 0);
     lib->lock.fd = -1;
@@ -576,50 +577,23 @@ void syncline_close(struct syncline *lib)
     free_handle(lib);
 }
 
-/* What the engine knows to be left, or, where another process runs it, what the files say. */
-static void tell_left(struct syncline *lib, struct syncline_left *left)
-{
-    struct sl_progress *progress = &sl_library_core(lib->library)->progress;
-    struct syncline_info info = {.size = sizeof(info)};
-    struct sl_error ignored;
-    struct syncline_left found = {.size = sizeof(found)};
-    if (left == NULL || left->size < 2 * sizeof(size_t) ||
-        sl_library_info(lib->library, &info, &ignored) != SYNCLINE_OK) {
-        return;
-    }
-    if (info.runs_engine) {
-        (void)pthread_mutex_lock(&progress->lock);
-        info.members = progress->members;
-        info.own_seq = progress->own_seq;
-        info.acked_seq = progress->acked_seq;
-        info.applied_seq = progress->applied_seq;
-        (void)pthread_mutex_unlock(&progress->lock);
-    }
-    found.outbox = info.outbox;
-    if (info.members > 0) {
-        found.unacked = info.own_seq - info.acked_seq;
-        found.unapplied = info.own_seq - info.applied_seq;
-    }
-    sl_handle_give(left, left->size, &found, sizeof(found));
-}
-
 enum syncline_status syncline_close_drained(struct syncline *lib, enum syncline_level level,
                                             int64_t timeout_ms, struct syncline_left *left)
 {
     enum syncline_status status = sl_handle_check(lib);
-    struct sl_error err = {.text = ""};
-    if (status == SYNCLINE_OK) {
-        status = sl_handle_keep(lib, sl_handle_check_level(level, &err), &err);
-    }
     if (status != SYNCLINE_OK) {
         return status;
     }
-    sl_handle_shut(lib);
-    status = sl_handle_wait(lib, level, timeout_ms, true, &err);
-    if (lib->has_worker) {
-        sl_worker_stop(&lib->worker);
+    struct sl_error err = {.text = ""};
+    status = sl_handle_check_level(level, &err);
+    if (status == SYNCLINE_OK && left != NULL) {
+        status = sl_handle_check_out(&left->size, &err);
     }
-    tell_left(lib, left);
+    if (status != SYNCLINE_OK) {
+        return sl_handle_keep(lib, status, &err);
+    }
+    sl_handle_shut(lib);
+    status = sl_handle_flush(lib, level, timeout_ms, true, left, &err);
     free_handle(lib);
     return status;
 }

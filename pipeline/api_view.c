@@ -14,13 +14,8 @@ static enum syncline_status check_out(struct syncline *lib, const size_t *size)
     if (status != SYNCLINE_OK) {
         return status;
     }
-    if (size == NULL || *size < 2 * sizeof(size_t)) {
-        struct sl_error err;
-        (void)sl_handle_keep(lib, sl_fail(&err, SYNCLINE_EINVAL, "start from the struct's _INIT"),
-                             &err);
-        return SYNCLINE_EINVAL;
-    }
-    return SYNCLINE_OK;
+    struct sl_error err;
+    return sl_handle_keep(lib, sl_handle_check_out(size, &err), &err);
 }
 
 /* What the process that runs the engine knows alone. */

@@ -15,8 +15,7 @@ static int64_t now_ms(void)
     return (int64_t)(sl_env_posix()->mono_ns(NULL) / (uint64_t)NS_PER_MS);
 }
 
-/* Sleeps until the engine has moved, or some milliseconds. */
-static void wait_a_little(struct syncline *lib)
+void sl_handle_wait_a_little(struct syncline *lib)
 {
     struct sl_progress *progress = &sl_library_core(lib->library)->progress;
     struct timespec until;
@@ -43,38 +42,33 @@ static enum syncline_status timed_out(struct syncline *lib, struct sl_error *err
     return SYNCLINE_TIMEOUT;
 }
 
-enum syncline_status sl_handle_wait(struct syncline *lib, enum syncline_level level,
+enum syncline_status sl_handle_wait(struct syncline *lib, sl_reached_fn reached, void *ctx,
                                     int64_t timeout_ms, bool closer, struct sl_error *err)
 {
     int64_t start_ms = now_ms();
-    struct sl_target target = {0};
-    enum syncline_status status = sl_library_target(lib->library, &target, err);
-    while (status == SYNCLINE_OK) {
-        bool reached = false;
-        status = sl_library_reached(lib->library, &target, level, &reached, err);
-        if (status != SYNCLINE_OK || reached) {
-            break;
+    for (;;) {
+        bool done = false;
+        enum syncline_status status = reached(lib, ctx, &done, err);
+        if (status != SYNCLINE_OK || done) {
+            return status;
         }
         struct sl_error dead;
         status = sl_library_health(lib->library, &dead);
         if (status != SYNCLINE_OK) {
             *err = dead;
-            break;
+            return status;
         }
         if (timeout_ms >= 0 && now_ms() - start_ms >= timeout_ms) {
-            status = timed_out(lib, err);
-            break;
+            return timed_out(lib, err);
         }
         if (!closer && atomic_load(&lib->closing)) {
-            status = sl_fail(err, SYNCLINE_ECLOSED, "the handle is being closed");
-            break;
+            return sl_fail(err, SYNCLINE_ECLOSED, "the handle is being closed");
         }
         if (lib->has_worker) {
             sl_worker_nudge(&lib->worker);
         }
-        wait_a_little(lib);
+        sl_handle_wait_a_little(lib);
     }
-    return status;
 }
 
 bool sl_handle_enter(struct syncline *lib, struct sl_error *err)
@@ -97,12 +91,56 @@ void sl_handle_shut(struct syncline *lib)
 {
     atomic_store(&lib->closing, true);
     while (atomic_load(&lib->running) > 0) {
-        wait_a_little(lib);
+        sl_handle_wait_a_little(lib);
     }
 }
 
+/* ---- Flush ---- */
+
+struct flush {
+    enum syncline_level level;
+    struct sl_target target;
+};
+
+static enum syncline_status flush_reached(struct syncline *lib, void *ctx, bool *reached,
+                                          struct sl_error *err)
+{
+    struct flush *flush = ctx;
+    return sl_library_reached(lib->library, &flush->target, flush->level, reached, err);
+}
+
+/* The figures of what is left, once it is over; a failure to read them leaves *left as it was. */
+static void tell_left(struct syncline *lib, const struct flush *flush, struct syncline_left *left)
+{
+    struct syncline_left found;
+    struct sl_error ignored;
+    if (left != NULL &&
+        sl_library_left(lib->library, &flush->target, &found, &ignored) == SYNCLINE_OK) {
+        sl_handle_give(left, left->size, &found, sizeof(found));
+    }
+}
+
+enum syncline_status sl_handle_flush(struct syncline *lib, enum syncline_level level,
+                                     int64_t timeout_ms, bool closer, struct syncline_left *left,
+                                     struct sl_error *err)
+{
+    struct flush flush = {.level = level};
+    enum syncline_status status = sl_library_target(lib->library, &flush.target, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_handle_wait(lib, flush_reached, &flush, timeout_ms, closer, err);
+    if (closer && lib->has_worker) {
+        sl_worker_stop(&lib->worker); /* what is left now stays so */
+    }
+    if (status == SYNCLINE_OK || status == SYNCLINE_TIMEOUT || status == SYNCLINE_EREFUSED) {
+        tell_left(lib, &flush, left);
+    }
+    return status;
+}
+
 enum syncline_status syncline_flush(struct syncline *lib, enum syncline_level level,
-                                    int64_t timeout_ms)
+                                    int64_t timeout_ms, struct syncline_left *left)
 {
     enum syncline_status status = sl_handle_check(lib);
     if (status != SYNCLINE_OK) {
@@ -113,20 +151,25 @@ enum syncline_status syncline_flush(struct syncline *lib, enum syncline_level le
         return sl_handle_keep(lib, SYNCLINE_ECLOSED, &err);
     }
     status = sl_handle_check_level(level, &err);
+    if (status == SYNCLINE_OK && left != NULL) {
+        status = sl_handle_check_out(&left->size, &err);
+    }
     if (status == SYNCLINE_OK) {
-        status = sl_handle_wait(lib, level, timeout_ms, false, &err);
+        status = sl_handle_flush(lib, level, timeout_ms, false, left, &err);
     }
     status = sl_handle_keep(lib, status, &err);
     sl_handle_leave(lib);
     return status;
 }
 
+/* ---- Holding back ---- */
+
 /* Outbox rows between the newest captured outside a transaction and the log. */
 static int64_t behind(struct syncline *lib)
 {
     struct sl_core *core = sl_library_core(lib->library);
     (void)pthread_mutex_lock(&core->progress.lock);
-    int64_t drained = core->progress.drained_id;
+    int64_t drained = sl_drained_to(&core->progress.drained);
     (void)pthread_mutex_unlock(&core->progress.lock);
     return atomic_load_explicit(&core->own_captured, memory_order_relaxed) - drained;
 }
@@ -140,7 +183,7 @@ enum syncline_status sl_handle_hold_back(struct syncline *lib, struct sl_error *
     int64_t start_ms = now_ms();
     while (now_ms() - start_ms < lib->block_ms && !atomic_load(&lib->closing) &&
            sl_library_health(lib->library, &dead) == SYNCLINE_OK) {
-        wait_a_little(lib);
+        sl_handle_wait_a_little(lib);
         if (behind(lib) <= SL_BEHIND_CALLS_MAX) {
             return SYNCLINE_OK;
         }

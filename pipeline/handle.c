@@ -28,8 +28,16 @@ enum syncline_status sl_handle_keep(struct syncline *lib, enum syncline_status s
 
 enum syncline_status sl_handle_check_level(enum syncline_level level, struct sl_error *err)
 {
-    if (level < SYNCLINE_LEVEL_DURABLE || level > SYNCLINE_LEVEL_APPLIED) {
+    if (level < SYNCLINE_LEVEL_QUEUED || level > SYNCLINE_LEVEL_APPLIED) {
         return sl_fail(err, SYNCLINE_EINVAL, "level %d does not exist", (int)level);
+    }
+    return SYNCLINE_OK;
+}
+
+enum syncline_status sl_handle_check_out(const size_t *size, struct sl_error *err)
+{
+    if (size == NULL || *size < 2 * sizeof(size_t)) {
+        return sl_fail(err, SYNCLINE_EINVAL, "start from the struct's _INIT");
     }
     return SYNCLINE_OK;
 }

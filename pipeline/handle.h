@@ -20,6 +20,7 @@ struct syncline {
     struct sl_env env;         /* the real world with that allocator */
     pid_t pid;                 /* of the process that opened it */
     int64_t block_ms;          /* as in the options */
+    uint64_t opened_ns;        /* by the monotonic clock */
     struct sl_library *library;
     struct sl_transport *transport; /* NULL in the capture role */
     struct sl_engine_lock lock;
@@ -39,6 +40,8 @@ enum syncline_status sl_handle_check(const struct syncline *lib);
 enum syncline_status sl_handle_keep(struct syncline *lib, enum syncline_status status,
                                     const struct sl_error *err);
 
+/* EINVAL unless a struct that is to be filled was given, with its size, which comes first. */
+enum syncline_status sl_handle_check_out(const size_t *size, struct sl_error *err);
 /* Copies what the caller's version of a struct has room for; its size, which comes first, stays. */
 void sl_handle_give(void *out, size_t out_size, const void *from, size_t from_size);
 /* EINVAL unless it is one of them. */
@@ -50,10 +53,20 @@ bool sl_handle_ask_engine(struct syncline *lib, struct sl_engine_view *view);
 
 /* ---- Waiting: pipeline/api_wait.c ---- */
 
-/* As syncline_flush, the text in `err`; ends with ECLOSED when the handle is closed, but for the
- * closer. */
-enum syncline_status sl_handle_wait(struct syncline *lib, enum syncline_level level,
+/* Is what is waited for there? If not, the text says what is left. */
+typedef enum syncline_status (*sl_reached_fn)(struct syncline *lib, void *ctx, bool *reached,
+                                              struct sl_error *err);
+
+/* Asks again and again, sleeping in between; TIMEOUT when timeout_ms are over, with what stands in
+ * the way, if the engine knows. Ends with ECLOSED when the handle is closed, but for the closer. */
+enum syncline_status sl_handle_wait(struct syncline *lib, sl_reached_fn reached, void *ctx,
                                     int64_t timeout_ms, bool closer, struct sl_error *err);
+/* As syncline_flush, whose text is in `err`. */
+enum syncline_status sl_handle_flush(struct syncline *lib, enum syncline_level level,
+                                     int64_t timeout_ms, bool closer, struct syncline_left *left,
+                                     struct sl_error *err);
+/* Sleeps until the engine has moved, or some milliseconds. */
+void sl_handle_wait_a_little(struct syncline *lib);
 /* Around a call that closing waits for. false, with the error: the handle is being closed, and the
  * call is not to be made. */
 bool sl_handle_enter(struct syncline *lib, struct sl_error *err);

@@ -24,7 +24,6 @@
 
 /* A stage as the executor sees it. */
 struct stage {
-    const char *name;
     bool (*run)(void *self);
     void *self;
 };
@@ -453,15 +452,15 @@ static enum syncline_status load_state(struct sl_core *core, struct sl_error *er
 static void list_stages(struct sl_library *library)
 {
     const struct stage stages[SL_STAGE_COUNT] = {
-        [SL_STAGE_INTAKE] = {"intake", sl_intake_run, &library->intake},
-        [SL_STAGE_FK_RESOLVE] = {"fk_resolve", sl_fk_resolve_run, &library->fk_resolve},
-        [SL_STAGE_SERIALIZE] = {"serialize", sl_serialize_run, &library->serialize},
-        [SL_STAGE_LOG_APPEND] = {"log_append", sl_log_append_run, &library->log_append},
-        [SL_STAGE_NET_FLUSH] = {"net_flush", sl_net_flush_run, &library->net_flush},
-        [SL_STAGE_LOG_HOLD] = {"log_hold", sl_log_hold_run, &library->log_hold},
-        [SL_STAGE_APPLY] = {"apply", sl_apply_run, &library->apply},
-        [SL_STAGE_ACKNOWLEDGE] = {"acknowledge", sl_acknowledge_run, &library->acknowledge},
-        [SL_STAGE_SETTLE] = {"settle", sl_settle_run, &library->settle},
+        [SL_STAGE_INTAKE] = {sl_intake_run, &library->intake},
+        [SL_STAGE_FK_RESOLVE] = {sl_fk_resolve_run, &library->fk_resolve},
+        [SL_STAGE_SERIALIZE] = {sl_serialize_run, &library->serialize},
+        [SL_STAGE_LOG_APPEND] = {sl_log_append_run, &library->log_append},
+        [SL_STAGE_NET_FLUSH] = {sl_net_flush_run, &library->net_flush},
+        [SL_STAGE_LOG_HOLD] = {sl_log_hold_run, &library->log_hold},
+        [SL_STAGE_APPLY] = {sl_apply_run, &library->apply},
+        [SL_STAGE_ACKNOWLEDGE] = {sl_acknowledge_run, &library->acknowledge},
+        [SL_STAGE_SETTLE] = {sl_settle_run, &library->settle},
     };
     memcpy(library->stages, stages, sizeof(stages));
     library->stage_count = SL_STAGE_COUNT;
@@ -530,7 +529,7 @@ static enum syncline_status open_engine(struct sl_library *library,
         status = open_network(library, config, err);
     }
     sl_core_progress_members(core);
-    sl_core_progress_log(core, sl_drained_to(&core->drained), core->origins[0]->head.held_seq);
+    sl_core_progress_log(core, &core->drained, core->origins[0]->head.held_seq);
     return status;
 }
 
@@ -709,7 +708,8 @@ size_t sl_library_stage_count(const struct sl_library *library)
 
 const char *sl_library_stage_name(const struct sl_library *library, size_t stage)
 {
-    return library->stages[stage].name;
+    (void)library;
+    return sl_stage_name(stage);
 }
 
 bool sl_library_step(struct sl_library *library, size_t stage)
@@ -717,7 +717,16 @@ bool sl_library_step(struct sl_library *library, size_t stage)
     if (stage >= library->stage_count || sl_core_is_dead(&library->core)) {
         return false;
     }
-    return library->stages[stage].run(library->stages[stage].self);
+    bool worked = library->stages[stage].run(library->stages[stage].self);
+    if (worked) {
+        sl_count(&library->core.counts[stage].runs, 1);
+    }
+    return worked;
+}
+
+void sl_library_spent(struct sl_library *library, size_t stage, uint64_t ns)
+{
+    sl_count(&library->core.counts[stage].busy_ns, ns);
 }
 
 void sl_library_poll(struct sl_library *library, uint32_t timeout_ms)

@@ -16,6 +16,7 @@
 #include "base/vector.h"
 #include "net/identity.h"
 #include "net/transport.h"
+#include "pipeline/stats.h"
 
 struct sl_library;
 
@@ -51,21 +52,6 @@ enum syncline_status sl_library_open(const struct sl_library_config *config,
                                      struct sl_library **out, struct sl_error *err);
 void sl_library_close(struct sl_library *library);
 
-/* The stages in the order of a change's way; each is one bounded slice that never waits for another
- * one. */
-enum sl_stage {
-    SL_STAGE_INTAKE,
-    SL_STAGE_FK_RESOLVE,
-    SL_STAGE_SERIALIZE,
-    SL_STAGE_LOG_APPEND,
-    SL_STAGE_NET_FLUSH,
-    SL_STAGE_LOG_HOLD,
-    SL_STAGE_APPLY,
-    SL_STAGE_ACKNOWLEDGE,
-    SL_STAGE_SETTLE,
-    SL_STAGE_COUNT
-};
-
 /* SL_STAGE_COUNT, or 0 without an engine. */
 size_t sl_library_stage_count(const struct sl_library *library);
 const char *sl_library_stage_name(const struct sl_library *library, size_t stage);
@@ -73,6 +59,8 @@ const char *sl_library_stage_name(const struct sl_library *library, size_t stage
  * stage; these belong together and are one thread's: net_flush, log_hold, acknowledge and the poll
  * below; apply and settle. */
 bool sl_library_step(struct sl_library *library, size_t stage);
+/* That slice took so long: for the figures alone. Called by the stage's thread. */
+void sl_library_spent(struct sl_library *library, size_t stage, uint64_t ns);
 /* Polls the network, waiting at most timeout_ms; included in no stage. */
 void sl_library_poll(struct sl_library *library, uint32_t timeout_ms);
 /* A contradiction or a dead disk was met: nothing moves any more. OK while all is well; else the

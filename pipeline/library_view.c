@@ -232,52 +232,150 @@ enum syncline_status sl_library_target(struct sl_library *library, struct sl_tar
     return status;
 }
 
+/* The members, as sync.db has them: what was sent to them is only known where it is sent. */
+static enum syncline_status standing_members(struct sl_peer_log *log, struct sl_standing *standing,
+                                             struct sl_error *err)
+{
+    enum syncline_status status = SYNCLINE_OK;
+    while (status == SYNCLINE_OK && standing->members < SL_MEMBER_COUNT_MAX) {
+        struct sl_member member;
+        bool found = false;
+        status = sl_member_get(log, standing->members, &found, &member, err);
+        if (status != SYNCLINE_OK || !found) {
+            break;
+        }
+        standing->member[standing->members++] =
+            (struct sl_member_progress){.device = member.device,
+                                        .sent_seq = member.acked_seq,
+                                        .acked_seq = member.acked_seq,
+                                        .applied_seq = member.applied_seq};
+    }
+    return status;
+}
+
+/* The drained row first: what it says is in the log is in the log that is read after it. */
+static enum syncline_status standing_in_files(struct sl_peer_log *log, const struct sl_origin *self,
+                                              struct sl_standing *standing, struct sl_error *err)
+{
+    bool found = false;
+    enum syncline_status status = sl_drained_newest(log, &found, &standing->drained, err);
+    struct sl_log_head head = {.number = 0};
+    do {
+        if (status == SYNCLINE_OK) {
+            status = sl_peer_log_head(log, head.number, &found, &head, err);
+        }
+        if (status == SYNCLINE_OK && found && sl_origin_equal(&head.origin, self)) {
+            standing->own_seq = head.held_seq;
+        }
+    } while (status == SYNCLINE_OK && found);
+    return status == SYNCLINE_OK ? standing_members(log, standing, err) : status;
+}
+
+enum syncline_status sl_library_standing(struct sl_library *library, struct sl_standing *standing,
+                                         struct sl_error *err)
+{
+    struct sl_core *core = sl_library_core(library);
+    *standing = (struct sl_standing){.drained = {.complete = true}};
+    if (!core->engine) {
+        struct sl_view view = sl_library_view_lock(library);
+        enum syncline_status status = standing_in_files(view.log, &core->self, standing, err);
+        sl_library_view_unlock(library);
+        return status;
+    }
+    struct sl_progress *progress = &core->progress;
+    (void)pthread_mutex_lock(&progress->lock);
+    standing->drained = progress->drained;
+    standing->own_seq = progress->own_seq;
+    standing->members = progress->members;
+    memcpy(standing->member, progress->member, progress->members * sizeof(progress->member[0]));
+    (void)pthread_mutex_unlock(&progress->lock);
+    return SYNCLINE_OK;
+}
+
+/* How far the changes have come with one member. */
+static uint64_t seq_at(const struct sl_member_progress *member, enum syncline_level level)
+{
+    return level == SYNCLINE_LEVEL_SENT    ? member->sent_seq
+           : level == SYNCLINE_LEVEL_ACKED ? member->acked_seq
+                                           : member->applied_seq;
+}
+
+/* With all of them; there is one at least. */
+static uint64_t seq_at_all(const struct sl_standing *standing, enum syncline_level level)
+{
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < standing->members; i++) {
+        uint64_t seq = seq_at(&standing->member[i], level);
+        least = seq < least ? seq : least;
+    }
+    return least;
+}
+
 enum syncline_status sl_library_reached(struct sl_library *library, struct sl_target *target,
                                         enum syncline_level level, bool *reached,
                                         struct sl_error *err)
 {
-    struct sl_core *core = sl_library_core(library);
-    struct syncline_info info = {.size = sizeof(info)};
-    int64_t drained = 0;
-    if (core->engine) {
-        struct sl_progress *progress = &core->progress;
-        (void)pthread_mutex_lock(&progress->lock);
-        drained = progress->drained_id;
-        info.own_seq = progress->own_seq;
-        info.members = progress->members;
-        info.acked_seq = progress->acked_seq;
-        info.applied_seq = progress->applied_seq;
-        (void)pthread_mutex_unlock(&progress->lock);
-    } else {
-        struct sl_view view = sl_library_view_lock(library);
-        enum syncline_status status = drained_id(view.log, &drained, err);
-        if (status == SYNCLINE_OK) {
-            status = read_info(&view, core, &info, err);
-        }
-        sl_library_view_unlock(library);
-        if (status != SYNCLINE_OK) {
-            return status;
-        }
+    struct sl_standing standing;
+    *reached = level == SYNCLINE_LEVEL_QUEUED; /* it is in the outbox, or was */
+    if (*reached) {
+        return SYNCLINE_OK;
     }
-    if (level != SYNCLINE_LEVEL_DURABLE && info.members == 0) {
+    enum syncline_status status = sl_library_standing(library, &standing, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    if (level >= SYNCLINE_LEVEL_SENT && standing.members == 0) {
         return sl_fail(err, SYNCLINE_EREFUSED,
                        "the library has no other member that changes could go to");
     }
-    *reached = false;
-    if (drained < target->outbox_id) {
+    int64_t drained_to = sl_drained_to(&standing.drained);
+    if (drained_to < target->outbox_id) {
         (void)sl_fail(err, SYNCLINE_TIMEOUT,
                       "changes are still in the outbox (up to row %lld of %lld are in the log)",
-                      (long long)drained, (long long)target->outbox_id);
+                      (long long)drained_to, (long long)target->outbox_id);
         return SYNCLINE_OK;
     }
-    uint64_t seq = level == SYNCLINE_LEVEL_DURABLE ? info.own_seq
-                   : level == SYNCLINE_LEVEL_ACKED ? info.acked_seq
-                                                   : info.applied_seq;
-    target->own_seq = target->own_seq == 0 ? info.own_seq : target->own_seq;
+    target->own_seq = target->own_seq == 0 ? standing.own_seq : target->own_seq;
+    uint64_t seq =
+        level == SYNCLINE_LEVEL_DURABLE ? standing.own_seq : seq_at_all(&standing, level);
     *reached = seq >= target->own_seq;
     if (!*reached) {
         (void)sl_fail(err, SYNCLINE_TIMEOUT, "%llu of %llu changes have come that far",
                       (unsigned long long)seq, (unsigned long long)target->own_seq);
     }
+    return SYNCLINE_OK;
+}
+
+static uint64_t missing(uint64_t all, uint64_t done)
+{
+    return all > done ? all - done : 0;
+}
+
+enum syncline_status sl_library_left(struct sl_library *library, const struct sl_target *target,
+                                     struct syncline_left *left, struct sl_error *err)
+{
+    struct sl_standing standing;
+    enum syncline_status status = sl_library_standing(library, &standing, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct syncline_left found = {.size = sizeof(found)};
+    struct sl_view view = sl_library_view_lock(library);
+    status = sl_outbox_count_between(&view.rows->ldb, sl_drained_to(&standing.drained),
+                                     target->outbox_id, &found.outbox, err);
+    sl_library_view_unlock(library);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    if (!standing.drained.complete && standing.drained.id <= target->outbox_id) {
+        found.outbox = missing(found.outbox, standing.drained.changes);
+    }
+    uint64_t seq = target->own_seq > 0 ? target->own_seq : standing.own_seq;
+    if (standing.members > 0) {
+        found.unsent = missing(seq, seq_at_all(&standing, SYNCLINE_LEVEL_SENT));
+        found.unacked = missing(seq, seq_at_all(&standing, SYNCLINE_LEVEL_ACKED));
+        found.unapplied = missing(seq, seq_at_all(&standing, SYNCLINE_LEVEL_APPLIED));
+    }
+    *left = found;
     return SYNCLINE_OK;
 }

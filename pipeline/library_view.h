@@ -34,6 +34,20 @@ enum syncline_status sl_library_member(struct sl_library *library, size_t index,
 enum syncline_status sl_library_set_aside(struct sl_library *library, size_t index,
                                           struct syncline_set_aside *record, struct sl_error *err);
 
+/* ---- Waiting ---- */
+
+/* How far this device's changes are. */
+struct sl_standing {
+    struct sl_drained drained; /* the outbox in the log; id 0: nothing yet */
+    uint64_t own_seq;          /* end of the own log */
+    uint32_t members;
+    struct sl_member_progress member[SL_MEMBER_COUNT_MAX]; /* each of them */
+};
+
+/* As the engine knows it, or in the capture role as sync.db says: there sent is acknowledged. */
+enum syncline_status sl_library_standing(struct sl_library *library, struct sl_standing *standing,
+                                         struct sl_error *err);
+
 /* What syncline_flush waits for. */
 struct sl_target {
     int64_t outbox_id; /* the newest committed row */
@@ -42,9 +56,13 @@ struct sl_target {
 
 enum syncline_status sl_library_target(struct sl_library *library, struct sl_target *target,
                                        struct sl_error *err);
-/* *reached: every change up to the target has come to `level`. The text says what is left. */
+/* *reached: every change up to the target has come to `level`. The text says what is left. Errors:
+ * EREFUSED (there is no other member), EDB. */
 enum syncline_status sl_library_reached(struct sl_library *library, struct sl_target *target,
                                         enum syncline_level level, bool *reached,
                                         struct sl_error *err);
+/* What is left of the changes up to the target. */
+enum syncline_status sl_library_left(struct sl_library *library, const struct sl_target *target,
+                                     struct syncline_left *left, struct sl_error *err);
 
 #endif

@@ -62,14 +62,28 @@ static void wake_stages(struct sl_worker *worker, const struct sl_worker_thread 
     }
 }
 
+static uint64_t now_ns(void)
+{
+    return sl_env_posix()->mono_ns(NULL);
+}
+
 static bool step_all(struct sl_worker_thread *thread)
 {
+    struct sl_library *library = thread->worker->library;
     bool worked = false;
+    uint64_t before_ns = now_ns();
     for (unsigned stage = 0; stage < SL_STAGE_COUNT; stage++) {
-        if ((thread->stages & BIT(stage)) != 0 && sl_library_step(thread->worker->library, stage)) {
-            wake_stages(thread->worker, thread, wakes[stage]);
-            worked = true;
+        if ((thread->stages & BIT(stage)) == 0) {
+            continue;
         }
+        bool did = sl_library_step(library, stage);
+        uint64_t after_ns = now_ns();
+        if (did) {
+            sl_library_spent(library, stage, after_ns - before_ns);
+            wake_stages(thread->worker, thread, wakes[stage]);
+        }
+        before_ns = after_ns;
+        worked = worked || did;
     }
     return worked;
 }

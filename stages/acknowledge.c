@@ -108,6 +108,7 @@ bool sl_acknowledge_run(void *stage)
         }
         member->vector_due = false;
         worked = true;
+        sl_count_work(&core->counts[SL_STAGE_ACKNOWLEDGE], 1, 0, 0);
         if (send_vector(acknowledge, member) != SYNCLINE_OK) {
             sl_session_close(member->session, SYNCLINE_ENET, "the vector could not be queued");
         }

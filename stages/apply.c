@@ -642,6 +642,7 @@ bool sl_apply_run(void *stage)
         return false;
     }
     if (origin->applied_seq > before) {
+        sl_count_work(&core->counts[SL_STAGE_APPLY], 1, origin->applied_seq - before, 0);
         make_room(apply);
         (void)checkpoint(core);
         sl_core_vector_moved(core);

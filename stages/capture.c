@@ -448,6 +448,11 @@ enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct sy
     if (status != SYNCLINE_OK) {
         return status;
     }
-    return attached != NULL ? make_call_attached(capture, &call, attached, err)
-                            : make_call_alone(capture, &call, db, err);
+    status = attached != NULL ? make_call_attached(capture, &call, attached, err)
+                              : make_call_alone(capture, &call, db, err);
+    if (status == SYNCLINE_OK) {
+        (void)atomic_fetch_add_explicit(&core->captures, 1, memory_order_relaxed);
+        (void)atomic_fetch_add_explicit(&core->captured, n, memory_order_relaxed);
+    }
+    return status;
 }

@@ -491,6 +491,7 @@ bool sl_fk_resolve_run(void *stage)
     }
     if (status == SYNCLINE_OK) {
         sl_uuid_map_write(&resolve->map, resolve->now_ms);
+        sl_count_work(&core->counts[SL_STAGE_FK_RESOLVE], 1, resolve->batch->live_n, 0);
     }
     if (status == SYNCLINE_OK && !sl_ring_push(&core->to_serialize, resolve->batch)) {
         status = sl_fail(&err, SYNCLINE_ECORRUPT, "a ring with room took nothing");

@@ -486,6 +486,9 @@ bool sl_intake_run(void *stage)
         sl_core_failed(core, "intake", status, &err);
         return false;
     }
+    if (batch != NULL) {
+        sl_count_work(&core->counts[SL_STAGE_INTAKE], 1, batch->taken_n, 0);
+    }
     if (batch != NULL && !sl_ring_push(&core->to_resolve, batch)) {
         status = sl_fail(&err, SYNCLINE_ECORRUPT, "a ring with room took nothing");
         sl_core_failed(core, "intake", status, &err);

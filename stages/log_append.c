@@ -154,6 +154,8 @@ static enum syncline_status append_segment(struct sl_log_append *append, size_t 
     }
     enum syncline_status status = seal(append, &segment, head, err);
     if (status == SYNCLINE_OK) {
+        append->segments++;
+        append->bytes += append->sealed.len;
         status = sl_peer_log_append(&core->log, head, append->sealed.data, append->sealed.len, err);
     }
     return status;
@@ -191,6 +193,8 @@ static enum syncline_status append_all(struct sl_log_append *append,
 {
     struct sl_core *core = append->core;
     enum syncline_status status = SYNCLINE_OK;
+    append->segments = 0;
+    append->bytes = 0;
     for (size_t at = 0; at < append->len && status == SYNCLINE_OK;) {
         status = append_segment(append, &at, hlcs, head, hlc_last, err);
     }
@@ -257,7 +261,9 @@ static enum syncline_status commit_all(struct sl_log_append *append, struct sl_e
         if (head.held_seq > seq_before) {
             sl_core_vector_moved(core);
         }
-        sl_core_progress_log(core, sl_drained_to(&drained), head.held_seq);
+        sl_count_work(&core->counts[SL_STAGE_LOG_APPEND], append->segments,
+                      head.held_seq - seq_before, append->bytes);
+        sl_core_progress_log(core, &drained, head.held_seq);
     }
     return status;
 }

@@ -35,6 +35,8 @@ struct sl_log_append {
     size_t len;
     struct sl_buf raw;    /* body of the segment under way */
     struct sl_buf sealed; /* its bytes */
+    uint64_t segments;    /* of the transaction under way */
+    uint64_t bytes;       /* in them */
     ZSTD_CCtx *zstd;
     uint64_t retry_ns;  /* after a failure: not before */
     uint64_t linger_ns; /* after a commit: not before, unless there is a full transaction's worth */

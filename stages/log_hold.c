@@ -78,7 +78,10 @@ bool sl_log_hold_run(void *stage)
         return false;
     }
     for (struct sl_incoming *it = verify->first; it != NULL; it = it->next) {
-        sl_core_set_head(core, sl_core_origin(core, &it->head.origin), &it->head);
+        struct sl_origin_state *origin = sl_core_origin(core, &it->head.origin);
+        uint64_t changes = it->head.held_seq - sl_core_held(core, origin);
+        sl_core_set_head(core, origin, &it->head);
+        sl_count_work(&core->counts[SL_STAGE_LOG_HOLD], 1, changes, it->size);
     }
     sl_verify_fini(verify);
     sl_core_vector_moved(core);

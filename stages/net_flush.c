@@ -43,9 +43,8 @@ static bool flush_member(struct sl_core *core, struct sl_member_state *member)
         return true;
     }
     member->sent_seq = sl_segment_last_seq(&segment);
-    (void)pthread_mutex_lock(&core->progress.lock);
-    core->progress.segments_sent++;
-    (void)pthread_mutex_unlock(&core->progress.lock);
+    sl_count_work(&core->counts[SL_STAGE_NET_FLUSH], 1, segment.len, size);
+    sl_core_progress_sent(core, member);
     return true;
 }
 

@@ -124,6 +124,10 @@ bool sl_serialize_run(void *stage)
     }
     struct sl_error err;
     enum syncline_status status = serialize_batch(serialize, serialize->batch, &err);
+    if (status == SYNCLINE_OK) {
+        sl_count_work(&core->counts[SL_STAGE_SERIALIZE], 1, serialize->batch->live_n,
+                      serialize->batch->body.len);
+    }
     if (status == SYNCLINE_OK && !sl_ring_push(&core->to_append, serialize->batch)) {
         status = sl_fail(&err, SYNCLINE_ECORRUPT, "a ring with room took nothing");
     }

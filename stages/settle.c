@@ -166,7 +166,9 @@ static uint64_t settled_seq(struct sl_core *core)
 
 void sl_settle_committed(struct sl_core *core, uint64_t settled)
 {
-    if (settled > settled_seq(core)) {
+    uint64_t before = settled_seq(core);
+    if (settled > before) {
+        sl_count_work(&core->counts[SL_STAGE_SETTLE], 1, settled - before, 0);
         sl_core_set_applied(core, core->origins[0], settled);
         atomic_store_explicit(&core->settled_seq, settled, memory_order_release);
     }

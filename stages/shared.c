@@ -166,23 +166,24 @@ void sl_core_vector_moved(struct sl_core *core)
 
 void sl_core_progress_members(struct sl_core *core)
 {
-    uint64_t acked = UINT64_MAX;
-    uint64_t applied = UINT64_MAX;
     struct sl_progress *progress = &core->progress;
     (void)pthread_mutex_lock(&progress->lock);
     progress->linked_count = 0;
     for (size_t i = 0; i < core->member_count; i++) {
         const struct sl_member_state *member = &core->members[i];
-        acked = member->known.acked_seq < acked ? member->known.acked_seq : acked;
-        applied = member->known.applied_seq < applied ? member->known.applied_seq : applied;
+        const struct sl_member *known = &member->known;
+        progress->member[i] = (struct sl_member_progress){
+            .device = known->device,
+            .sent_seq =
+                known->acked_seq > member->sent_seq_max ? known->acked_seq : member->sent_seq_max,
+            .acked_seq = known->acked_seq,
+            .applied_seq = known->applied_seq};
         if (member->session != NULL) {
             progress->linked[progress->linked_count++] = member->known.device;
         }
     }
     progress->members = (uint32_t)core->member_count;
     progress->links = (uint32_t)progress->linked_count;
-    progress->acked_seq = core->member_count > 0 ? acked : 0;
-    progress->applied_seq = core->member_count > 0 ? applied : 0;
     if (core->network != NULL) {
         progress->counts = sl_network_counts(core->network);
     }
@@ -190,11 +191,24 @@ void sl_core_progress_members(struct sl_core *core)
     (void)pthread_mutex_unlock(&progress->lock);
 }
 
-void sl_core_progress_log(struct sl_core *core, int64_t drained_id, uint64_t own_seq)
+void sl_core_progress_sent(struct sl_core *core, struct sl_member_state *member)
+{
+    struct sl_progress *progress = &core->progress;
+    if (member->sent_seq > member->sent_seq_max) {
+        member->sent_seq_max = member->sent_seq;
+    }
+    (void)pthread_mutex_lock(&progress->lock);
+    progress->segments_sent++;
+    progress->member[member - core->members].sent_seq = member->sent_seq_max;
+    (void)pthread_cond_broadcast(&progress->moved);
+    (void)pthread_mutex_unlock(&progress->lock);
+}
+
+void sl_core_progress_log(struct sl_core *core, const struct sl_drained *drained, uint64_t own_seq)
 {
     struct sl_progress *progress = &core->progress;
     (void)pthread_mutex_lock(&progress->lock);
-    progress->drained_id = drained_id;
+    progress->drained = *drained;
     progress->own_seq = own_seq;
     (void)pthread_cond_broadcast(&progress->moved);
     (void)pthread_mutex_unlock(&progress->lock);
@@ -212,6 +226,11 @@ void sl_core_failed(struct sl_core *core, const char *stage, enum syncline_statu
                     const struct sl_error *err)
 {
     struct sl_progress *progress = &core->progress;
+    for (size_t i = 0; i < SL_STAGE_COUNT; i++) {
+        if (strcmp(stage, sl_stage_name((enum sl_stage)i)) == 0) {
+            sl_count(&core->counts[i].errors, 1);
+        }
+    }
     (void)pthread_mutex_lock(&progress->lock);
     (void)sl_fail(&progress->notice, status, "%s: %s", stage, err->text);
     if (status == SYNCLINE_ECORRUPT || status == SYNCLINE_EFORMAT) {

@@ -37,6 +37,7 @@
 #include "pipeline/batch.h"
 #include "pipeline/ring.h"
 #include "pipeline/staging.h"
+#include "pipeline/stats.h"
 #include "stages/unsettled.h"
 #include "storage/births.h"
 #include "storage/library_db.h"
@@ -79,21 +80,29 @@ struct sl_member_state {
     struct sl_verifier *verifier; /* of its key; made when first needed */
     bool vector_known;            /* it has said what it has, on this session */
     uint64_t sent_seq;            /* of own changes, on this session */
+    uint64_t sent_seq_max;        /* the same, on any session since the library was opened */
     bool vector_due;              /* ours changed since it was told */
+};
+
+/* How far this device's changes have come with one member. */
+struct sl_member_progress {
+    struct syncline_uuid device;
+    uint64_t sent_seq;    /* handed to the network for it; at least what it has acknowledged */
+    uint64_t acked_seq;   /* in its log */
+    uint64_t applied_seq; /* in its tables */
 };
 
 /* How far things are, for callers that wait. */
 struct sl_progress {
     pthread_mutex_t lock;
     pthread_cond_t moved;
-    int64_t drained_id; /* outbox rows up to this one are in the log */
-    uint64_t own_seq;   /* end of the own log */
-    uint32_t members;   /* other devices */
-    uint32_t links;     /* of them connected */
-    struct syncline_uuid linked[SL_MEMBER_COUNT_MAX]; /* which */
+    struct sl_drained drained;                             /* how far the outbox is in the log */
+    uint64_t own_seq;                                      /* end of the own log */
+    uint32_t members;                                      /* other devices */
+    struct sl_member_progress member[SL_MEMBER_COUNT_MAX]; /* each of them */
+    uint32_t links;                                        /* of them connected */
+    struct syncline_uuid linked[SL_MEMBER_COUNT_MAX];      /* which */
     size_t linked_count;
-    uint64_t acked_seq;   /* least of the members' */
-    uint64_t applied_seq; /* least of the members' */
     struct sl_network_counts counts;
     uint64_t segments_sent;
     enum syncline_status health; /* not OK: nothing moves any more; see sl_core.dead */
@@ -116,6 +125,10 @@ struct sl_core {
     struct sl_progress progress;      /* any thread, under its lock */
     atomic_bool dead;                 /* any thread: progress.health is not OK */
     atomic_int_fast64_t own_captured; /* any thread: newest outbox row captured in autocommit */
+    struct sl_stage_counts counts[SL_STAGE_COUNT]; /* each its stage's; any thread reads */
+    atomic_uint_fast64_t
+        captures; /* any thread: captures that succeeded; nothing follows from it */
+    atomic_uint_fast64_t captured; /* any thread: changes in them, likewise */
 
     pthread_mutex_t clock_lock;
     uint64_t hlc_last;         /* under clock_lock: highest clock value given or seen */
@@ -194,10 +207,11 @@ struct sl_member_state *sl_core_member(struct sl_core *core, const struct syncli
 
 /* Tells every member of our vector, when next possible. Any thread. */
 void sl_core_vector_moved(struct sl_core *core);
-/* Publish figures of `progress` and wake who waits: the network's, of its members and links; and
- * log_append's, of the own log. */
+/* Publish figures of `progress` and wake who waits: the network's, of its members and links, and of
+ * a segment sent to one of them; and log_append's, of the own log. */
 void sl_core_progress_members(struct sl_core *core);
-void sl_core_progress_log(struct sl_core *core, int64_t drained_id, uint64_t own_seq);
+void sl_core_progress_sent(struct sl_core *core, struct sl_member_state *member);
+void sl_core_progress_log(struct sl_core *core, const struct sl_drained *drained, uint64_t own_seq);
 /* Remembers one line for whoever asks. */
 void sl_core_notice(struct sl_core *core, enum syncline_status status, const char *text);
 /* A stage failed. What time or space may mend is a notice, and the stage tries again; a

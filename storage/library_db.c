@@ -52,7 +52,7 @@ static const char *const sql_texts[] = {
                     " FROM _syncline_outbox WHERE id>?1 ORDER BY id LIMIT 1",
     [OUTBOX_REMOVE] = "DELETE FROM _syncline_outbox WHERE id<?1",
     [OUTBOX_MAX] = "SELECT max(id) FROM _syncline_outbox",
-    [OUTBOX_COUNT] = "SELECT sum(n) FROM _syncline_outbox WHERE id>?1",
+    [OUTBOX_COUNT] = "SELECT sum(n) FROM _syncline_outbox WHERE id>?1 AND id<=?2",
     [DELETE_NOTE] = "UPDATE _syncline_model SET last_delete=?2 WHERE number=?1",
     [DELETE_LAST] = "SELECT last_delete FROM _syncline_model WHERE number=?1",
     [DELETE_NOTE_MAX] = "UPDATE _syncline_model SET last_delete="
@@ -603,12 +603,19 @@ enum syncline_status sl_outbox_max(struct sl_library_db *ldb, int64_t *id, struc
 enum syncline_status sl_outbox_count_above(struct sl_library_db *ldb, int64_t id, uint64_t *changes,
                                            struct sl_error *err)
 {
+    return sl_outbox_count_between(ldb, id, INT64_MAX, changes, err);
+}
+
+enum syncline_status sl_outbox_count_between(struct sl_library_db *ldb, int64_t id, int64_t last,
+                                             uint64_t *changes, struct sl_error *err)
+{
     sqlite3_stmt *stmt = NULL;
     enum syncline_status status = get(ldb, OUTBOX_COUNT, &stmt, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
     (void)sqlite3_bind_int64(stmt, 1, id);
+    (void)sqlite3_bind_int64(stmt, 2, last);
     bool found = false;
     int64_t sum = 0;
     status = one_int64(ldb, stmt, &found, &sum, err);

@@ -127,9 +127,11 @@ void sl_outbox_done(struct sl_library_db *ldb);
 enum syncline_status sl_outbox_remove_below(struct sl_library_db *ldb, int64_t id,
                                             struct sl_error *err);
 enum syncline_status sl_outbox_max(struct sl_library_db *ldb, int64_t *id, struct sl_error *err);
-/* Changes named by the rows above `id`. */
+/* Changes named by the rows above `id`; or by those of them that are not above `last`. */
 enum syncline_status sl_outbox_count_above(struct sl_library_db *ldb, int64_t id, uint64_t *changes,
                                            struct sl_error *err);
+enum syncline_status sl_outbox_count_between(struct sl_library_db *ldb, int64_t id, int64_t last,
+                                             uint64_t *changes, struct sl_error *err);
 /* Outbox row of the model's last captured delete, or 0. */
 enum syncline_status sl_outbox_last_delete(struct sl_library_db *ldb, int64_t model, int64_t *id,
                                            struct sl_error *err);

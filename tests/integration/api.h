@@ -376,8 +376,8 @@ static inline int64_t api_now_ms(void)
 /* Everything committed on either device is in the tables of the other. */
 static inline void api_settle(struct api_device *a, struct api_device *b)
 {
-    API_OK(a->lib, syncline_flush(a->lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS));
-    API_OK(b->lib, syncline_flush(b->lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS));
+    API_OK(a->lib, syncline_flush(a->lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS, NULL));
+    API_OK(b->lib, syncline_flush(b->lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS, NULL));
 }
 
 /* ---- Equal ---- */

@@ -86,7 +86,7 @@ Test(api_allocator, create_and_open)
     }
     cr_expect_gt(refused, 10);
     api_save_tags(&a, 100, 0);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     api_close(&a);
     cr_expect_eq(counting.blocks, 0);
 }
@@ -133,7 +133,7 @@ Test(api_allocator, capture)
     }
     cr_expect_gt(n, 1);
     api_save_tags(&a, 100, 0);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     struct syncline_info info = api_info(&a);
     cr_expect_geq(info.own_seq, 100);
     cr_expect_eq(info.outbox, 0);
@@ -162,7 +162,7 @@ Test(api_allocator, engine)
         open_surely(&a, NULL);
         counting_fail_at(&counting, n, COUNTING_OTHERS);
         api_save_tags(&a, 10, 0);
-        API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+        API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
         failed = counting_has_failed(&counting);
         api_stop(&a);
         cr_assert_eq(counting.blocks, 0, "%ld: %ld blocks", n, counting.blocks);
@@ -235,7 +235,7 @@ static void insert_steadily(struct api_device *a, size_t n)
     for (size_t done = 0; done < n; done += STEADY_ROWS) {
         api_save_tags(a, STEADY_ROWS, 0);
     }
-    API_OK(a->lib, syncline_flush(a->lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a->lib, syncline_flush(a->lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
 }
 
 static void check_steady(struct api_device *a)
@@ -356,8 +356,8 @@ static void *steady_run(void *ctx)
             (void)steady_transaction(writer, db, stmts);
             /* What waits in the outbox is not kept in memory, but for which records are mentioned
              * again; so it must not become ever more. */
-            if (i % 8 == 0 && syncline_flush(device->lib, SYNCLINE_LEVEL_DURABLE,
-                                             API_DEADLINE_MS) != SYNCLINE_OK) {
+            if (i % 8 == 0 && syncline_flush(device->lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS,
+                                             NULL) != SYNCLINE_OK) {
                 writer->failed = "flush";
             }
         }

@@ -232,7 +232,7 @@ Test(api_attach, schema_changes)
         api_delete(a.db, "tags", &gone.uuid);
         api_capture(&a, &tag_model, &gone, 1, SYNCLINE_DELETE);
         api_sql(a.db, "COMMIT");
-        API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+        API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     }
     api_settle(&a, &b);
     api_sql(a.db, "VACUUM");
@@ -341,7 +341,7 @@ Test(api_attach, two_handles)
     api_put_tag(a.db, &tag);
     API_OK(second, syncline_sync_model_with_db(second, &tag_model, &tag, SYNCLINE_UPDATE, a.db));
     api_sql(a.db, "COMMIT");
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     cr_expect_eq(api_info(&a).own_seq, 2);
     API_OK(second, syncline_detach(second, a.db));
     syncline_close(second);
@@ -401,7 +401,7 @@ Test(api_attach, another_thread)
     cr_expect_eq(api_int(a.db, "SELECT count(*) FROM _syncline_outbox"), 0);
     detach(&a);
     api_save_tag(&a, &tag, SYNCLINE_INSERT);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     cr_expect_eq(api_info(&a).own_seq, 1);
     api_close(&a);
 }
@@ -478,7 +478,7 @@ Test(api_attach, connection_closed_first)
         cr_assert_eq(sqlite3_close_v2(dbs[i]), SQLITE_OK);
     }
     API_OK(a.lib, syncline_detach(a.lib, dbs[0]));
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     api_stop(&a);
 }
 
@@ -499,7 +499,7 @@ Test(api_attach, handle_closed_first)
     cr_expect_eq(sqlite3_close(a.db), SQLITE_OK);
     api_db(&a);
     api_open_alone(&a);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     cr_expect_eq(api_info(&a).own_seq, 2);
     api_close(&a);
 }

@@ -108,7 +108,7 @@ Test(api_close, captures_are_refused)
 static void *flush_for_ever(void *arg)
 {
     struct api_device *device = arg;
-    cr_expect_eq(syncline_flush(device->lib, SYNCLINE_LEVEL_ACKED, -1), SYNCLINE_ECLOSED);
+    cr_expect_eq(syncline_flush(device->lib, SYNCLINE_LEVEL_ACKED, -1, NULL), SYNCLINE_ECLOSED);
     return NULL;
 }
 
@@ -167,7 +167,7 @@ Test(api_close, held_back)
         open_blocking(&a, ways[i]);
         struct tag tag = api_tag("held back");
         api_save_tag(&a, &tag, SYNCLINE_INSERT);
-        API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+        API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
         sqlite3 *other = api_db_open(path); /* the log takes nothing any more */
         api_sql(other, "BEGIN IMMEDIATE");
         API_REFUSED(a.lib, capture_singly(&a, &tag, SL_BEHIND_CALLS_MAX + 20), SYNCLINE_AGAIN,
@@ -177,7 +177,7 @@ Test(api_close, held_back)
         api_save_tag(&a, &tag, SYNCLINE_UPDATE); /* in a transaction: no word of it */
         api_sql(other, "COMMIT");
         cr_expect_eq(sqlite3_close(other), SQLITE_OK);
-        API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+        API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
         cr_expect_eq(capture_singly(&a, &tag, 1), SYNCLINE_OK);
         api_stop(&a);
     }

@@ -31,8 +31,12 @@ static int wrong_calls(struct syncline *lib)
              SYNCLINE_EFORK;
     wrong += syncline_attach(lib, NULL) != SYNCLINE_EFORK;
     wrong += syncline_detach(lib, NULL) != SYNCLINE_EFORK;
-    wrong += syncline_flush(lib, SYNCLINE_LEVEL_DURABLE, 0) != SYNCLINE_EFORK;
-    wrong += syncline_flush(lib, SYNCLINE_LEVEL_APPLIED, -1) != SYNCLINE_EFORK;
+    wrong += syncline_flush(lib, SYNCLINE_LEVEL_DURABLE, 0, NULL) != SYNCLINE_EFORK;
+    wrong += syncline_flush(lib, SYNCLINE_LEVEL_APPLIED, -1, NULL) != SYNCLINE_EFORK;
+    struct syncline_stats stats = SYNCLINE_STATS_INIT;
+    struct syncline_stage stage = SYNCLINE_STAGE_INIT;
+    wrong += syncline_stats(lib, &stats) != SYNCLINE_EFORK;
+    wrong += syncline_stage_get(lib, 0, &stage) != SYNCLINE_EFORK;
     wrong += syncline_close_drained(lib, SYNCLINE_LEVEL_DURABLE, 0, NULL) != SYNCLINE_EFORK;
     wrong += syncline_info(lib, &info) != SYNCLINE_EFORK;
     wrong += syncline_member_get(lib, 0, &member) != SYNCLINE_EFORK;
@@ -123,7 +127,7 @@ Test(api_fork, child_lives_on)
     api_open_alone(&a);
     struct tag tag = api_tag("again");
     api_save_tag(&a, &tag, SYNCLINE_INSERT);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     (void)close(end[1]);
     check_exit(pid, 0);
     api_close(&a);

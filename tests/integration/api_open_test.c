@@ -587,7 +587,7 @@ static void add_tags(struct api_device *a, int n)
         struct tag tag = api_tag("tag");
         api_save_tag(a, &tag, SYNCLINE_INSERT);
     }
-    API_OK(a->lib, syncline_flush(a->lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a->lib, syncline_flush(a->lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     API_WAIT(api_int(a->db, "SELECT sum(applied_seq) FROM _syncline_origin") ==
              (int64_t)api_info(a).own_seq);
     api_close(a);
@@ -630,7 +630,7 @@ Test(api_open, restored)
 
 static bool flush_says(struct api_device *device, const char *part)
 {
-    cr_assert_eq(syncline_flush(device->lib, SYNCLINE_LEVEL_APPLIED, 10), SYNCLINE_TIMEOUT);
+    cr_assert_eq(syncline_flush(device->lib, SYNCLINE_LEVEL_APPLIED, 10, NULL), SYNCLINE_TIMEOUT);
     return strstr(api_error(device->lib), part) != NULL;
 }
 
@@ -694,7 +694,7 @@ Test(api_open, null_arguments)
     uint64_t count = 0;
     uint8_t hash[32];
     cr_expect_eq(syncline_info(NULL, &info), SYNCLINE_EINVAL);
-    cr_expect_eq(syncline_flush(NULL, SYNCLINE_LEVEL_DURABLE, 0), SYNCLINE_EINVAL);
+    cr_expect_eq(syncline_flush(NULL, SYNCLINE_LEVEL_DURABLE, 0, NULL), SYNCLINE_EINVAL);
     cr_expect_eq(syncline_sync_model(NULL, &tag_model, &tag, SYNCLINE_INSERT), SYNCLINE_EINVAL);
     syncline_error(NULL, text, sizeof(text));
     cr_expect_gt(strlen(text), 0);
@@ -711,7 +711,8 @@ Test(api_open, null_arguments)
     API_REFUSED(a.lib, syncline_set_aside_get(a.lib, 0, NULL), SYNCLINE_EINVAL, "_INIT");
     API_REFUSED(a.lib, syncline_digest(a.lib, &tag_model, NULL, hash), SYNCLINE_EINVAL, "count");
     API_REFUSED(a.lib, syncline_digest(a.lib, NULL, &count, hash), SYNCLINE_EMODEL, "model");
-    API_REFUSED(a.lib, syncline_flush(a.lib, (enum syncline_level)4, 0), SYNCLINE_EINVAL, "4");
+    API_REFUSED(a.lib, syncline_flush(a.lib, (enum syncline_level)6, 0, NULL), SYNCLINE_EINVAL,
+                "6");
     API_REFUSED(a.lib, syncline_sync_model(a.lib, &tag_model, NULL, SYNCLINE_INSERT),
                 SYNCLINE_EINVAL, "rows");
     API_REFUSED(a.lib, syncline_sync_model(a.lib, &tag_model, &tag, (enum syncline_change)9),

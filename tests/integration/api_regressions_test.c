@@ -71,7 +71,7 @@ static void join_absent(struct api_device *device, struct api_device *absent)
 /* The engine's last notice has this in it; for a device with changes and an absent member. */
 static bool notice_has(struct api_device *device, const char *part)
 {
-    enum syncline_status status = syncline_flush(device->lib, SYNCLINE_LEVEL_APPLIED, 0);
+    enum syncline_status status = syncline_flush(device->lib, SYNCLINE_LEVEL_APPLIED, 0, NULL);
     cr_assert_eq(status, SYNCLINE_TIMEOUT, "%s", syncline_status_name(status));
     return strstr(api_error(device->lib), part) != NULL;
 }
@@ -108,7 +108,7 @@ Test(api_regressions, late_capture_after_a_remote_change)
     on_b.id = api_id(b.db, "tags", &tag.uuid);
     on_b.name = "by B";
     api_save_tag(&b, &on_b, SYNCLINE_UPDATE);
-    API_OK(b.lib, syncline_flush(b.lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS));
+    API_OK(b.lib, syncline_flush(b.lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS, NULL));
     cr_assert(api_tag_is(a.db, &tag.uuid, "by B"));
     capture_late(&a, &tag, SYNCLINE_UPDATE);
     api_settle(&a, &b);
@@ -171,7 +171,7 @@ Test(api_regressions, insert_captured_twice)
             api_save_tag(&a, &tags[i], SYNCLINE_INSERT);
         }
         if (i < 2) { /* A knows the record's birth by the time it is told again */
-            API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS));
+            API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS, NULL));
         }
         if (i % 2 == 0) {
             capture_late(&a, &tags[i], SYNCLINE_INSERT);
@@ -466,17 +466,17 @@ Test(api_regressions, unknown_model)
     for (size_t i = 0; i < 3; i++) {
         tags[i] = api_tag("before");
         api_save_tag(&a, &tags[i], SYNCLINE_INSERT);
-        API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+        API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     }
     struct folder folder = api_save_folder(&a, "folder", NULL);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
 
     /* All of it is in B's log before B's engine can apply the first of it. */
     api_stop(&a);
     open_tag_only(&b);
     api_sql(b.db, "BEGIN IMMEDIATE");
     api_open(&a, b.address);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_ACKED, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_ACKED, API_DEADLINE_MS, NULL));
     cr_expect_eq(api_info(&b).received_applied, 0);
     api_sql(b.db, "COMMIT");
     API_WAIT(api_info(&b).received_applied == 3);
@@ -484,7 +484,7 @@ Test(api_regressions, unknown_model)
     cr_expect_eq(api_int(b.db, "SELECT count(*) FROM tags WHERE name='before'"), 3);
     struct tag of_b = api_tag("of B");
     api_save_tag(&b, &of_b, SYNCLINE_INSERT);
-    API_OK(b.lib, syncline_flush(b.lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS));
+    API_OK(b.lib, syncline_flush(b.lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS, NULL));
     cr_expect_eq(api_info(&b).received_applied, 3);
 
     api_stop(&b);
@@ -623,7 +623,7 @@ Test(api_regressions, flush_under_load)
         API_WAIT(atomic_load(&writer.written) > seen + 10 || atomic_load(&writer.failed));
         cr_assert_not(atomic_load(&writer.failed));
         int64_t own = api_int(a.db, "SELECT count(*) FROM tags");
-        API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_ACKED, API_DEADLINE_MS));
+        API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_ACKED, API_DEADLINE_MS, NULL));
         cr_expect_geq(api_info(&b).received, (uint64_t)own);
     }
     atomic_store(&writer.stop, true);
@@ -648,7 +648,7 @@ static void *flush_on(void *arg)
 {
     struct flusher *flusher = arg;
     times_asked = &flusher->asked;
-    flusher->status = syncline_flush(flusher->lib, SYNCLINE_LEVEL_APPLIED, -1);
+    flusher->status = syncline_flush(flusher->lib, SYNCLINE_LEVEL_APPLIED, -1, NULL);
     times_asked = NULL;
     atomic_store(&flusher->ended, true);
     return NULL;
@@ -668,14 +668,14 @@ Test(api_regressions, flush_and_what_comes_after)
     api_sql(b.db, "BEGIN IMMEDIATE"); /* nothing is applied for now */
     struct tag tag = api_tag("before");
     api_save_tag(&a, &tag, SYNCLINE_INSERT);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
 
     struct flusher flusher = {.lib = a.lib};
     pthread_t thread;
     cr_assert_eq(pthread_create(&thread, NULL, flush_on, &flusher), 0);
     API_WAIT(atomic_load(&flusher.asked) > 5); /* it waits */
     (void)api_save_folder(&a, "unknown to B", NULL);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_ACKED, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_ACKED, API_DEADLINE_MS, NULL));
     cr_expect_not(atomic_load(&flusher.ended));
     api_sql(b.db, "COMMIT");
     API_WAIT(atomic_load(&flusher.ended));

@@ -196,7 +196,7 @@ Test(api_rollback, last_insert_rowid)
         capture(&a, &tag, SYNCLINE_UPDATE);
         cr_expect_eq(sqlite3_last_insert_rowid(a.db), tag.id);
         api_sql(a.db, "COMMIT");
-        API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+        API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
         api_sql(a.db, "BEGIN IMMEDIATE");
         api_delete(a.db, "tags", &tag.uuid);
         capture(&a, &tag, SYNCLINE_DELETE);
@@ -287,7 +287,7 @@ Test(api_rollback, no_write_lock)
     api_sql(other, "COMMIT");
     (void)insert(&a, "afterwards", 0);
     api_sql(a.db, "COMMIT");
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     cr_expect_eq(api_info(&a).own_seq, 1);
     cr_assert_eq(sqlite3_close(other), SQLITE_OK);
     api_close(&a);

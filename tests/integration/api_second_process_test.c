@@ -207,12 +207,13 @@ static const char *work(char order)
     case 'o':
         return in_transaction(20, NULL);
     case 'f':
-        return said(syncline_flush(lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS));
+        return said(syncline_flush(lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS, NULL));
     case 'd':
-        return said(syncline_flush(lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+        return said(syncline_flush(lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     case 't':
-        return syncline_flush(lib, SYNCLINE_LEVEL_DURABLE, 0) == SYNCLINE_TIMEOUT ? NULL
-                                                                                  : "no TIMEOUT";
+        return syncline_flush(lib, SYNCLINE_LEVEL_DURABLE, 0, NULL) == SYNCLINE_TIMEOUT
+                   ? NULL
+                   : "no TIMEOUT";
     case 'l':
         return engine_is_parent();
     case 'n': {

@@ -27,7 +27,7 @@ Test(api_two_libraries, last_writer_wins)
         tags[i].name = "by A";
         api_save_tag(&a, &tags[i], SYNCLINE_UPDATE);
     }
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     api_stop(&a);
 
     api_open_alone(&b);
@@ -68,14 +68,14 @@ Test(api_two_libraries, delete_and_update)
         on_b[i].name = "updated";
     }
     api_save_tag(&b, &on_b[1], SYNCLINE_UPDATE);
-    API_OK(b.lib, syncline_flush(b.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(b.lib, syncline_flush(b.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     api_open_alone(&a);
     api_save_tag(&a, &tags[0], SYNCLINE_DELETE);
     api_save_tag(&a, &tags[1], SYNCLINE_DELETE);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     api_stop(&a);
     api_save_tag(&b, &on_b[0], SYNCLINE_UPDATE);
-    API_OK(b.lib, syncline_flush(b.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(b.lib, syncline_flush(b.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     api_open(&a, NULL);
     api_settle(&a, &b);
     cr_expect_eq(api_int(a.db, "SELECT count(*) FROM tags"), 0);
@@ -97,7 +97,7 @@ Test(api_two_libraries, catching_up)
     api_save_tags(&a, 2500, 0);
     struct folder folder = api_save_folder(&a, "folder", NULL);
     (void)api_save_folder(&a, "child", &folder);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     api_stop(&a);
     api_open(&a, NULL);
     api_open(&b, a.address);
@@ -131,22 +131,23 @@ Test(api_two_libraries, flush_levels)
     api_create(&a, "a");
     api_open(&a, NULL);
     struct tag tag = api_tag("tag");
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, 0)); /* nothing to do */
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, 0, NULL)); /* nothing to do */
     api_save_tag(&a, &tag, SYNCLINE_INSERT);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, -1));
-    API_REFUSED(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_ACKED, 0), SYNCLINE_EREFUSED,
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, -1, NULL));
+    API_REFUSED(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_ACKED, 0, NULL), SYNCLINE_EREFUSED,
                 "no other member");
-    API_REFUSED(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_APPLIED, -1), SYNCLINE_EREFUSED,
+    API_REFUSED(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_APPLIED, -1, NULL), SYNCLINE_EREFUSED,
                 "no other member");
 
     api_join(&b, "b", a.address); /* a member from here on, though it has never run */
     API_WAIT(api_info(&a).members == 1);
-    API_REFUSED(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_ACKED, 0), SYNCLINE_TIMEOUT, "0 of 1");
-    API_REFUSED(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_APPLIED, 20), SYNCLINE_TIMEOUT,
+    API_REFUSED(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_ACKED, 0, NULL), SYNCLINE_TIMEOUT,
+                "0 of 1");
+    API_REFUSED(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_APPLIED, 20, NULL), SYNCLINE_TIMEOUT,
                 "0 of 1");
     api_open(&b, a.address);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_ACKED, API_DEADLINE_MS));
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_APPLIED, -1));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_ACKED, API_DEADLINE_MS, NULL));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_APPLIED, -1, NULL));
     cr_expect(api_has(b.db, "tags", &tag.uuid));
 
     /* In the capture role with no engine: what is in the outbox stays there. */
@@ -155,10 +156,10 @@ Test(api_two_libraries, flush_levels)
     struct syncline_options options = api_options();
     options.role = SYNCLINE_ROLE_CAPTURE;
     cr_assert_eq(syncline_open(a.dir, &options, &a.lib), SYNCLINE_OK, "%s", api_text);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_APPLIED, 0));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_APPLIED, 0, NULL));
     tag = api_tag("waits");
     api_save_tag(&a, &tag, SYNCLINE_INSERT);
-    API_REFUSED(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, 5), SYNCLINE_TIMEOUT,
+    API_REFUSED(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, 5, NULL), SYNCLINE_TIMEOUT,
                 "outbox");
     cr_expect_eq(api_info(&a).outbox, 1);
     api_stop(&a);
@@ -328,7 +329,7 @@ Test(api_two_libraries, refused_by_the_table)
 /* Flushes in vain; does the text say this too? */
 static bool flush_says(struct api_device *device, const char *part)
 {
-    cr_assert_eq(syncline_flush(device->lib, SYNCLINE_LEVEL_APPLIED, 10), SYNCLINE_TIMEOUT);
+    cr_assert_eq(syncline_flush(device->lib, SYNCLINE_LEVEL_APPLIED, 10, NULL), SYNCLINE_TIMEOUT);
     return strstr(api_error(device->lib), part) != NULL;
 }
 
@@ -348,7 +349,7 @@ Test(api_two_libraries, strangers)
     api_save_tags(&stranger, 7, 0);
     api_save_tags(&a, 1, 0);
     API_WAIT(flush_says(&a, "connect devices of one library"));
-    API_REFUSED(stranger.lib, syncline_flush(stranger.lib, SYNCLINE_LEVEL_APPLIED, -1),
+    API_REFUSED(stranger.lib, syncline_flush(stranger.lib, SYNCLINE_LEVEL_APPLIED, -1, NULL),
                 SYNCLINE_EREFUSED, "no other member");
     cr_expect_eq(api_info(&a).members, 1);
     cr_expect_eq(api_info(&stranger).members, 0);

@@ -40,7 +40,7 @@ static struct indexer_location_stats add(struct syncline *lib, struct sqlite3 *d
 static uint64_t own_changes(struct syncline *lib)
 {
     struct syncline_info info = SYNCLINE_INFO_INIT;
-    cr_assert_eq(syncline_flush(lib, SYNCLINE_LEVEL_DURABLE, 10000), SYNCLINE_OK);
+    cr_assert_eq(syncline_flush(lib, SYNCLINE_LEVEL_DURABLE, 10000, NULL), SYNCLINE_OK);
     cr_assert_eq(syncline_info(lib, &info), SYNCLINE_OK);
     cr_expect_eq(info.set_aside, 0);
     return info.own_seq;

@@ -9,10 +9,11 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/limits.h"
 #include "net/transport_local.h"
-#include "pipeline/library.h"
+#include "pipeline/library_view.h"
 
 #define ROWS 1000
 #define ROUNDS_MAX 100000 /* far more than it takes: a bound, not a time */
@@ -243,6 +244,48 @@ Test(library_step, a_thousand_rows)
                  0);
     cr_expect_eq(number(a.db, "SELECT count(*) FROM notes WHERE text IS NULL"), 334);
     sql(a.db, "DETACH other");
+    close_device(&a);
+    close_device(&b);
+    end(hub);
+}
+
+/* Sent is what was handed to the link: acknowledged is only what the other device says it holds. */
+Test(library_step, sent_is_not_acknowledged)
+{
+    struct device a = {.db = NULL};
+    struct device b = {.db = NULL};
+    struct sl_local_hub *hub = NULL;
+    struct sl_target target = {0};
+    struct sl_standing standing;
+    bool reached = true;
+    struct syncline_uuid library_id = begin(&hub);
+    open_device(&a, sl_env_posix(), hub, "a", &library_id, NULL);
+    open_device(&b, sl_env_posix(), hub, "b", &library_id, "a");
+    insert_notes(&a, 1);
+    for (int round = 0; round < ROUNDS_MAX && number(b.db, "SELECT count(*) FROM notes") < 1;
+         round++) {
+        step(&a);
+        step(&b);
+    }
+    for (int round = 0; round < 100; round++) { /* what there is left to say */
+        step(&a);
+        step(&b);
+    }
+    insert_notes(&a, 3);
+    cr_assert_eq(sl_library_target(a.library, &target, &err), SYNCLINE_OK);
+    for (int round = 0; round < ROUNDS_MAX && (!reached || round == 0); round++) {
+        step(&a); /* and B does not answer */
+        cr_assert_eq(sl_library_reached(a.library, &target, SYNCLINE_LEVEL_SENT, &reached, &err),
+                     SYNCLINE_OK);
+    }
+    cr_expect(reached, "%s", err.text);
+    cr_assert_eq(sl_library_reached(a.library, &target, SYNCLINE_LEVEL_ACKED, &reached, &err),
+                 SYNCLINE_OK);
+    cr_expect(!reached);
+    cr_expect_not_null(strstr(err.text, "1 of 4"), "%s", err.text);
+    cr_assert_eq(sl_library_standing(a.library, &standing, &err), SYNCLINE_OK);
+    cr_expect(standing.members == 1 && standing.member[0].sent_seq == 4 &&
+              standing.member[0].acked_seq == 1 && standing.member[0].applied_seq == 1);
     close_device(&a);
     close_device(&b);
     end(hub);

@@ -177,6 +177,11 @@ static void *look(void *unused)
             CHECK(syncline_info(libs[i], &info) == SYNCLINE_OK);
             enum syncline_status status = syncline_member_get(libs[i], 0, &member);
             CHECK(status == SYNCLINE_OK || status == SYNCLINE_ENOTFOUND);
+            struct syncline_stats stats = SYNCLINE_STATS_INIT;
+            struct syncline_stage stage = SYNCLINE_STAGE_INIT;
+            CHECK(syncline_stats(libs[i], &stats) == SYNCLINE_OK);
+            for (size_t k = 0; syncline_stage_get(libs[i], k, &stage) == SYNCLINE_OK; k++)
+                CHECK(stage.fill <= stage.capacity);
             syncline_error(libs[i], text, sizeof(text));
         }
     }
@@ -234,8 +239,8 @@ static void write_and_compare(void)
     for (int i = 0; i < 2 * WRITERS + 2; i++)
         CHECK(pthread_join(writers[i], NULL) == 0);
     for (int i = 0; i < 2; i++) {
-        CHECK(syncline_flush(libs[i], SYNCLINE_LEVEL_DURABLE, WAIT_MS) == SYNCLINE_OK);
-        CHECK(syncline_flush(libs[i], SYNCLINE_LEVEL_APPLIED, WAIT_MS) == SYNCLINE_OK);
+        CHECK(syncline_flush(libs[i], SYNCLINE_LEVEL_DURABLE, WAIT_MS, NULL) == SYNCLINE_OK);
+        CHECK(syncline_flush(libs[i], SYNCLINE_LEVEL_APPLIED, WAIT_MS, NULL) == SYNCLINE_OK);
     }
     atomic_store(&is_over, true);
     CHECK(pthread_join(onlooker, NULL) == 0);

@@ -342,6 +342,12 @@ Test(library_db, outbox_counts)
     cr_assert_eq(changes, 15);
     OK(sl_outbox_count_above(&ldb, first, &changes, &err));
     cr_assert_eq(changes, 5);
+    OK(sl_outbox_count_between(&ldb, 0, first, &changes, &err));
+    cr_assert_eq(changes, 10);
+    OK(sl_outbox_count_between(&ldb, first, second, &changes, &err));
+    cr_assert_eq(changes, 5);
+    OK(sl_outbox_count_between(&ldb, 0, 0, &changes, &err));
+    cr_assert_eq(changes, 0);
     OK(sl_outbox_count_above(&ldb, second, &changes, &err));
     cr_assert_eq(changes, 0);
     sl_library_db_fini(&ldb);

@@ -504,11 +504,14 @@ struct syncline_member {
     size_t size; /* sizeof(struct syncline_member) */
     struct syncline_uuid device_id;
     char name[128];
-    bool linked;          /* connected to the engine now */
-    uint64_t acked_seq;   /* of this device's changes: in its log */
-    uint64_t applied_seq; /* of this device's changes: in its tables */
-    uint64_t held_seq;    /* of its changes: in this log */
-    uint64_t own_seq;     /* of its changes: how many it says it made */
+    bool linked;             /* connected to the engine now */
+    uint64_t acked_seq;      /* of this device's changes: in its log */
+    uint64_t applied_seq;    /* of this device's changes: in its tables */
+    uint64_t held_seq;       /* of its changes: in this log */
+    uint64_t own_seq;        /* of its changes: how many it says it made */
+    uint64_t behind;         /* of this device's changes: logged here and not in its tables */
+    uint64_t behind_bytes;   /* of the segments that hold them */
+    int64_t behind_since_ms; /* when the oldest of these segments was made; 0: it is not behind */
 };
 #define SYNCLINE_MEMBER_INIT                                                                       \
     {                                                                                              \

@@ -166,6 +166,34 @@ static bool is_linked(struct sl_core *core, const struct syncline_uuid *device)
     return linked;
 }
 
+/* How far the member is behind this device's log. */
+static enum syncline_status read_behind(struct sl_peer_log *log, const struct sl_log_head *own,
+                                        struct syncline_member *member, struct sl_error *err)
+{
+    if (own->held_seq <= member->applied_seq) {
+        return SYNCLINE_OK;
+    }
+    member->behind = own->held_seq - member->applied_seq;
+    enum syncline_status status =
+        sl_peer_log_size_after(log, own->number, member->applied_seq, &member->behind_bytes, err);
+    bool found = false;
+    const uint8_t *data = NULL;
+    size_t size = 0;
+    if (status == SYNCLINE_OK) {
+        status = sl_peer_log_segment(log, own->number, member->applied_seq + 1, &found, &data,
+                                     &size, err);
+    }
+    struct sl_segment segment;
+    if (status == SYNCLINE_OK && found) {
+        status = sl_segment_parse(&segment, data, size, err);
+    }
+    if (status == SYNCLINE_OK && found) {
+        member->behind_since_ms = (int64_t)sl_hlc_ms(segment.first_hlc);
+    }
+    sl_peer_log_done(log);
+    return status;
+}
+
 enum syncline_status sl_library_member(struct sl_library *library, size_t index,
                                        struct syncline_member *member, struct sl_error *err)
 {
@@ -181,6 +209,10 @@ enum syncline_status sl_library_member(struct sl_library *library, size_t index,
         status = sl_peer_log_head(view.log, head.number, &more, &head, err);
         if (status == SYNCLINE_OK && more && sl_uuid_equal(&head.origin.device, &known.device)) {
             read.held_seq += head.held_seq;
+        }
+        if (status == SYNCLINE_OK && more && sl_origin_equal(&head.origin, &core->self)) {
+            read.applied_seq = known.applied_seq;
+            status = read_behind(view.log, &head, &read, err);
         }
     }
     sl_library_view_unlock(library);

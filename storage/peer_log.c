@@ -14,6 +14,7 @@ enum {
     ORIGIN_MOVE,
     SEGMENT_ADD,
     SEGMENT_GET,
+    SEGMENT_SIZES,
     SEGMENT_HASH,
     DRAINED_PUT,
     DRAINED_NEWEST,
@@ -39,6 +40,7 @@ static const char *const sql_texts[] = {
     [SEGMENT_ADD] = "INSERT INTO segment(origin,last_seq,hash,bytes) VALUES(?1,?2,?3,?4)",
     [SEGMENT_GET] = "SELECT bytes FROM segment WHERE origin=?1 AND last_seq>=?2"
                     " ORDER BY last_seq LIMIT 1",
+    [SEGMENT_SIZES] = "SELECT total(length(bytes)) FROM segment WHERE origin=?1 AND last_seq>?2",
     [SEGMENT_HASH] = "SELECT hash FROM segment WHERE origin=?1 AND last_seq=?2",
     [DRAINED_PUT] = "INSERT OR REPLACE INTO drained(id,token,changes,complete,seq)"
                     " VALUES(?1,?2,?3,?4,?5)",
@@ -374,6 +376,25 @@ enum syncline_status sl_peer_log_hash_at(struct sl_peer_log *log, int64_t origin
     status = sl_db_row(&log->db, stmt, &row, err);
     if (status == SYNCLINE_OK) {
         *found = row && column_hash(stmt, 0, hash);
+        sl_db_reset(stmt);
+    }
+    return status;
+}
+
+enum syncline_status sl_peer_log_size_after(struct sl_peer_log *log, int64_t origin, uint64_t seq,
+                                            uint64_t *bytes, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, SEGMENT_SIZES, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, origin);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)seq);
+    bool row = false;
+    status = sl_db_row(&log->db, stmt, &row, err);
+    if (status == SYNCLINE_OK) {
+        *bytes = row ? (uint64_t)sqlite3_column_double(stmt, 0) : 0;
         sl_db_reset(stmt);
     }
     return status;

@@ -83,6 +83,10 @@ enum syncline_status sl_peer_log_hash_at(struct sl_peer_log *log, int64_t origin
                                          bool *found, uint8_t hash[SL_HASH_SIZE],
                                          struct sl_error *err);
 
+/* Bytes of the segments that hold changes after `seq`. */
+enum syncline_status sl_peer_log_size_after(struct sl_peer_log *log, int64_t origin, uint64_t seq,
+                                            uint64_t *bytes, struct sl_error *err);
+
 /* ---- Drained outbox rows ---- */
 
 struct sl_drained {

@@ -4,6 +4,8 @@
 /* Two devices in one process, over TCP: apart and together again, who wins, how far things have
  * come, and what is said about what could not be done. */
 
+#include <time.h>
+
 #include "tests/integration/api.h"
 
 TestSuite(api_two_libraries, .init = api_setup, .fini = api_cleanup);
@@ -220,6 +222,19 @@ Test(api_two_libraries, info_and_member)
     API_OK(a.lib, syncline_member_get(a.lib, 0, &member));
     cr_expect_not(member.linked);
     cr_expect_eq(member.held_seq, 12);
+    cr_expect_eq(member.behind, 0);
+    cr_expect_eq(member.behind_bytes, 0);
+    cr_expect_eq(member.behind_since_ms, 0);
+    int64_t before_ms = (int64_t)time(NULL) * 1000;
+    struct tag late = api_tag("late");
+    late.id = 900;
+    api_save_tag(&a, &late, SYNCLINE_INSERT);
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_member_get(a.lib, 0, &member));
+    cr_expect_eq(member.behind, 1);
+    cr_expect_gt(member.behind_bytes, 100);
+    cr_expect_geq(member.behind_since_ms, before_ms);
+    cr_expect_leq(member.behind_since_ms, ((int64_t)time(NULL) + 1) * 1000);
 
     /* A caller of an older version, whose struct ends earlier: nothing is written behind it. */
     struct syncline_info shorter;

@@ -211,6 +211,25 @@ Test(peer_log, hash_at_the_end_of_a_segment)
     cr_assert(!found);
 }
 
+/* What comes after a seq is counted by whole segments, of that origin alone. */
+Test(peer_log, size_after)
+{
+    struct sl_log_head a = new_origin(0xa);
+    struct sl_log_head b = new_origin(0xb);
+    append(&a, 10, "first");
+    append(&b, 3, "other");
+    append(&a, 5, "second");
+    static const struct {
+        uint64_t seq;
+        uint64_t bytes;
+    } table[] = {{0, 11}, {9, 11}, {10, 6}, {14, 6}, {15, 0}, {99, 0}};
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        uint64_t bytes = 77;
+        OK(sl_peer_log_size_after(&log_, a.number, table[i].seq, &bytes, &err));
+        cr_expect_eq(bytes, table[i].bytes, "after %llu", (unsigned long long)table[i].seq);
+    }
+}
+
 /* The same origin or end of a segment twice is refused, and an uncommitted append is undone. */
 Test(peer_log, appends_are_unique_and_undone)
 {
@@ -370,6 +389,7 @@ Test(peer_log, failures_are_passed_on)
     FAILS(sl_peer_log_append(&log_, &head, "x", 1, &err), SYNCLINE_EDB, "segment");
     FAILS(sl_peer_log_segment(&log_, 1, 1, &found, &data, &size, &err), SYNCLINE_EDB, "segment");
     FAILS(sl_peer_log_hash_at(&log_, 1, 1, &found, hash, &err), SYNCLINE_EDB, "segment");
+    FAILS(sl_peer_log_size_after(&log_, 1, 1, &count, &err), SYNCLINE_EDB, "segment");
     FAILS(sl_drained_put(&log_, &drained, &err), SYNCLINE_EDB, "drained");
     FAILS(sl_drained_newest(&log_, &found, &drained, &err), SYNCLINE_EDB, "drained");
     FAILS(sl_drained_remove_below(&log_, 1, &err), SYNCLINE_EDB, "drained");

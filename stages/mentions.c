@@ -9,13 +9,15 @@
 #include "base/limits.h"
 
 #define TAIL_MIN ((size_t)64) /* so many, and one for each 64 sorted ones, may be without order */
+#define NONE UINT32_MAX
 
 struct sl_mention {
     struct syncline_uuid first;
     int64_t model; /* number */
     struct sl_mention_place place;
     uint32_t n;
-    uint32_t far; /* of the sorted ones of this model up to this one, the one that ends last */
+    uint32_t beyond; /* the nearest one before it, of the sorted ones of this model, that ends
+                        behind it; NONE: there is none */
 };
 
 void sl_mentions_init(struct sl_mentions *mentions, const struct sl_allocator *alloc)
@@ -115,7 +117,28 @@ static void merge(struct sl_mentions *mentions, size_t tail)
     }
 }
 
-/* Drops what nobody asks about and all but the last of equal runs, and finds who ends last. */
+static struct syncline_uuid end_of(const struct sl_mention *run)
+{
+    return sl_uuid_add(&run->first, run->n - 1);
+}
+
+/* For the last of the first `len` runs, which are in order and know it: the one beyond. */
+static uint32_t find_beyond(const struct sl_mention *runs, size_t len)
+{
+    const struct sl_mention *run = &runs[len - 1];
+    struct syncline_uuid end = end_of(run);
+    uint32_t at = len > 1 && runs[len - 2].model == run->model ? (uint32_t)(len - 2) : NONE;
+    while (at != NONE) {
+        struct syncline_uuid end_at = end_of(&runs[at]);
+        if (sl_uuid_compare(&end_at, &end) > 0) {
+            break;
+        }
+        at = runs[at].beyond; /* those between end before it */
+    }
+    return at;
+}
+
+/* Drops what nobody asks about and all but the last of equal runs. */
 static void tidy(struct sl_mentions *mentions)
 {
     struct sl_mention *runs = mentions->runs;
@@ -125,17 +148,8 @@ static void tidy(struct sl_mentions *mentions)
         if (repeated || runs[i].place.row < mentions->wanted_from) {
             continue;
         }
-        runs[kept] = runs[i];
-        runs[kept].far = (uint32_t)kept;
-        if (kept > 0 && runs[kept - 1].model == runs[kept].model) {
-            const struct sl_mention *before = &runs[runs[kept - 1].far];
-            struct syncline_uuid end_before = sl_uuid_add(&before->first, before->n - 1);
-            struct syncline_uuid end = sl_uuid_add(&runs[kept].first, runs[kept].n - 1);
-            if (sl_uuid_compare(&end_before, &end) > 0) {
-                runs[kept].far = runs[kept - 1].far;
-            }
-        }
-        kept++;
+        runs[kept++] = runs[i];
+        runs[kept - 1].beyond = find_beyond(runs, kept);
     }
     mentions->len = kept;
     mentions->sorted = kept;
@@ -222,6 +236,8 @@ void sl_mentions_forget(struct sl_mentions *mentions, int64_t row)
         int64_t read_to = mentions->read_to;
         sl_mentions_clear(mentions);
         mentions->read_to = read_to;
+    } else if (mentions->len - mentions->sorted > TAIL_MIN + mentions->sorted) {
+        take_in_tail(mentions); /* it would be left to who asks, and perhaps nobody does */
     }
 }
 
@@ -275,13 +291,15 @@ struct sl_mention_place sl_mentions_last(struct sl_mentions *mentions, int64_t m
     if (mentions->len - mentions->sorted > TAIL_MIN + mentions->sorted / 64) {
         take_in_tail(mentions);
     }
-    for (size_t i = count_to(mentions, model, uuid); i > 0; i--) {
-        const struct sl_mention *run = &mentions->runs[i - 1];
-        const struct sl_mention *far = &mentions->runs[run->far];
-        if (run->model != model || !sl_uuid_in_run(uuid, &far->first, far->n)) {
-            break;
-        }
+    size_t count = count_to(mentions, model, uuid);
+    while (count > 0 && mentions->runs[count - 1].model == model) {
+        const struct sl_mention *run = &mentions->runs[count - 1];
         look_at(run, model, uuid, &last);
+        if (sl_uuid_in_run(uuid, &run->first, run->n)) {
+            count--;
+        } else {
+            count = run->beyond == NONE ? 0 : run->beyond + 1;
+        }
     }
     for (size_t i = mentions->sorted; i < mentions->len; i++) {
         look_at(&mentions->runs[i], model, uuid, &last);

@@ -13,7 +13,8 @@
  * rows only rise and a committed row does not change, so what was taken in stays true. Records are
  * held as runs of UUIDs that count up. Most of the runs are sorted, and searched by halves; the
  * newest are not, and looked through, until they are many and are merged in. Of the same run named
- * twice the last is kept; what nobody asks about any more goes at the next merge.
+ * twice the last is kept; what nobody asks about any more goes at the next merge, which comes in
+ * time even if nobody asks at all.
  *
  * Failure modes: without memory nothing of the row is taken in, and it is read again at the next
  * try. Rows that are not committed must not be taken in, but for a while (sl_mentions_clear). */

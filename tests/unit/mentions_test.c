@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 #include <string.h>
+#include <time.h>
 
 static struct counting counting;
 static const struct sl_allocator counted = {.resize = counting_resize, .ctx = &counting};
@@ -103,6 +104,34 @@ Test(mentions, as_looked_through)
     cr_expect_lt(mentions.len, ADDS / 2, "what is forgotten, or named again, takes no room");
     sl_mentions_forget(&mentions, ADDS + 1);
     cr_expect_eq(mentions.len, 0);
+}
+
+/* Nobody asks: what is forgotten takes no room for ever, either. */
+Test(mentions, forgotten_without_being_asked)
+{
+    for (uint32_t i = 0; i < 200000; i++) {
+        sl_mentions_forget(&mentions, (int64_t)i - 10);
+        cr_assert(add(1, i % 5000, 1, 1 + i, 0));
+    }
+    cr_expect_lt(mentions.len, 1000);
+    cr_expect_lt(mentions.capacity, 4000);
+    cr_expect_eq(last(1, 199999 % 5000).row, 200000);
+}
+
+/* Many records that are named again one by one, after a call that named them all. */
+Test(mentions, within_a_long_run)
+{
+    enum { RECORDS = 100000 };
+    cr_assert(add(1, 0, RECORDS + 1, 1, 0));
+    for (uint32_t i = 0; i < RECORDS; i++) {
+        cr_assert(add(1, i, 1, 2 + i, 0));
+    }
+    clock_t start = clock();
+    for (uint32_t i = 0; i < RECORDS; i++) {
+        cr_assert_eq(last(1, i).row, 2 + i);
+    }
+    cr_expect_eq(last(1, RECORDS).row, 1);
+    cr_expect_lt((clock() - start) / CLOCKS_PER_SEC, 5, "each is looked for among all");
 }
 
 /* Sorted at once or bit by bit: the same. */

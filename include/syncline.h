@@ -272,6 +272,32 @@ struct syncline_allocator {
     void *ctx; /* its first argument */
 };
 
+/* ---- The log: the library itself never prints ---- */
+
+enum syncline_log_level {
+    SYNCLINE_LOG_DEFAULT = 0, /* up to WARNING */
+    SYNCLINE_LOG_ERROR = 1,   /* the engine stops, or goes on without something that it needs */
+    SYNCLINE_LOG_WARNING = 2, /* a record was set aside, or something fails and is tried again */
+    SYNCLINE_LOG_INFO = 3,    /* the engine starts and ends; devices come and go */
+    SYNCLINE_LOG_DEBUG = 4    /* how calls were understood */
+};
+
+/* Where lines for people go. fn gets one line of UTF-8 text without its end, which dies when fn
+ * returns, and is called by any thread of the handle, by several at once: by the engine's, and for
+ * lines about a call by the thread that makes it, inside the call. The engine, or that call, waits
+ * for it, so it should only take the line away. From before syncline_open returns until
+ * syncline_close does.
+ *
+ * No lock of the library's is held meanwhile. From fn may be called, if the handle is known there:
+ * syncline_error, syncline_info, syncline_member_get, syncline_set_aside_get, and the calls that
+ * take no handle. No other call: most of them wait for the thread that is in fn.
+ *
+ * What fails again and again is said once a minute. */
+struct syncline_log {
+    void (*fn)(void *ctx, enum syncline_log_level level, const char *text); /* NULL: nowhere */
+    void *ctx;                                                              /* its first argument */
+};
+
 /* Options for the calls below. Start from SYNCLINE_OPTIONS_INIT, which sets `size`; everything
  * else may stay zero. The pointers are borrowed for the call; `models` and what they point at, and
  * what the allocator's function needs, for the life of the handle. */
@@ -298,6 +324,8 @@ struct syncline_options {
                              behind: 0: go on as always; more: wait up to so long for it; less: do not
                              wait. If it still is behind they return AGAIN */
     const struct syncline_allocator *allocator; /* copied; NULL: the C library's */
+    struct syncline_log log;                    /* of an open handle; what fn needs lives as long */
+    enum syncline_log_level log_level;          /* the least that it gets */
 };
 #define SYNCLINE_OPTIONS_INIT                                                                      \
     {                                                                                              \

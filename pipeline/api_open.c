@@ -93,6 +93,10 @@ static enum syncline_status take_options(const struct syncline_options *given,
         return sl_fail(err, SYNCLINE_EINVAL, "memory_budget %zu is under its least of %u bytes",
                        options->memory_budget, SL_MEMORY_BUDGET_MIN);
     }
+    if (options->log_level > SYNCLINE_LOG_DEBUG) {
+        return sl_fail(err, SYNCLINE_EINVAL, "log_level %d does not exist",
+                       (int)options->log_level);
+    }
     if (options->allocator != NULL && options->allocator->resize == NULL) {
         return sl_fail(err, SYNCLINE_EINVAL, "the allocator has no function");
     }
@@ -109,6 +113,14 @@ static struct sl_env make_env(const struct syncline_options *options, struct sl_
         env.alloc = alloc;
     }
     return env;
+}
+
+static struct sl_host_log make_host_log(const struct syncline_options *options)
+{
+    return (struct sl_host_log){.to = options->log,
+                                .level = options->log_level == SYNCLINE_LOG_DEFAULT
+                                             ? SYNCLINE_LOG_WARNING
+                                             : options->log_level};
 }
 
 /* Ends a call without a handle: its text goes where the options say. */
@@ -515,9 +527,18 @@ static enum syncline_status open_handle(struct syncline *lib, const struct paths
                                        .peers_count = options->peers_count,
                                        .batch_len = options->batch_size,
                                        .memory = options->memory_budget,
-                                       .engine = engine};
+                                       .engine = engine,
+                                       .host_log = make_host_log(options)};
     status = sl_library_open(&config, &lib->library, err);
-    return status == SYNCLINE_OK ? start_engine(lib, options->threads, err) : status;
+    if (status == SYNCLINE_OK) {
+        status = start_engine(lib, options->threads, err);
+    }
+    if (status == SYNCLINE_OK) {
+        sl_host_log_say(&config.host_log, SYNCLINE_LOG_INFO, "%s is open%s", paths->dir,
+                        engine ? ", and the engine runs"
+                               : " for captures; the engine is another process's");
+    }
+    return status;
 }
 
 enum syncline_status syncline_open(const char *dir, const struct syncline_options *given,

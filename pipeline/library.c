@@ -125,6 +125,8 @@ static enum syncline_status admit(void *ctx, const struct sl_hello *hello, bool 
     if (status == SYNCLINE_OK) {
         core->members[core->member_count++] = member;
         sl_core_progress_members(core);
+        sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO, "device \"%s\" is a member now",
+                        member.known.name);
     }
     return status;
 }
@@ -142,6 +144,8 @@ static void ready(void *ctx, struct sl_session *session)
     member->vector_known = false;
     member->vector_due = true;
     sl_core_progress_members(core);
+    sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO, "device \"%s\" is connected",
+                    member->known.name);
 }
 
 static enum syncline_status vector_came(void *ctx, struct sl_session *session,
@@ -174,6 +178,8 @@ static void session_closed(void *ctx, struct sl_session *session)
     if (member != NULL && member->session == session) {
         member->session = NULL;
         member->vector_known = false;
+        sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO,
+                        "device \"%s\" is not connected any more", member->known.name);
     }
     sl_core_progress_members(core);
 }
@@ -584,6 +590,7 @@ enum syncline_status sl_library_open(const struct sl_library_config *config,
     core->settle_along_len =
         config->settle_along_len > 0 ? config->settle_along_len : SL_SETTLE_ALONG_LEN;
     core->engine = config->engine;
+    core->host_log = config->host_log;
     core->budget = sl_budget_share(config->memory > 0 ? config->memory : SL_MEMORY_BUDGET_DEFAULT);
     library->identity = *config->identity;
     enum syncline_status status = SYNCLINE_OK;

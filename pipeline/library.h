@@ -12,6 +12,7 @@
 #define SL_LIBRARY_H
 
 #include "base/env.h"
+#include "base/host_log.h"
 #include "base/status.h"
 #include "base/vector.h"
 #include "net/identity.h"
@@ -33,10 +34,11 @@ struct sl_library_config {
     const char *listen;             /* address on the transport, or NULL */
     const char *const *peers;       /* addresses to dial */
     size_t peers_count;
-    uint32_t batch_len;        /* changes per segment; 0: the default */
-    size_t memory;             /* bytes for batches and segments; 0: the default */
-    bool engine;               /* runs the stages; else captures only */
-    uint32_t settle_along_len; /* durable batches that a capture settles along; 0: the default */
+    uint32_t batch_len;          /* changes per segment; 0: the default */
+    size_t memory;               /* bytes for batches and segments; 0: the default */
+    bool engine;                 /* runs the stages; else captures only */
+    uint32_t settle_along_len;   /* durable batches that a capture settles along; 0: the default */
+    struct sl_host_log host_log; /* copied */
 };
 
 /* Makes sync.db and the _syncline_ tables of library.db (in WAL mode; made if missing).

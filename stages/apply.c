@@ -565,6 +565,10 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
     origin->careful = false;
     sl_core_set_applied(core, origin, applied);
     sl_settle_committed(core, apply->settled);
+    for (size_t i = 0; i < apply->aside_len; i++) {
+        const struct sl_apply_aside *aside = &apply->asides[i];
+        sl_core_log_aside(core, aside->model->name, &aside->uuid, aside->reason);
+    }
     return SYNCLINE_OK;
 }
 

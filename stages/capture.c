@@ -21,6 +21,7 @@ struct call {
     int64_t outbox_id;       /* of its outbox row, once that is written */
     struct sl_batch *staged; /* list, or NULL */
     struct sl_call_memory *memory;
+    uint32_t owned; /* updates and deletes: records whose birth says so; the others are shared */
 };
 
 enum syncline_status sl_capture_init(struct sl_capture *capture, struct sl_core *core,
@@ -144,6 +145,9 @@ static enum syncline_status gather_births(struct call *call, struct sl_error *er
         if (status != SYNCLINE_OK) {
             return status;
         }
+        /* A birth that is not settled yet is of this device and this time: as the model says. */
+        enum syncline_ownership class = found ? birth.class : call->model->ownership;
+        call->owned += class == SYNCLINE_DEVICE_OWNED ? 1u : 0u;
         uint64_t origin = found ? (uint64_t)birth.origin : 0;
         bool goes_on =
             run.n > 0 && run.origin == origin && (origin == 0 || run.seq + run.n == birth.seq);
@@ -402,6 +406,18 @@ static enum syncline_status make_call(struct sl_capture *capture, struct call *c
     return status;
 }
 
+/* A call for records of both classes is not judged by its first record: everybody judges each one
+ * by what its birth says. */
+static void log_strategy(const struct call *call)
+{
+    if (call->change != SYNCLINE_INSERT && call->owned > 0 && call->owned < call->n) {
+        sl_host_log_say(&call->core->host_log, SYNCLINE_LOG_DEBUG,
+                        "a call for %u records of model '%s': %u are device-owned and %u shared, "
+                        "each is judged by its birth",
+                        call->n, call->model->name, call->owned, call->n - call->owned);
+    }
+}
+
 /* In memory of the stock. */
 static enum syncline_status make_call_alone(struct sl_capture *capture, struct call *call,
                                             sqlite3 *db, struct sl_error *err)
@@ -453,6 +469,7 @@ enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct sy
     if (status == SYNCLINE_OK) {
         (void)atomic_fetch_add_explicit(&core->captures, 1, memory_order_relaxed);
         (void)atomic_fetch_add_explicit(&core->captured, n, memory_order_relaxed);
+        log_strategy(&call);
     }
     return status;
 }

@@ -226,6 +226,17 @@ static void publish(struct sl_log_append *append, const uint64_t hlcs[SL_APPEND_
     sl_core_set_head(core, core->origins[0], head);
 }
 
+static void log_asides(const struct sl_log_append *append)
+{
+    for (size_t i = 0; i < append->len; i++) {
+        const struct sl_batch *batch = append->batches[i];
+        for (const struct sl_batch_aside *aside = batch->asides; aside != NULL;
+             aside = aside->next) {
+            sl_core_log_aside(append->core, batch->model->name, &aside->uuid, aside->reason);
+        }
+    }
+}
+
 /* Stamps and commits everything that waits. */
 static enum syncline_status commit_all(struct sl_log_append *append, struct sl_error *err)
 {
@@ -264,6 +275,7 @@ static enum syncline_status commit_all(struct sl_log_append *append, struct sl_e
         sl_count_work(&core->counts[SL_STAGE_LOG_APPEND], append->segments,
                       head.held_seq - seq_before, append->bytes);
         sl_core_progress_log(core, &drained, head.held_seq);
+        log_asides(append);
     }
     return status;
 }

@@ -214,31 +214,83 @@ void sl_core_progress_log(struct sl_core *core, const struct sl_drained *drained
     (void)pthread_mutex_unlock(&progress->lock);
 }
 
-void sl_core_notice(struct sl_core *core, enum syncline_status status, const char *text)
+static uint64_t text_hash(const char *text)
+{
+    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
+    for (; *text != '\0'; text++) {
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+    }
+    return hash;
+}
+
+/* Is it time to tell this line (again)? Under progress.lock. */
+static bool is_news(struct sl_progress *progress, const char *text, uint64_t now_ns)
+{
+    uint64_t hash = text_hash(text);
+    struct sl_told *told = progress->told;
+    size_t oldest = 0;
+    for (size_t i = 0; i < progress->told_len; i++) {
+        if (told[i].hash == hash) {
+            bool is_due = now_ns - told[i].at_ns >= SL_LOG_AGAIN_MS * 1000u * 1000u;
+            told[i].at_ns = is_due ? now_ns : told[i].at_ns;
+            return is_due;
+        }
+        oldest = told[i].at_ns < told[oldest].at_ns ? i : oldest;
+    }
+    size_t at = progress->told_len < SL_TOLD_LEN ? progress->told_len++ : oldest;
+    told[at] = (struct sl_told){.hash = hash, .at_ns = now_ns};
+    return true;
+}
+
+/* Sets the notice, and `health` with it if the library ends here. */
+static void tell(struct sl_core *core, enum syncline_status status, const char *text, bool dies)
 {
     struct sl_progress *progress = &core->progress;
+    struct sl_error line;
+    enum syncline_log_level level = dies ? SYNCLINE_LOG_ERROR : SYNCLINE_LOG_WARNING;
+    bool wanted = sl_host_log_wants(&core->host_log, level);
+    uint64_t now_ns = wanted ? core->env->mono_ns(core->env->ctx) : 0;
     (void)pthread_mutex_lock(&progress->lock);
     (void)sl_fail(&progress->notice, status, "%s", text);
+    line = progress->notice;
+    if (dies) {
+        progress->health = status;
+        atomic_store_explicit(&core->dead, true, memory_order_release);
+        (void)pthread_cond_broadcast(&progress->moved);
+    }
+    wanted = wanted && is_news(progress, line.text, now_ns);
     (void)pthread_mutex_unlock(&progress->lock);
+    if (wanted) {
+        sl_host_log_say(&core->host_log, level, "%s%s", line.text,
+                        dies ? "; the engine stops" : "");
+    }
+}
+
+void sl_core_notice(struct sl_core *core, enum syncline_status status, const char *text)
+{
+    tell(core, status, text, false);
+}
+
+void sl_core_log_aside(const struct sl_core *core, const char *model,
+                       const struct syncline_uuid *uuid, const char *reason)
+{
+    char name[37];
+    sl_uuid_format(uuid, name);
+    sl_host_log_say(&core->host_log, SYNCLINE_LOG_WARNING,
+                    "record %s of model '%s' was set aside: %s", name, model, reason);
 }
 
 void sl_core_failed(struct sl_core *core, const char *stage, enum syncline_status status,
                     const struct sl_error *err)
 {
-    struct sl_progress *progress = &core->progress;
+    struct sl_error text = *err;
     for (size_t i = 0; i < SL_STAGE_COUNT; i++) {
         if (strcmp(stage, sl_stage_name((enum sl_stage)i)) == 0) {
             sl_count(&core->counts[i].errors, 1);
         }
     }
-    (void)pthread_mutex_lock(&progress->lock);
-    (void)sl_fail(&progress->notice, status, "%s: %s", stage, err->text);
-    if (status == SYNCLINE_ECORRUPT || status == SYNCLINE_EFORMAT) {
-        progress->health = status;
-        atomic_store_explicit(&core->dead, true, memory_order_release);
-        (void)pthread_cond_broadcast(&progress->moved);
-    }
-    (void)pthread_mutex_unlock(&progress->lock);
+    (void)sl_fail_prefix(&text, status, "%s", stage);
+    tell(core, status, text.text, status == SYNCLINE_ECORRUPT || status == SYNCLINE_EFORMAT);
 }
 
 bool sl_core_is_dead(struct sl_core *core)

@@ -31,6 +31,7 @@
 
 #include "base/env.h"
 #include "base/hash.h"
+#include "base/host_log.h"
 #include "base/stamp.h"
 #include "net/identity.h"
 #include "net/network.h"
@@ -92,6 +93,13 @@ struct sl_member_progress {
     uint64_t applied_seq; /* in its tables */
 };
 
+/* A line that the host's log got, so that it does not get it again too soon. */
+struct sl_told {
+    uint64_t hash; /* of its text */
+    uint64_t at_ns;
+};
+#define SL_TOLD_LEN 8u /* lines that are remembered: about one for each stage that may fail */
+
 /* How far things are, for callers that wait. */
 struct sl_progress {
     pthread_mutex_t lock;
@@ -107,6 +115,8 @@ struct sl_progress {
     uint64_t segments_sent;
     enum syncline_status health; /* not OK: nothing moves any more; see sl_core.dead */
     struct sl_error notice;      /* the last thing worth telling */
+    struct sl_told told[SL_TOLD_LEN];
+    size_t told_len; /* of them used; the oldest makes room */
 };
 
 struct sl_core {
@@ -118,6 +128,7 @@ struct sl_core {
     uint32_t batch_len;             /* constant */
     uint32_t settle_along_len;      /* constant: durable batches that a capture settles along */
     bool engine;                    /* constant: stages run */
+    struct sl_host_log host_log;    /* constant; no line is given to it under a lock */
     struct sl_budget budget;        /* constant */
 
     struct sl_staging staging;        /* any thread, by its own rules */
@@ -212,10 +223,13 @@ void sl_core_vector_moved(struct sl_core *core);
 void sl_core_progress_members(struct sl_core *core);
 void sl_core_progress_sent(struct sl_core *core, struct sl_member_state *member);
 void sl_core_progress_log(struct sl_core *core, const struct sl_drained *drained, uint64_t own_seq);
-/* Remembers one line for whoever asks. */
+/* Remembers one line for whoever asks, and logs it. Not under a lock. */
 void sl_core_notice(struct sl_core *core, enum syncline_status status, const char *text);
+/* Logs that a record could not be sent or applied; after that is committed, not under a lock. */
+void sl_core_log_aside(const struct sl_core *core, const char *model,
+                       const struct syncline_uuid *uuid, const char *reason);
 /* A stage failed. What time or space may mend is a notice, and the stage tries again; a
- * contradiction or damage stops the library. */
+ * contradiction or damage stops the library. Not under a lock. */
 void sl_core_failed(struct sl_core *core, const char *stage, enum syncline_status status,
                     const struct sl_error *err);
 bool sl_core_is_dead(struct sl_core *core);

@@ -391,3 +391,37 @@ Test(ownership, was_owned_conflict_pending)
     make_both_kinds(SYNCLINE_DEVICE_OWNED);
     check_conflicts(2, 0, 60000, true);
 }
+
+static unsigned strategies; /* lines at debug level */
+static char strategy[512];  /* the last of them */
+
+static void take_line(void *ctx, enum syncline_log_level level, const char *text)
+{
+    (void)ctx;
+    if (level == SYNCLINE_LOG_DEBUG) {
+        strategies++;
+        (void)snprintf(strategy, sizeof(strategy), "%s", text);
+    }
+}
+
+/* A call for records of both classes says in the log that each is judged by itself; one for records
+ * of one class says nothing. */
+Test(ownership, both_kinds_in_one_call_are_logged)
+{
+    a.config.host_log = (struct sl_host_log){.to = {.fn = take_line}, .level = SYNCLINE_LOG_DEBUG};
+    make_both_kinds(SYNCLINE_SHARED);
+    while (atomic_load(&sl_library_core(a.library)->settled_seq) < info_of(&a).own_seq) {
+        step(&a, true); /* the births come back from the log */
+    }
+    cr_assert_eq(save(&a, 0, 2, "shared ones", SYNCLINE_UPDATE), SYNCLINE_OK, "%s", err.text);
+    cr_assert_eq(save(&a, 2, 2, "owned ones", SYNCLINE_UPDATE), SYNCLINE_OK, "%s", err.text);
+    cr_assert_eq(strategies, 0, "%s", strategy);
+    cr_assert_eq(save(&a, 0, 3, "some of each", SYNCLINE_UPDATE), SYNCLINE_OK, "%s", err.text);
+    cr_assert_eq(strategies, 1);
+    cr_assert_str_eq(strategy, "a call for 3 records of model 'doc': 1 are device-owned and 2 "
+                               "shared, each is judged by its birth");
+    settle();
+    for (int i = 0; i < 3; i++) {
+        check_both(i, "some of each");
+    }
+}

@@ -127,6 +127,52 @@ struct syncline_opt_double {
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_uuid_new(struct syncline_uuid *out,
                                                                       size_t n);
 
+/* The version 5 UUID of a name within a space: the same for the same two, everywhere and always.
+ * For records that every device makes by itself and that must be one, like built-in tags. `name`
+ * are `len` bytes, of any kind. Any thread; never blocks. Errors: EINVAL (a pointer is NULL; `name`
+ * may be, if len is 0). */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_uuid_v5(const struct syncline_uuid *space, const void *name, size_t len,
+                 struct syncline_uuid *out);
+
+#define SYNCLINE_UUID_TEXT_SIZE 37 /* bytes of the text of a UUID, with its NUL */
+
+/* Writes "8-4-4-4-12" in lower case hex digits and a NUL. Sorts as the bytes do. Any thread; never
+ * blocks. */
+SYNCLINE_API void syncline_uuid_text(const struct syncline_uuid *uuid,
+                                     char text[SYNCLINE_UUID_TEXT_SIZE]);
+/* Reads such a text, in either case, that a NUL ends. Errors: EINVAL (it is none, or a pointer is
+ * NULL). Any thread; never blocks. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_uuid_parse(const char *text,
+                                                                        struct syncline_uuid *out);
+
+/* When a change was made, by the hybrid logical clock of the device that made it. No two changes
+ * have the same; of two changes of a shared record the later one wins. */
+struct syncline_hlc {
+    uint64_t time;               /* compared first: ms since 1970 UTC << 16 | a counter */
+    struct syncline_uuid device; /* compared next */
+    uint64_t epoch; /* compared last: of the device; it gets another one when it is restored */
+};
+
+#define SYNCLINE_HLC_TEXT_SIZE 71 /* bytes of the text of a clock value, with its NUL */
+
+/* < 0, 0, > 0 as a is earlier than, the same as, or later than b. Any thread; never blocks. */
+SYNCLINE_API int syncline_hlc_compare(const struct syncline_hlc *a, const struct syncline_hlc *b);
+/* ms since 1970 UTC of a clock value. */
+static inline int64_t syncline_hlc_ms(const struct syncline_hlc *hlc)
+{
+    return (int64_t)(hlc->time >> 16);
+}
+/* Writes time, device and epoch: 16 hex digits, a UUID, 16 hex digits, with "-" between them, all
+ * in lower case, and a NUL. As wide for every value, and strcmp sorts it as the call above
+ * compares. Any thread; never blocks. */
+SYNCLINE_API void syncline_hlc_text(const struct syncline_hlc *hlc,
+                                    char text[SYNCLINE_HLC_TEXT_SIZE]);
+/* Reads such a text, in either case, that a NUL ends. Errors: EINVAL (it is none, or a pointer is
+ * NULL). Any thread; never blocks. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_hlc_parse(const char *text,
+                                                                       struct syncline_hlc *out);
+
 /* ---- Models ------------------------------------------------------------------------------- */
 
 enum syncline_type {

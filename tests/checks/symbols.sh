@@ -30,7 +30,7 @@ forbidden=(
     'time|gettimeofday|clock|clock_gettime|clock_getres|timespec_get|ftime|localtime(_r)?|mktime'
     'nanosleep|clock_nanosleep|usleep|sleep|alarm|timer_.*|timerfd_.*|setitimer|sqlite3_sleep'
     's?rand|rand_r|s?random(_r)?|initstate(_r)?|[demnjl]rand48(_r)?|arc4random.*|getrandom|getentropy'
-    'RAND_.*|uuid_generate.*|sqlite3_randomness|EVP_PKEY_keygen|EVP_PKEY_generate|EVP_PKEY_Q_keygen'
+    'RAND_.*|uuid_generate(_random|_time|_time_safe)?|sqlite3_randomness|EVP_PKEY_keygen|EVP_PKEY_generate|EVP_PKEY_Q_keygen'
     'socket|socketpair|connect|bind|listen|accept4?|send(to|msg|mmsg)?|recv(from|msg|mmsg)?|shutdown'
     'getaddrinfo|gethostby.*|gethostname|p?poll|__poll_chk|p?select|epoll_.*|eventfd.*|uv_.*'
     'open(64|at|at64)?|__open(64|at|at64)?_2|creat(64)?|fopen(64)?|freopen(64)?|mkstemp.*|mkdtemp'

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* `syncline library`: create, join, info. */
+/* `syncline library`: create, join, info, remove. */
 
 #include <inttypes.h>
 #include <string.h>
@@ -201,4 +201,24 @@ int cmd_library_info(const struct cli_options *options)
     code = options->json ? print_info_json(&session) : print_info_text(&session);
     cli_session_close(&session);
     return code;
+}
+
+int cmd_library_remove(const struct cli_options *options)
+{
+    char text[512] = "";
+    struct syncline_options remove_options = SYNCLINE_OPTIONS_INIT;
+    remove_options.error = text;
+    remove_options.error_size = sizeof(text);
+    enum syncline_status status = syncline_remove(options->library, &remove_options);
+    if (status != SYNCLINE_OK) {
+        return cli_fail("%s", text[0] != '\0' ? text : syncline_status_text(status));
+    }
+    if (options->json) {
+        return cli_print_json(json_pack("{s:o}", "removed",
+                                        cli_json_name(options->library, strlen(options->library))));
+    }
+    fputs("removed from ", stdout);
+    cli_print_name(stdout, options->library, strlen(options->library));
+    puts("; library.db is left");
+    return cli_output_end();
 }

@@ -38,6 +38,14 @@ static const struct cli_command commands[] = {
      .summary = "what the library is and how it stands",
      .details = "",
      .run = cmd_library_info},
+    {.group = "library",
+     .name = "remove",
+     .args = "",
+     .summary = "remove everything of Syncline from the directory of -L",
+     .details = "Locations, entries and tags stay in library.db, where other programs can read\n"
+                "them; the log, the device's key and its membership go. Refused while an engine\n"
+                "runs. The other devices are not told.\n",
+     .run = cmd_library_remove},
     {.group = "location",
      .name = "add",
      .args = "PATH",

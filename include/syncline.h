@@ -391,6 +391,22 @@ syncline_create(const char *dir, const char *name, const struct syncline_options
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_join(const char *dir, const char *address, const struct syncline_options *options);
 
+/* Removes everything of Syncline from the library in `dir`: in library.db all tables named
+ * _syncline_*, in one transaction, and beside it sync.db, uuid-map/, syncline.conf, device.key,
+ * engine.sock and engine.lock. The application's tables and rows stay as they are, and library.db
+ * stays in WAL mode, even if nothing else is in it. What was captured and not sent is not sent any
+ * more. The other members are not told: they keep this device in their lists, and a library made or
+ * joined here later is another device.
+ *
+ * Close all handles first; those that only capture are not noticed, and their calls fail with EDB
+ * from then on. Interrupted, it is to be called again, and goes on. Of `options` only `error` and
+ * `allocator` are used; NULL is allowed. Blocks on the disk, and up to 5 s for SQLite's locks.
+ * Errors: ENOTFOUND (no library there), EBUSY (an engine runs, names its pid; or somebody is inside
+ * a transaction), EINVAL, ETOOBIG (the path), EFORMAT (library.db is no database), EIO, ENOSPC,
+ * EDB, ENOMEM. On an error before the transaction is committed nothing has changed. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_remove(const char *dir, const struct syncline_options *options);
+
 /* Opens a library and, by role, starts its engine. The tables of all models must exist. On success
  * *out is the handle, to be given to syncline_close. Blocks on the disk, and in the engine's role
  * until changes left by an earlier crash are known again.

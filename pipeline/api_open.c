@@ -407,6 +407,19 @@ enum syncline_status syncline_join(const char *dir, const char *address,
     return finish(given, status, &err);
 }
 
+enum syncline_status syncline_remove(const char *dir, const struct syncline_options *given)
+{
+    struct sl_error err = {.text = ""};
+    struct syncline_options options;
+    enum syncline_status status = take_options(given, &options, &err);
+    if (status == SYNCLINE_OK) {
+        struct sl_allocator alloc;
+        struct sl_env env = make_env(&options, &alloc);
+        status = sl_library_remove(&env, dir, &err);
+    }
+    return finish(given, status, &err);
+}
+
 /* ---- Open and close ---- */
 
 /* Takes the engine's lock as the role wants it. */

@@ -50,6 +50,9 @@ enum syncline_status sl_handle_check_level(enum syncline_level level, struct sl_
 /* Asks the other process that runs the engine; blocks up to 2 s. false: nobody runs one, or it does
  * not answer; all is zero then. Any thread. */
 bool sl_handle_ask_engine(struct syncline *lib, struct sl_engine_view *view);
+/* As syncline_remove, the text in `err`: pipeline/api_remove.c. */
+enum syncline_status sl_library_remove(const struct sl_env *env, const char *dir,
+                                       struct sl_error *err);
 
 /* ---- Waiting: pipeline/api_wait.c ---- */
 

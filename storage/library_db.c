@@ -279,6 +279,49 @@ enum syncline_status sl_library_db_check(struct sl_library_db *ldb,
     return status;
 }
 
+/* One statement for each table of ours: an older or newer version may have other ones. */
+static enum syncline_status drop_tables(struct sl_library_db *ldb, struct sl_error *err)
+{
+    enum syncline_status status = SYNCLINE_OK;
+    while (status == SYNCLINE_OK) {
+        sqlite3_stmt *stmt = NULL;
+        char sql[SL_NAME_SIZE_MAX + 64] = "";
+        bool row = false;
+        status = sl_db_prepare(&ldb->db,
+                               "SELECT 'DROP TABLE ' || name FROM sqlite_schema WHERE type='table'"
+                               " AND name GLOB '_syncline_[a-z]*' LIMIT 1",
+                               false, &stmt, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_db_row(&ldb->db, stmt, &row, err);
+        }
+        if (status == SYNCLINE_OK && row) {
+            (void)sqlite3_snprintf((int)sizeof(sql), sql, "%s", sqlite3_column_text(stmt, 0));
+        }
+        (void)sqlite3_finalize(stmt);
+        if (status != SYNCLINE_OK || !row) {
+            return status;
+        }
+        status = sl_db_exec(&ldb->db, sql, err);
+    }
+    return status;
+}
+
+enum syncline_status sl_library_db_remove(struct sl_library_db *ldb, struct sl_error *err)
+{
+    enum syncline_status status = sl_library_db_begin_write(ldb, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = drop_tables(ldb, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_library_db_commit(ldb, err);
+    }
+    if (status != SYNCLINE_OK) {
+        sl_library_db_rollback(ldb);
+    }
+    return status;
+}
+
 /* Looks the model's number up; 0 when it has none. */
 static enum syncline_status find_number(struct sl_library_db *ldb, sqlite3_stmt *find,
                                         struct sl_model *model, struct sl_error *err)

@@ -55,6 +55,9 @@ enum syncline_status sl_library_db_create(struct sl_library_db *ldb,
 enum syncline_status sl_library_db_check(struct sl_library_db *ldb,
                                          const struct syncline_uuid *library_id,
                                          struct sl_error *err);
+/* Drops every table of ours and nothing else, in one transaction. Errors: EBUSY (somebody else is
+ * writing), EDB, ... */
+enum syncline_status sl_library_db_remove(struct sl_library_db *ldb, struct sl_error *err);
 /* Numbers the models of the set (id_in_db), writing those that are new. One transaction. */
 enum syncline_status sl_library_db_number_models(struct sl_library_db *ldb,
                                                  struct sl_model_set *set, struct sl_error *err);

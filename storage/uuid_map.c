@@ -136,6 +136,18 @@ void sl_uuid_map_close(struct sl_uuid_map *map)
     close_env(map);
 }
 
+bool sl_uuid_map_remove(const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0) {
+        return errno == ENOENT;
+    }
+    if (!S_ISDIR(st.st_mode)) {
+        return unlink(path) == 0;
+    }
+    return empty_folder(path) && rmdir(path) == 0;
+}
+
 /* ---- What may be used ---- */
 
 void sl_uuid_map_see(struct sl_uuid_map *map, uint32_t model, int64_t last_delete)

@@ -85,6 +85,9 @@ struct sl_uuid_map {
 void sl_uuid_map_open(struct sl_uuid_map *map, const char *path, size_t size_max);
 /* Idempotent. The folder stays. */
 void sl_uuid_map_close(struct sl_uuid_map *map);
+/* Removes the folder of a map that nobody has open; a symbolic link itself and not what it points
+ * at. There may be none. false, with errno: something of it is left. */
+bool sl_uuid_map_remove(const char *path);
 
 /* The mark of a model's last delete, as the caller's read transaction shows it. Before anything is
  * got for that model in it. */

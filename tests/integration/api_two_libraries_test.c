@@ -229,7 +229,7 @@ Test(api_two_libraries, info_and_member)
     struct tag late = api_tag("late");
     late.id = 900;
     api_save_tag(&a, &late, SYNCLINE_INSERT);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     API_OK(a.lib, syncline_member_get(a.lib, 0, &member));
     cr_expect_eq(member.behind, 1);
     cr_expect_gt(member.behind_bytes, 100);

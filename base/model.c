@@ -8,12 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+static size_t opt_size(enum syncline_type type)
+{
+    switch (type) {
+    case SYNCLINE_TYPE_DOUBLE:
+        return sizeof(struct syncline_opt_double);
+    case SYNCLINE_TYPE_BOOL:
+        return sizeof(struct syncline_opt_bool);
+    case SYNCLINE_TYPE_UUID_KEY:
+        return sizeof(struct syncline_opt_uuid);
+    default:
+        return sizeof(struct syncline_opt_int64);
+    }
+}
+
 static size_t member_size(enum syncline_type type, enum syncline_form form)
 {
     switch (form) {
     case SYNCLINE_FORM_OPT:
-        return type == SYNCLINE_TYPE_DOUBLE ? sizeof(struct syncline_opt_double)
-                                            : sizeof(struct syncline_opt_int64);
+        return opt_size(type);
     case SYNCLINE_FORM_CSTR:
         return sizeof(const char *);
     case SYNCLINE_FORM_COUNTED:
@@ -40,13 +53,13 @@ static bool form_fits(enum syncline_type type, enum syncline_form form)
     switch (type) {
     case SYNCLINE_TYPE_ID:
     case SYNCLINE_TYPE_UUID:
-    case SYNCLINE_TYPE_UUID_KEY:
-    case SYNCLINE_TYPE_BOOL:
         return form == SYNCLINE_FORM_PLAIN;
     case SYNCLINE_TYPE_INT64:
     case SYNCLINE_TYPE_TIME:
     case SYNCLINE_TYPE_KEY:
     case SYNCLINE_TYPE_DOUBLE:
+    case SYNCLINE_TYPE_BOOL:
+    case SYNCLINE_TYPE_UUID_KEY:
         return form == SYNCLINE_FORM_PLAIN || form == SYNCLINE_FORM_OPT;
     case SYNCLINE_TYPE_TEXT:
         return form == SYNCLINE_FORM_CSTR || form == SYNCLINE_FORM_COUNTED;
@@ -313,22 +326,43 @@ static struct sl_value counted_value(enum sl_value_type type, const void *data, 
     return value;
 }
 
+/* Of the forms syncline_opt_*. */
+static struct sl_value opt_value(enum syncline_type type, const void *at)
+{
+    struct sl_value value = {.type = SL_NULL};
+    switch (type) {
+    case SYNCLINE_TYPE_DOUBLE: {
+        const struct syncline_opt_double *opt = at;
+        value.type = opt->is_set ? SL_DOUBLE : SL_NULL;
+        value.as.real = opt->value;
+        return value;
+    }
+    case SYNCLINE_TYPE_BOOL: {
+        const struct syncline_opt_bool *opt = at;
+        value.type = opt->is_set ? SL_BOOL : SL_NULL;
+        value.as.int64 = opt->is_set && opt->value ? 1 : 0;
+        return value;
+    }
+    case SYNCLINE_TYPE_UUID_KEY: {
+        const struct syncline_opt_uuid *opt = at;
+        return opt->is_set ? counted_value(SL_BLOB, &opt->value, sizeof(opt->value)) : value;
+    }
+    default: {
+        const struct syncline_opt_int64 *opt = at;
+        value.type = opt->is_set ? SL_INT64 : SL_NULL;
+        value.as.int64 = opt->value;
+        return value;
+    }
+    }
+}
+
 struct sl_value sl_field_get(const struct sl_field *field, const void *row)
 {
     const void *at = (const char *)row + field->offset;
     struct sl_value value = {.type = SL_NULL};
     switch (field->form) {
     case SYNCLINE_FORM_OPT:
-        if (field->type == SYNCLINE_TYPE_DOUBLE) {
-            const struct syncline_opt_double *opt = at;
-            value.type = opt->is_set ? SL_DOUBLE : SL_NULL;
-            value.as.real = opt->value;
-        } else {
-            const struct syncline_opt_int64 *opt = at;
-            value.type = opt->is_set ? SL_INT64 : SL_NULL;
-            value.as.int64 = opt->value;
-        }
-        return value;
+        return opt_value(field->type, at);
     case SYNCLINE_FORM_CSTR: {
         const char *text = *(const char *const *)at;
         return counted_value(SL_TEXT, text, text != NULL ? strlen(text) : 0);

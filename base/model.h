@@ -28,8 +28,8 @@ struct sl_model {
     struct sl_field *fields; /* the others, in the order given */
     uint32_t field_count;    /* of fields; keys are among them */
     uint32_t key_count;      /* of them that are KEY or UUID_KEY */
-    uint32_t plain_size;     /* bytes that sl_field_get counts of values inside the row struct */
-    uint32_t string_count;   /* fields whose values lie elsewhere: forms CSTR and COUNTED */
+    uint32_t plain_size;   /* most bytes that sl_field_get counts of values inside the row struct */
+    uint32_t string_count; /* fields whose values lie elsewhere: forms CSTR and COUNTED */
     uint8_t strings[SL_FIELD_COUNT_MAX]; /* their places in `fields` */
     uint32_t index;                      /* in the set */
     int64_t id_in_db;                    /* in _syncline_model; set by storage/library_db */

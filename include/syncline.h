@@ -120,6 +120,14 @@ struct syncline_opt_double {
     double value;
     bool is_set;
 };
+struct syncline_opt_bool {
+    bool value;
+    bool is_set;
+};
+struct syncline_opt_uuid {
+    struct syncline_uuid value;
+    bool is_set;
+};
 
 /* Fills out[0..n) with version 7 UUIDs: this millisecond, a random start, counting up by one, so
  * that they sort in order and compress to almost nothing. Any thread; never blocks.
@@ -180,12 +188,13 @@ enum syncline_type {
     SYNCLINE_TYPE_UUID = 2,     /* struct syncline_uuid: the record's name on all devices */
     SYNCLINE_TYPE_INT64 = 3,    /* int64_t or struct syncline_opt_int64 */
     SYNCLINE_TYPE_DOUBLE = 4,   /* double or struct syncline_opt_double */
-    SYNCLINE_TYPE_BOOL = 5,     /* bool, stored as 0 and 1 */
+    SYNCLINE_TYPE_BOOL = 5,     /* bool or struct syncline_opt_bool, stored as 0 and 1 */
     SYNCLINE_TYPE_TIME = 6,     /* like INT64: ms since 1970 UTC */
     SYNCLINE_TYPE_TEXT = 7,     /* const char * (NUL ends it) or struct syncline_text */
     SYNCLINE_TYPE_BLOB = 8,     /* struct syncline_bytes */
     SYNCLINE_TYPE_KEY = 9,      /* like INT64: id of a record of the model `parent` */
-    SYNCLINE_TYPE_UUID_KEY = 10 /* struct syncline_uuid: UUID of a record of the model `parent` */
+    SYNCLINE_TYPE_UUID_KEY = 10 /* struct syncline_uuid or syncline_opt_uuid: UUID of a record of
+                                   the model `parent` */
 };
 
 enum syncline_form {                          /* how the row struct holds the value */
@@ -257,7 +266,8 @@ struct syncline_model {
 #define SYNCLINE_BOOL(row, member)                                                                 \
     SYNCLINE_FIELD_(row, member, NULL, SYNCLINE_TYPE_BOOL,                                         \
                     _Generic(SYNCLINE_MEMBER_(row, member), bool                                   \
-                             : SYNCLINE_FORM_PLAIN))
+                             : SYNCLINE_FORM_PLAIN, struct syncline_opt_bool                       \
+                             : SYNCLINE_FORM_OPT))
 #define SYNCLINE_TEXT(row, member)                                                                 \
     SYNCLINE_FIELD_(row, member, NULL, SYNCLINE_TYPE_TEXT,                                         \
                     _Generic(SYNCLINE_MEMBER_(row, member), const char *                           \
@@ -274,7 +284,8 @@ struct syncline_model {
 #define SYNCLINE_UUID_KEY(row, member, model)                                                      \
     SYNCLINE_FIELD_(row, member, model, SYNCLINE_TYPE_UUID_KEY,                                    \
                     _Generic(SYNCLINE_MEMBER_(row, member), struct syncline_uuid                   \
-                             : SYNCLINE_FORM_PLAIN))
+                             : SYNCLINE_FORM_PLAIN, struct syncline_opt_uuid                       \
+                             : SYNCLINE_FORM_OPT))
 
 #define SYNCLINE_MODEL(name_, table_, ownership_, row, fields_)                                    \
     {                                                                                              \

@@ -50,7 +50,9 @@ static uint32_t member_size(const struct sl_sim_column *column)
 {
     switch (column->form) {
     case SYNCLINE_FORM_OPT:
-        return sizeof(struct syncline_opt_int64);
+        return column->type == SYNCLINE_TYPE_BOOL       ? sizeof(struct syncline_opt_bool)
+               : column->type == SYNCLINE_TYPE_UUID_KEY ? sizeof(struct syncline_opt_uuid)
+                                                        : sizeof(struct syncline_opt_int64);
     case SYNCLINE_FORM_CSTR:
         return sizeof(const char *);
     case SYNCLINE_FORM_COUNTED:
@@ -91,9 +93,6 @@ static void draw_value_column(struct sl_sim_column *column, struct sl_sim_random
     case SYNCLINE_TYPE_BLOB:
         column->form = SYNCLINE_FORM_COUNTED;
         break;
-    case SYNCLINE_TYPE_BOOL:
-        column->form = SYNCLINE_FORM_PLAIN;
-        break;
     default:
         column->form = coin ? SYNCLINE_FORM_OPT : SYNCLINE_FORM_PLAIN;
         break;
@@ -112,8 +111,6 @@ static void draw_key_column(struct sl_sim_column *column, uint32_t model,
     column->form = column->nullable ? SYNCLINE_FORM_OPT : SYNCLINE_FORM_PLAIN;
     if (column->parent != model && sl_sim_random_percent(random, 15)) {
         column->type = SYNCLINE_TYPE_UUID_KEY;
-        column->nullable = false;
-        column->form = SYNCLINE_FORM_PLAIN;
     }
 }
 

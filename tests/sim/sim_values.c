@@ -95,6 +95,13 @@ void sl_sim_value_store(uint8_t *row, const struct sl_sim_column *column,
         memcpy(at, &opt, sizeof(opt));
     } else if (column->type == SYNCLINE_TYPE_DOUBLE) {
         memcpy(at, &value->real, sizeof(value->real));
+    } else if (column->type == SYNCLINE_TYPE_BOOL && column->form == SYNCLINE_FORM_OPT) {
+        struct syncline_opt_bool opt = {.value = integer != 0, .is_set = is_set};
+        memcpy(at, &opt, sizeof(opt));
+    } else if (column->type == SYNCLINE_TYPE_UUID_KEY && column->form == SYNCLINE_FORM_OPT) {
+        struct syncline_opt_uuid opt = {.is_set = is_set};
+        opt.value = is_set ? *key_uuid : opt.value;
+        memcpy(at, &opt, sizeof(opt));
     } else if (column->form == SYNCLINE_FORM_OPT) {
         struct syncline_opt_int64 opt = {.value = integer, .is_set = is_set};
         memcpy(at, &opt, sizeof(opt));

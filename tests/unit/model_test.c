@@ -19,6 +19,8 @@ struct row {
     const char *name;
     struct syncline_text note;
     struct syncline_bytes data;
+    struct syncline_opt_bool liked;
+    struct syncline_opt_uuid cover;
 };
 
 static const struct syncline_field all_fields[] = {
@@ -34,6 +36,8 @@ static const struct syncline_field all_fields[] = {
     SYNCLINE_TEXT(struct row, name),
     SYNCLINE_TEXT(struct row, note),
     SYNCLINE_BLOB(struct row, data),
+    SYNCLINE_BOOL(struct row, liked),
+    SYNCLINE_UUID_KEY(struct row, cover, "album"),
 };
 #define FIELDS (sizeof(all_fields) / sizeof(all_fields[0]))
 
@@ -84,10 +88,10 @@ Test(model, good_models_are_taken)
     cr_assert_eq(made->ownership, SYNCLINE_DEVICE_OWNED);
     cr_assert_eq(made->row_size, sizeof(struct row));
     cr_assert_eq(made->field_count, FIELDS - 2);
-    cr_assert_eq(made->key_count, 2);
+    cr_assert_eq(made->key_count, 3);
     cr_assert_eq(made->string_count, 3); /* name, note, data */
     cr_assert(made->strings[0] == 7 && made->strings[1] == 8 && made->strings[2] == 9);
-    cr_assert_eq(made->plain_size, 16); /* album */
+    cr_assert_eq(made->plain_size, 32); /* album, cover */
     cr_assert_str_eq(made->id.name, "id");
     cr_assert_str_eq(made->uuid.name, "uuid");
     cr_assert_eq(made->fields[0].parent, &set.models[0]);
@@ -181,6 +185,10 @@ Test(model, fields_that_contradict_themselves)
     FAILS(make(), SYNCLINE_EMODEL, "model 'thing': field 9 has no name");
     field("name")->name = "note";
     FAILS(make(), SYNCLINE_EMODEL, "model 'thing', field 'note': described twice");
+    field("cover")->offset = sizeof(struct row) - sizeof(struct syncline_opt_uuid) + 1;
+    FAILS(make(), SYNCLINE_EMODEL, "model 'thing', field 'cover': lies outside");
+    field("liked")->offset = sizeof(struct row) - sizeof(struct syncline_opt_bool) + 1;
+    FAILS(make(), SYNCLINE_EMODEL, "model 'thing', field 'liked': lies outside");
     field("name")->offset = sizeof(struct row) - sizeof(char *) + 1;
     FAILS(make(), SYNCLINE_EMODEL, "model 'thing', field 'name': lies outside");
     field("name")->offset = sizeof(struct row) + 1;
@@ -231,12 +239,12 @@ Test(model, types_and_forms)
         [SYNCLINE_TYPE_UUID] = {true},
         [SYNCLINE_TYPE_INT64] = {true, true},
         [SYNCLINE_TYPE_DOUBLE] = {true, true},
-        [SYNCLINE_TYPE_BOOL] = {true},
+        [SYNCLINE_TYPE_BOOL] = {true, true},
         [SYNCLINE_TYPE_TIME] = {true, true},
         [SYNCLINE_TYPE_TEXT] = {false, false, true, true},
         [SYNCLINE_TYPE_BLOB] = {false, false, false, true},
         [SYNCLINE_TYPE_KEY] = {true, true},
-        [SYNCLINE_TYPE_UUID_KEY] = {true},
+        [SYNCLINE_TYPE_UUID_KEY] = {true, true},
     };
     for (uint16_t type = 0; type < 12; type++) {
         for (uint16_t form = 0; form < 5; form++) {
@@ -311,7 +319,9 @@ Test(model, values_of_a_row)
                       .made_at = {.value = 8, .is_set = true},
                       .name = "name",
                       .note = {.data = "a\0b", .len = 3},
-                      .data = {.data = "", .len = 0}};
+                      .data = {.data = "", .len = 0},
+                      .liked = {.value = true, .is_set = true},
+                      .cover = {.value = {{7}}, .is_set = true}};
     struct sl_value value[FIELDS];
     for (uint32_t i = 0; i < made->field_count; i++) {
         value[i] = sl_field_get(&made->fields[i], &row);
@@ -330,14 +340,23 @@ Test(model, values_of_a_row)
     cr_assert(value[8].type == SL_TEXT && value[8].size == 3);
     cr_assert(value[9].type == SL_BLOB && value[9].size == 0 && value[9].as.data != NULL);
 
+    cr_assert(value[10].type == SL_BOOL && value[10].as.int64 == 1);
+    cr_assert(value[11].type == SL_BLOB && value[11].size == 16 &&
+              value[11].as.data == &row.cover.value);
+    row.liked.value = false;
+    struct sl_value no = sl_field_get(&made->fields[10], &row);
+    cr_assert(no.type == SL_BOOL && no.as.int64 == 0);
+
+    row.liked = (struct syncline_opt_bool){.value = true, .is_set = false};
+    row.cover.is_set = false;
     row.parent_id.is_set = false;
     row.score.is_set = false;
     row.name = NULL;
     row.note.data = NULL;
     row.data.data = NULL;
     row.data.len = 5;
-    static const uint32_t nulls[] = {0, 4, 7, 8, 9};
-    for (size_t i = 0; i < 5; i++) {
+    static const uint32_t nulls[] = {0, 4, 7, 8, 9, 10, 11};
+    for (size_t i = 0; i < sizeof(nulls) / sizeof(nulls[0]); i++) {
         cr_assert_eq(sl_field_get(&made->fields[nulls[i]], &row).type, SL_NULL);
     }
     row.data.data = "x";

@@ -53,7 +53,7 @@ Test(api_remove, all)
     struct tag tag = api_tag("kept");
     api_save_tag(&a, &tag, SYNCLINE_INSERT);
     (void)api_save_folder(&a, "kept", NULL);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     api_stop(&a);
     api_write_file(api_path("a/syncline.conf"), "", 0);
     api_write_file(api_path("a/other"), "mine", 4);
@@ -91,7 +91,7 @@ Test(api_remove, while_an_engine_runs)
     remove_refused(a.dir, SYNCLINE_EBUSY, pid);
     struct tag tag = api_tag("tag");
     api_save_tag(&a, &tag, SYNCLINE_INSERT);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     api_close(&a);
 }
 

@@ -212,7 +212,7 @@ static void there_and_back(bool again)
         open_forms(&a, SYNCLINE_ROLE_ENGINE, NULL);
     }
     open_forms(&b, SYNCLINE_ROLE_ENGINE, a.address);
-    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS));
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS, NULL));
     check_same_forms(&a, &b);
     cr_expect_eq(api_int(b.db, "SELECT count(*) FROM forms WHERE number_opt IS NULL AND real_opt IS"
                                " NULL AND flag_opt IS NULL AND at_opt IS NULL AND text IS NULL AND"
@@ -244,7 +244,7 @@ static void there_and_back(bool again)
         api_stop(&b);
         open_forms(&b, SYNCLINE_ROLE_ENGINE, a.address);
     }
-    API_OK(b.lib, syncline_flush(b.lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS));
+    API_OK(b.lib, syncline_flush(b.lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS, NULL));
     check_same_forms(&a, &b);
     cr_expect_eq(api_info(&a).set_aside + api_info(&b).set_aside, 0);
     api_close(&a);

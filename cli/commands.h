@@ -18,6 +18,7 @@ int cmd_location_list(const struct cli_options *options);
 int cmd_tag_create(const struct cli_options *options);
 int cmd_tag_list(const struct cli_options *options);
 int cmd_serve(const struct cli_options *options);
+int cmd_status(const struct cli_options *options);
 int cmd_wait(const struct cli_options *options);
 int cmd_digest(const struct cli_options *options);
 int cmd_demo(const struct cli_options *options);

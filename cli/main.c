@@ -91,6 +91,15 @@ static const struct cli_command commands[] = {
      .details = "The first line printed, once ready, is the address in use; with --json it is an\n"
                 "object with the key `listen`. Peers are dialled until they answer, for ever.\n",
      .run = cmd_serve},
+    {.name = "status",
+     .args = "",
+     .options = CLI_OPT_WATCH | CLI_OPT_MAX_LAG,
+     .summary = "who runs the engine, what it does, and who is behind",
+     .details =
+         "Asks the process that runs the engine; without one, what is on the disk is shown.\n"
+         "With --max-lag the exit code is 1 if a member, or this device, is behind by\n"
+         "more than that.\n",
+     .run = cmd_status},
     {.name = "wait",
      .args = "",
      .options = CLI_OPT_TIMEOUT,

@@ -20,6 +20,7 @@
 #define PAIRS_MAX 1000u
 #define WAIT_S_DEFAULT 60
 #define WAIT_S_MAX 1000000u
+#define LAG_MAX 1000000000u
 
 enum option_id {
     OPTION_LIBRARY,
@@ -37,7 +38,9 @@ enum option_id {
     OPTION_PAIRS,
     OPTION_KEEP,
     OPTION_REPORT_FD,
-    OPTION_DEVICE_NAME
+    OPTION_DEVICE_NAME,
+    OPTION_WATCH,
+    OPTION_MAX_LAG
 };
 
 struct option {
@@ -72,6 +75,9 @@ static const struct option option_table[] = {
     {"--pairs", "N", CLI_OPT_PAIRS, OPTION_PAIRS, "pairs of runs, off and on (default 5)"},
     {"--keep", NULL, CLI_OPT_KEEP, OPTION_KEEP,
      "keep the libraries of the last run, and name them"},
+    {"--watch", NULL, CLI_OPT_WATCH, OPTION_WATCH, "look again every second, until Ctrl-C"},
+    {"--max-lag", "LAG", CLI_OPT_MAX_LAG, OPTION_MAX_LAG,
+     "exit code 1 if somebody is behind by more: changes (1000), or a time (30s, 5min, 2h, 1d)"},
     {"--help", NULL, 0, OPTION_HELP, "this text, or a command's own"},
     {"--version", NULL, 0, OPTION_VERSION, "print the version"},
 };
@@ -112,6 +118,34 @@ static int parse_seconds(const char *name, const char *text, int64_t *out_ms)
     }
     *out_ms = (int64_t)(value * 1000.0);
     return CLI_EXIT_OK;
+}
+
+/* "1000": changes. "30s", "5min", "2h", "1d": a time. */
+static int parse_lag(const char *name, const char *text, struct cli_lag *lag)
+{
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
+    size_t digits = strspn(text, "0123456789");
+    char *end = NULL;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (digits > 0 && errno == 0 && number <= LAG_MAX) {
+        if (text[digits] == '\0') {
+            *lag = (struct cli_lag){.changes = (int64_t)number, .ms = -1};
+            return CLI_EXIT_OK;
+        }
+        for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+            if (strcmp(text + digits, units[i].unit) == 0) {
+                *lag = (struct cli_lag){.changes = -1, .ms = (int64_t)number * units[i].ms};
+                return CLI_EXIT_OK;
+            }
+        }
+    }
+    return cli_usage("%s %s is neither a number of changes, such as 1000, nor a time, such as 30s, "
+                     "5min, 2h or 1d; give one",
+                     name, text);
 }
 
 static const struct option *option_find(const char *name, size_t len)
@@ -182,6 +216,13 @@ static int option_set(struct cli_options *options, const struct option *option, 
     case OPTION_REPORT_FD:
         code = parse_number(option->name, value, 3, INT_MAX, &number);
         options->report_fd = (int)number;
+        break;
+    case OPTION_WATCH:
+        options->watch = true;
+        break;
+    case OPTION_MAX_LAG:
+        options->has_max_lag = true;
+        code = parse_lag(option->name, value, &options->max_lag);
         break;
     case OPTION_DEVICE_NAME:
         options->device_name = value;

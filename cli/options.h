@@ -34,8 +34,16 @@
 #define CLI_OPT_KEEP (1u << 9)
 #define CLI_OPT_REPORT_FD (1u << 10)
 #define CLI_OPT_DEVICE_NAME (1u << 11)
+#define CLI_OPT_WATCH (1u << 12)
+#define CLI_OPT_MAX_LAG (1u << 13)
 
 struct cli_options;
+
+/* How far behind a member may be: so many changes, or for so long; -1: that does not matter. */
+struct cli_lag {
+    int64_t changes;
+    int64_t ms;
+};
 
 /* One command. Static data. */
 struct cli_command {
@@ -70,6 +78,9 @@ struct cli_options {
     uint32_t pairs;                        /* --pairs */
     int64_t wait_ms;                       /* --wait */
     int64_t timeout_ms;                    /* --timeout; -1: for ever */
+    bool watch;                            /* --watch */
+    bool has_max_lag;                      /* --max-lag was given */
+    struct cli_lag max_lag;                /* it */
     int report_fd;                         /* --report-fd, or -1 */
     const char *args[CLI_WORD_COUNT_MAX];  /* words after the command */
     size_t args_count;                     /* of them */

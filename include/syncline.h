@@ -678,7 +678,7 @@ struct syncline_stats {
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_stats(struct syncline *lib,
                                                                    struct syncline_stats *stats);
 
-/* One stage of the engine of this handle, since it was opened. Start from SYNCLINE_STAGE_INIT. The
+/* One stage of the engine, since that was opened. Start from SYNCLINE_STAGE_INIT. The
  * order is that of a change's way; see docs/ARCHITECTURE.md for what each does. */
 struct syncline_stage {
     size_t size; /* sizeof(struct syncline_stage) */
@@ -697,9 +697,9 @@ struct syncline_stage {
         .size = sizeof(struct syncline_stage)                                                      \
     }
 
-/* Fills *stage with the index-th stage. Any thread; never blocks, and costs the engine nothing.
- * Errors: ENOTFOUND (there are not that many; in the capture role there are none), EINVAL, EFORK.
- */
+/* Fills *stage with the index-th stage. Any thread; costs the engine nothing. Does not block, but
+ * for a handle that does not run the engine: it asks the process that does, as syncline_info.
+ * Errors: ENOTFOUND (there are not that many; none where nobody runs the engine), EINVAL, EFORK. */
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_stage_get(struct syncline *lib, size_t index, struct syncline_stage *stage);
 

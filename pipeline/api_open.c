@@ -499,6 +499,7 @@ static void free_handle(struct syncline *lib)
         (void)close(lib->dir);
     }
     (void)pthread_mutex_destroy(&lib->error_lock);
+    (void)pthread_mutex_destroy(&lib->asked_lock);
     sl_free(lib->env.alloc, lib);
 }
 
@@ -576,7 +577,8 @@ enum syncline_status syncline_open(const char *dir, const struct syncline_option
     struct sl_allocator alloc;
     struct sl_env env = make_env(&options, &alloc);
     struct syncline *lib = sl_calloc(env.alloc, 1, sizeof(*lib));
-    if (lib == NULL || pthread_mutex_init(&lib->error_lock, NULL) != 0) {
+    if (lib == NULL || pthread_mutex_init(&lib->error_lock, NULL) != 0 ||
+        pthread_mutex_init(&lib->asked_lock, NULL) != 0) {
         sl_free(env.alloc, lib);
         return finish(given, sl_fail(&err, SYNCLINE_ENOMEM, "no memory for the handle"), &err);
     }

@@ -3,47 +3,9 @@
 
 /* The public calls that tell what a handle's engine has done. */
 
-#include <stdio.h>
-
 #include "pipeline/handle.h"
 
 #define NS_PER_MS ((uint64_t)1000 * 1000)
-
-/* The batches that wait for a stage in memory, or NULL. */
-static struct sl_ring *ring_before(struct sl_core *core, size_t stage)
-{
-    switch (stage) {
-    case SL_STAGE_INTAKE:
-        return &core->staging.ring;
-    case SL_STAGE_FK_RESOLVE:
-        return &core->to_resolve;
-    case SL_STAGE_SERIALIZE:
-        return &core->to_serialize;
-    case SL_STAGE_LOG_APPEND:
-        return &core->to_append;
-    default:
-        return NULL;
-    }
-}
-
-static struct syncline_stage read_stage(struct sl_core *core, size_t index)
-{
-    const struct sl_stage_counts *counts = &core->counts[index];
-    struct syncline_stage stage = {.size = sizeof(stage),
-                                   .runs = sl_counted(&counts->runs),
-                                   .batches = sl_counted(&counts->batches),
-                                   .changes = sl_counted(&counts->changes),
-                                   .bytes = sl_counted(&counts->bytes),
-                                   .errors = sl_counted(&counts->errors),
-                                   .busy_ns = sl_counted(&counts->busy_ns)};
-    (void)snprintf(stage.name, sizeof(stage.name), "%s", sl_stage_name((enum sl_stage)index));
-    struct sl_ring *ring = ring_before(core, index);
-    if (ring != NULL) {
-        stage.capacity = SL_RING_SLOTS - 1;
-        stage.fill = stage.capacity - sl_ring_room(ring);
-    }
-    return stage;
-}
 
 static struct syncline_stats read_stats(struct syncline *lib)
 {
@@ -97,13 +59,19 @@ enum syncline_status syncline_stage_get(struct syncline *lib, size_t index,
     }
     struct sl_error err;
     status = sl_handle_check_out(stage != NULL ? &stage->size : NULL, &err);
-    if (status == SYNCLINE_OK && index >= sl_library_stage_count(lib->library)) {
-        status = sl_fail(&err, SYNCLINE_ENOTFOUND, "there is no stage %zu%s", index,
-                         lib->has_worker ? "" : ": this handle does not run the engine");
+    struct sl_engine_view view;
+    if (status == SYNCLINE_OK && lib->has_worker) {
+        sl_engine_view_read(lib->library, &view);
+    } else if (status == SYNCLINE_OK) {
+        (void)sl_handle_ask_engine(lib, &view);
+    }
+    if (status == SYNCLINE_OK && index >= view.stages_count) {
+        status =
+            sl_fail(&err, SYNCLINE_ENOTFOUND, "there is no stage %zu%s", index,
+                    view.stages_count > 0 ? "" : ": nobody runs the engine, or it does not answer");
     }
     if (status == SYNCLINE_OK) {
-        struct syncline_stage read = read_stage(sl_library_core(lib->library), index);
-        sl_handle_give(stage, stage->size, &read, sizeof(read));
+        sl_handle_give(stage, stage->size, &view.stages[index], sizeof(view.stages[index]));
     }
     return sl_handle_keep(lib, status, &err);
 }

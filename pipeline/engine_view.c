@@ -12,6 +12,42 @@
 
 #define LINE_SIZE 1024
 
+/* The batches that wait for a stage in memory, or NULL. */
+static struct sl_ring *ring_before(struct sl_core *core, size_t stage)
+{
+    switch (stage) {
+    case SL_STAGE_INTAKE:
+        return &core->staging.ring;
+    case SL_STAGE_FK_RESOLVE:
+        return &core->to_resolve;
+    case SL_STAGE_SERIALIZE:
+        return &core->to_serialize;
+    case SL_STAGE_LOG_APPEND:
+        return &core->to_append;
+    default:
+        return NULL;
+    }
+}
+
+static struct syncline_stage read_stage(struct sl_core *core, size_t index)
+{
+    const struct sl_stage_counts *counts = &core->counts[index];
+    struct syncline_stage stage = {.size = sizeof(stage),
+                                   .runs = sl_counted(&counts->runs),
+                                   .batches = sl_counted(&counts->batches),
+                                   .changes = sl_counted(&counts->changes),
+                                   .bytes = sl_counted(&counts->bytes),
+                                   .errors = sl_counted(&counts->errors),
+                                   .busy_ns = sl_counted(&counts->busy_ns)};
+    (void)snprintf(stage.name, sizeof(stage.name), "%s", sl_stage_name((enum sl_stage)index));
+    struct sl_ring *ring = ring_before(core, index);
+    if (ring != NULL) {
+        stage.capacity = SL_RING_SLOTS - 1;
+        stage.fill = stage.capacity - sl_ring_room(ring);
+    }
+    return stage;
+}
+
 void sl_engine_view_read(struct sl_library *library, struct sl_engine_view *view)
 {
     struct sl_core *core = sl_library_core(library);
@@ -27,6 +63,9 @@ void sl_engine_view_read(struct sl_library *library, struct sl_engine_view *view
     view->segments_sent = progress->segments_sent;
     (void)snprintf(view->notice, sizeof(view->notice), "%s", progress->notice.text);
     (void)pthread_mutex_unlock(&progress->lock);
+    for (size_t i = 0; i < sl_library_stage_count(library); i++) {
+        view->stages[view->stages_count++] = read_stage(core, i);
+    }
 }
 
 /* ---- Lines ---- */
@@ -62,6 +101,14 @@ void sl_engine_view_write(const struct sl_engine_view *view, struct sl_buf *out)
     }
     line(out, "sent %" PRIu64 " %" PRIu64, view->bytes_sent, view->segments_sent);
     line(out, "received %" PRIu64, view->bytes_received);
+    for (size_t i = 0; i < view->stages_count; i++) {
+        const struct syncline_stage *stage = &view->stages[i];
+        line(out,
+             "stage %s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
+             " %" PRIu32 " %" PRIu32,
+             stage->name, stage->runs, stage->batches, stage->changes, stage->bytes, stage->errors,
+             stage->busy_ns, stage->fill, stage->capacity);
+    }
     if (view->notice[0] != '\0') {
         line(out, "notice %s", view->notice);
     }
@@ -75,6 +122,20 @@ static void parse_uuid(const char *hex, struct syncline_uuid *uuid)
         (void)sscanf(hex + 2 * i, "%2x", &byte);
         uuid->bytes[i] = (uint8_t)byte;
     }
+}
+
+static bool parse_stage(const char *text, struct sl_engine_view *view)
+{
+    if (view->stages_count == SL_STAGE_COUNT) {
+        return true; /* of a later version, which has more */
+    }
+    struct syncline_stage *stage = &view->stages[view->stages_count++];
+    *stage = (struct syncline_stage)SYNCLINE_STAGE_INIT;
+    return sscanf(text,
+                  "%31s %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
+                  " %" SCNu32 " %" SCNu32,
+                  stage->name, &stage->runs, &stage->batches, &stage->changes, &stage->bytes,
+                  &stage->errors, &stage->busy_ns, &stage->fill, &stage->capacity) == 9;
 }
 
 /* One line without its end; false: it is known, and wrong. */
@@ -95,6 +156,9 @@ static bool parse_line(const char *text, struct sl_engine_view *view)
         }
         parse_uuid(text + 7, &view->linked[view->linked_count++]);
         return true;
+    }
+    if (strncmp(text, "stage ", 6) == 0) {
+        return parse_stage(text + 6, view);
     }
     if (strncmp(text, "links ", 6) == 0) {
         return sscanf(text + 6, "%" SCNu32, &view->links) == 1;

@@ -10,6 +10,8 @@
  *     linked DEVICE              32 hexadecimal digits; one line for each
  *     sent BYTES SEGMENTS        over the wire, frames included
  *     received BYTES
+ *     stage NAME RUNS BATCHES CHANGES BYTES ERRORS BUSY_NS FILL CAPACITY
+ *                                one line for each, in the order of a change's way
  *     notice TEXT                the last thing worth telling; left out if there is none
  *
  * A line that is not known is skipped. */
@@ -20,6 +22,7 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "pipeline/library.h"
+#include "pipeline/stats.h"
 
 #define SL_ENGINE_VIEW_QUESTION "view"
 
@@ -32,6 +35,8 @@ struct sl_engine_view {
     uint64_t bytes_sent;
     uint64_t segments_sent;
     uint64_t bytes_received;
+    struct syncline_stage stages[SL_STAGE_COUNT];
+    size_t stages_count;
     char notice[512];
 };
 

@@ -64,17 +64,31 @@ void sl_handle_give(void *out, size_t out_size, const void *from, size_t from_si
            size - sizeof(size_t));
 }
 
-bool sl_handle_ask_engine(struct syncline *lib, struct sl_engine_view *view)
+#define ANSWER_GOOD_NS ((uint64_t)50 * 1000 * 1000)
+#define SILENCE_GOOD_NS ((uint64_t)1000 * 1000 * 1000)
+
+static void ask_engine(struct syncline *lib)
 {
     struct sl_error ignored;
     struct sl_buf answer;
     sl_buf_init(&answer, lib->env.alloc);
-    bool good =
-        sl_engine_ask(lib->dir, SL_ENGINE_VIEW_QUESTION, &answer, &ignored) == SYNCLINE_OK &&
-        sl_engine_view_parse((const char *)answer.data, view);
-    sl_buf_fini(&answer);
-    if (!good) {
-        *view = (struct sl_engine_view){0};
+    enum syncline_status status =
+        sl_engine_ask(lib->dir, SL_ENGINE_VIEW_QUESTION, &answer, &ignored);
+    if (status != SYNCLINE_OK || !sl_engine_view_parse((const char *)answer.data, &lib->asked)) {
+        lib->asked = (struct sl_engine_view){0};
     }
-    return good;
+    sl_buf_fini(&answer);
+    lib->asked_until_ns = lib->env.mono_ns(lib->env.ctx) +
+                          (status == SYNCLINE_EBUSY ? SILENCE_GOOD_NS : ANSWER_GOOD_NS);
+}
+
+bool sl_handle_ask_engine(struct syncline *lib, struct sl_engine_view *view)
+{
+    (void)pthread_mutex_lock(&lib->asked_lock);
+    if (lib->env.mono_ns(lib->env.ctx) >= lib->asked_until_ns) {
+        ask_engine(lib);
+    }
+    *view = lib->asked;
+    (void)pthread_mutex_unlock(&lib->asked_lock);
+    return view->pid != 0;
 }

@@ -26,6 +26,9 @@ struct syncline {
     struct sl_engine_lock lock;
     int dir;                        /* descriptor of the library's directory */
     struct sl_engine_socket socket; /* answers others, while this handle runs the engine */
+    pthread_mutex_t asked_lock;
+    struct sl_engine_view asked; /* under asked_lock: what the engine's process said last */
+    uint64_t asked_until_ns;     /* under asked_lock: so long it is good */
     struct sl_worker worker;
     bool has_worker;
     atomic_bool closing; /* set once; captures are refused, and waiting ends, from then on */
@@ -48,7 +51,8 @@ void sl_handle_give(void *out, size_t out_size, const void *from, size_t from_si
 enum syncline_status sl_handle_check_level(enum syncline_level level, struct sl_error *err);
 
 /* Asks the other process that runs the engine; blocks up to 2 s. false: nobody runs one, or it does
- * not answer; all is zero then. Any thread. */
+ * not answer; all is zero then. An answer is good for 50 ms, so that calls made in a row agree, and
+ * one who did not answer is not asked again for a second. Any thread. */
 bool sl_handle_ask_engine(struct syncline *lib, struct sl_engine_view *view);
 /* As syncline_remove, the text in `err`: pipeline/api_remove.c. */
 enum syncline_status sl_library_remove(const struct sl_env *env, const char *dir,

@@ -23,6 +23,15 @@ Test(engine_view, round_trip)
                                   .bytes_sent = UINT64_MAX,
                                   .segments_sent = 7,
                                   .bytes_received = 9,
+                                  .stages = {{.name = "intake", .runs = 1, .batches = 2},
+                                             {.name = "apply",
+                                              .changes = 3,
+                                              .bytes = 4,
+                                              .errors = 5,
+                                              .busy_ns = UINT64_MAX,
+                                              .fill = 7,
+                                              .capacity = UINT32_MAX}},
+                                  .stages_count = 2,
                                   .notice = "apply: the disk\nis full"};
     struct sl_buf out;
     sl_buf_init(&out, &sl_allocator_libc);
@@ -38,6 +47,19 @@ Test(engine_view, round_trip)
     cr_expect_eq(parsed.segments_sent, 7);
     cr_expect_eq(parsed.bytes_received, 9);
     cr_expect_str_eq(parsed.notice, "apply: the disk is full");
+    cr_assert_eq(parsed.stages_count, 2);
+    cr_expect_str_eq(parsed.stages[0].name, "intake");
+    cr_expect_eq(parsed.stages[0].runs, 1);
+    cr_expect_eq(parsed.stages[0].batches, 2);
+    const struct syncline_stage *apply = &parsed.stages[1];
+    cr_expect_str_eq(apply->name, "apply");
+    cr_expect_eq(apply->size, sizeof(*apply));
+    cr_expect_eq(apply->changes, 3);
+    cr_expect_eq(apply->bytes, 4);
+    cr_expect_eq(apply->errors, 5);
+    cr_expect_eq(apply->busy_ns, UINT64_MAX);
+    cr_expect_eq(apply->fill, 7);
+    cr_expect_eq(apply->capacity, UINT32_MAX);
     sl_buf_fini(&out);
 }
 
@@ -59,6 +81,7 @@ Test(engine_view, refused)
         "links 3\n",
         "engine 1 5\nlinks many\n",
         "engine 1 5\nsent 3\n",
+        "engine 1 5\nstage intake 1 2 3\n",
         "engine 1 5\nreceived\n\nreceived x\n",
         "engine 1 5\nlinked 0123\n",
         "engine 1 5\nlinked 0123456789abcdef0123456789abcdeg\n",

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* `syncline status`: who runs the engine, what its stages do, and how far each member is behind.
+ * It never runs the engine itself, and asks the process that does. */
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/session.h"
+#include "cli/stop.h"
+
+#define WATCH_MS 1000 /* between two looks */
+#define STAGE_COUNT_MAX 16u
+
+/* One look. */
+struct look {
+    struct syncline_info info;
+    struct syncline_stage stages[STAGE_COUNT_MAX];
+    size_t stages_count;
+    uint64_t at_ns;
+    int64_t now_ms;
+};
+
+static int take_look(struct cli_session *session, struct look *look)
+{
+    int code = cli_session_info(session);
+    if (code != CLI_EXIT_OK) {
+        return code;
+    }
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    look->now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    look->at_ns = cli_now_ns();
+    look->info = session->info;
+    look->stages_count = 0;
+    while (look->stages_count < STAGE_COUNT_MAX) {
+        struct syncline_stage *stage = &look->stages[look->stages_count];
+        *stage = (struct syncline_stage)SYNCLINE_STAGE_INIT;
+        if (syncline_stage_get(session->lib, look->stages_count, stage) != SYNCLINE_OK) {
+            break;
+        }
+        look->stages_count++;
+    }
+    return CLI_EXIT_OK;
+}
+
+static uint64_t missing(uint64_t all, uint64_t done)
+{
+    return all > done ? all - done : 0;
+}
+
+/* Changes of the stage per second since the look before; else since the engine was started. */
+static double per_second(const struct look *look, const struct look *before, size_t index)
+{
+    const struct syncline_stage *stage = &look->stages[index];
+    if (before != NULL && index < before->stages_count &&
+        before->stages[index].changes <= stage->changes && look->at_ns > before->at_ns) {
+        return (double)(stage->changes - before->stages[index].changes) * 1e9 /
+               (double)(look->at_ns - before->at_ns);
+    }
+    return 0.0;
+}
+
+/* ---- For people ---- */
+
+static void print_bytes(uint64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    while (value >= 1024.0 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+        value /= 1024.0;
+        unit++;
+    }
+    printf(unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+}
+
+static void print_age(int64_t ms)
+{
+    int64_t s = ms < 0 ? 0 : ms / 1000;
+    if (s < 60) {
+        printf("%" PRId64 " s", s);
+    } else if (s < 3600) {
+        printf("%" PRId64 " min %" PRId64 " s", s / 60, s % 60);
+    } else if (s < 86400) {
+        printf("%" PRId64 " h %" PRId64 " min", s / 3600, s % 3600 / 60);
+    } else {
+        printf("%" PRId64 " days %" PRId64 " h", s / 86400, s % 86400 / 3600);
+    }
+}
+
+static void print_engine(const struct syncline_info *info)
+{
+    if (info->engine_pid == 0) {
+        puts("engine     is not running, or does not answer; start `syncline serve`");
+        return;
+    }
+    printf("engine     runs in process %" PRId64, info->engine_pid);
+    if (info->listen[0] != '\0') {
+        fputs(", serves ", stdout);
+        cli_print_name(stdout, info->listen, strlen(info->listen));
+    }
+    printf("; %" PRIu32 " of %" PRIu32 " members connected\n", info->links, info->members);
+    if (info->notice[0] != '\0') {
+        fputs("notice     ", stdout);
+        cli_print_name(stdout, info->notice, strlen(info->notice));
+        putchar('\n');
+    }
+}
+
+static void print_member(const struct syncline_member *member, int64_t now_ms)
+{
+    fputs("member     ", stdout);
+    cli_print_name(stdout, member->name, strlen(member->name));
+    fputs(member->linked ? ": connected, " : ": away, ", stdout);
+    if (member->behind == 0) {
+        fputs("has everything", stdout);
+    } else {
+        printf("behind by %" PRIu64 " changes, ", member->behind);
+        print_bytes(member->behind_bytes);
+        fputs(", for ", stdout);
+        print_age(now_ms - member->behind_since_ms);
+    }
+    uint64_t to_come = missing(member->own_seq, member->held_seq);
+    if (to_come > 0) {
+        printf("; %" PRIu64 " of its changes are not here", to_come);
+    }
+    putchar('\n');
+}
+
+static void print_stages(const struct look *look, const struct look *before)
+{
+    if (look->stages_count == 0) {
+        return;
+    }
+    printf("stages     %-12s %12s %12s %9s %9s %7s\n", "", "changes", before != NULL ? "per s" : "",
+           "waiting", "busy ms", "errors");
+    for (size_t i = 0; i < look->stages_count; i++) {
+        const struct syncline_stage *stage = &look->stages[i];
+        char fill[24] = "";
+        char rate[24] = "";
+        if (stage->capacity > 0) {
+            snprintf(fill, sizeof(fill), "%" PRIu32 "/%" PRIu32, stage->fill, stage->capacity);
+        }
+        if (before != NULL) {
+            snprintf(rate, sizeof(rate), "%.0f", per_second(look, before, i));
+        }
+        printf("           %-12s %12" PRIu64 " %12s %9s %9" PRIu64 " %7" PRIu64 "\n", stage->name,
+               stage->changes, rate, fill, stage->busy_ns / 1000000, stage->errors);
+    }
+}
+
+static int print_people(struct cli_session *session, const struct look *look,
+                        const struct look *before)
+{
+    const struct syncline_info *info = &look->info;
+    fputs("library    ", stdout);
+    cli_print_name(stdout, info->library_name, strlen(info->library_name));
+    fputs(", on device ", stdout);
+    cli_print_name(stdout, info->device_name, strlen(info->device_name));
+    putchar('\n');
+    print_engine(info);
+    printf("here       %" PRIu64 " changes of this device in the log, %" PRIu64 " on their way "
+           "into it\n",
+           info->own_seq, info->outbox);
+    printf("received   %" PRIu64 " changes of others, %" PRIu64 " applied, %" PRIu64
+           " to come; %" PRIu64 " records set aside\n",
+           info->received, info->received_applied, missing(info->announced, info->received),
+           info->set_aside);
+    for (size_t i = 0;; i++) {
+        struct syncline_member member = SYNCLINE_MEMBER_INIT;
+        if (syncline_member_get(session->lib, i, &member) != SYNCLINE_OK) {
+            break;
+        }
+        print_member(&member, look->now_ms);
+    }
+    print_stages(look, before);
+    return cli_output_end();
+}
+
+/* ---- As JSON ---- */
+
+static json_t *member_json(const struct syncline_member *member, int64_t now_ms)
+{
+    char device_id[33];
+    cli_hex(member->device_id.bytes, sizeof(member->device_id.bytes), device_id);
+    int64_t behind_ms = member->behind_since_ms == 0 ? 0 : now_ms - member->behind_since_ms;
+    return json_pack("{s:s, s:o, s:b, s:I, s:I, s:I, s:I, s:I}", "device_id", device_id,
+                     "device_name", cli_json_name(member->name, strlen(member->name)), "linked",
+                     member->linked, "behind", (json_int_t)member->behind, "behind_bytes",
+                     (json_int_t)member->behind_bytes, "behind_ms",
+                     (json_int_t)(behind_ms < 0 ? 0 : behind_ms), "own_seq",
+                     (json_int_t)member->own_seq, "held_seq", (json_int_t)member->held_seq);
+}
+
+static json_t *stage_json(const struct look *look, const struct look *before, size_t index)
+{
+    const struct syncline_stage *stage = &look->stages[index];
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "name", stage->name,
+                     "runs", (json_int_t)stage->runs, "batches", (json_int_t)stage->batches,
+                     "changes", (json_int_t)stage->changes, "bytes", (json_int_t)stage->bytes,
+                     "errors", (json_int_t)stage->errors, "busy_ns", (json_int_t)stage->busy_ns,
+                     "fill", (json_int_t)stage->fill, "capacity", (json_int_t)stage->capacity,
+                     "changes_per_s", per_second(look, before, index));
+}
+
+static int print_json(struct cli_session *session, const struct look *look,
+                      const struct look *before)
+{
+    const struct syncline_info *info = &look->info;
+    char library_id[33];
+    char device_id[33];
+    cli_hex(info->library_id.bytes, sizeof(info->library_id.bytes), library_id);
+    cli_hex(info->device_id.bytes, sizeof(info->device_id.bytes), device_id);
+    json_t *members = json_array();
+    json_t *stages = json_array();
+    for (size_t i = 0;; i++) {
+        struct syncline_member member = SYNCLINE_MEMBER_INIT;
+        if (syncline_member_get(session->lib, i, &member) != SYNCLINE_OK) {
+            break;
+        }
+        json_array_append_new(members, member_json(&member, look->now_ms));
+    }
+    for (size_t i = 0; i < look->stages_count; i++) {
+        json_array_append_new(stages, stage_json(look, before, i));
+    }
+    return cli_print_json(json_pack(
+        "{s:s, s:o, s:s, s:o, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+        "library_id", library_id, "library_name",
+        cli_json_name(info->library_name, strlen(info->library_name)), "device_id", device_id,
+        "device_name", cli_json_name(info->device_name, strlen(info->device_name)), "engine_pid",
+        (json_int_t)info->engine_pid, "listen", cli_json_name(info->listen, strlen(info->listen)),
+        "notice", cli_json_name(info->notice, strlen(info->notice)), "links",
+        (json_int_t)info->links, "outbox", (json_int_t)info->outbox, "own_seq",
+        (json_int_t)info->own_seq, "received", (json_int_t)info->received, "received_applied",
+        (json_int_t)info->received_applied, "announced", (json_int_t)info->announced, "set_aside",
+        (json_int_t)info->set_aside, "wire_bytes_sent", (json_int_t)info->wire_bytes_sent,
+        "members", members, "stages", stages));
+}
+
+/* ---- Behind ---- */
+
+static int fail_behind(const char *name, uint64_t changes)
+{
+    return cli_fail("%s is behind by %" PRIu64 " changes, more than --max-lag allows", name,
+                    changes);
+}
+
+/* Exit code 1, and who it is, if a member lacks more than allowed, or this device does. */
+static int check_lag(struct cli_session *session, const struct cli_options *options,
+                     const struct look *look)
+{
+    const struct cli_lag *most = &options->max_lag;
+    uint64_t here = look->info.outbox + missing(look->info.announced, look->info.received_applied);
+    if (most->changes >= 0 && here > (uint64_t)most->changes) {
+        return fail_behind("this device", here);
+    }
+    for (size_t i = 0;; i++) {
+        struct syncline_member member = SYNCLINE_MEMBER_INIT;
+        if (syncline_member_get(session->lib, i, &member) != SYNCLINE_OK) {
+            return CLI_EXIT_OK;
+        }
+        if (most->changes >= 0 && member.behind > (uint64_t)most->changes) {
+            return fail_behind(member.name, member.behind);
+        }
+        int64_t age_ms = member.behind_since_ms == 0 ? 0 : look->now_ms - member.behind_since_ms;
+        if (most->ms >= 0 && age_ms > most->ms) {
+            return cli_fail("%s has been behind for %" PRId64 " s, longer than --max-lag allows",
+                            member.name, age_ms / 1000);
+        }
+    }
+}
+
+static int show(struct cli_session *session, const struct cli_options *options,
+                const struct look *look, const struct look *before)
+{
+    if (options->json) {
+        return print_json(session, look, before);
+    }
+    if (options->watch && isatty(STDOUT_FILENO)) {
+        fputs("\033[H\033[J", stdout);
+    }
+    return print_people(session, look, before);
+}
+
+int cmd_status(const struct cli_options *options)
+{
+    struct cli_session session;
+    struct look looks[2];
+    /* Never the engine: one that is started meanwhile must not find it taken. */
+    int code = cli_session_open(options, SYNCLINE_ROLE_CAPTURE, &session);
+    if (code != CLI_EXIT_OK) {
+        return code;
+    }
+    size_t now = 0;
+    code = take_look(&session, &looks[now]);
+    if (code == CLI_EXIT_OK) {
+        code = show(&session, options, &looks[now], NULL);
+    }
+    while (code == CLI_EXIT_OK && options->watch && !cli_stop_wait(WATCH_MS)) {
+        now = 1 - now;
+        code = take_look(&session, &looks[now]);
+        if (code == CLI_EXIT_OK) {
+            code = show(&session, options, &looks[now], &looks[1 - now]);
+        }
+    }
+    if (code == CLI_EXIT_OK && options->has_max_lag) {
+        code = check_lag(&session, options, &looks[now]);
+    }
+    cli_session_close(&session);
+    return code;
+}

@@ -31,12 +31,17 @@ static enum syncline_status is_delete(void *ctx, const struct sl_outbox_row *row
     return SYNCLINE_OK;
 }
 
+void sl_deletes_forget(struct sl_deletes *deletes, int64_t after)
+{
+    sl_mentions_forget(&deletes->committed, after + 1);
+}
+
 enum syncline_status sl_deletes_read(struct sl_deletes *deletes, struct sl_library_db *ldb,
                                      int64_t after, bool own, struct sl_error *err)
 {
     struct sl_mentions *into = own ? &deletes->seen : &deletes->committed;
     int64_t read_to = deletes->committed.read_to;
-    sl_mentions_forget(&deletes->committed, after + 1);
+    sl_deletes_forget(deletes, after);
     return sl_mentions_read(into, ldb, own && read_to > after ? read_to : after, is_delete, NULL,
                             err);
 }

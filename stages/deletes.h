@@ -5,7 +5,8 @@
  * its way into the log, or back from it: the same UUID, or the same id, may be another record by
  * the time it is looked at.
  *
- * Deletes in the outbox are read once, when they are first asked about. An application that settles
+ * Deletes in the outbox are read once, by fk_resolve when it meets a change that one of them
+ * follows, or by settle. An application that settles
  * inside its own transaction sees rows in it that may be rolled back; those are forgotten when it
  * is done. Deletes of changes that were read back from the log after a restart have no outbox row
  * any more, and are known by seq. */
@@ -28,6 +29,8 @@ void sl_deletes_fini(struct sl_deletes *deletes);
  * the transaction of ldb may have captured something itself. Errors: EDB, ENOMEM, ... */
 enum syncline_status sl_deletes_read(struct sl_deletes *deletes, struct sl_library_db *ldb,
                                      int64_t after, bool own, struct sl_error *err);
+/* Nobody asks any more about rows up to this one: gives memory back when no later one was read. */
+void sl_deletes_forget(struct sl_deletes *deletes, int64_t after);
 /* Of what was read: does a row after this one delete the record? */
 bool sl_deletes_after(struct sl_deletes *deletes, int64_t model, const struct syncline_uuid *uuid,
                       int64_t outbox_id);

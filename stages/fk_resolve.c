@@ -259,21 +259,12 @@ struct known {
 
 /* A record may be one that was deleted after this change, and inserted again: then
  * the change is superseded by that delete. */
-static enum syncline_status is_deleted_later(struct sl_fk_resolve *resolve,
-                                             const struct sl_batch *batch, uint32_t i,
-                                             const struct known *known, bool *alive,
-                                             struct sl_error *err)
+static bool is_deleted_later(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
+                             uint32_t i, const struct known *known)
 {
-    struct sl_core *core = resolve->core;
-    if (known->last_delete <= batch->outbox_id) {
-        return SYNCLINE_OK;
-    }
-    bool deleted = false;
-    enum syncline_status status =
-        sl_unsettled_deleted_after(&core->unsettled, &core->resolver.ldb, batch->model,
-                                   &batch->uuids[i], batch->outbox_id, &deleted, err);
-    *alive = !deleted;
-    return status;
+    return known->last_delete > batch->outbox_id &&
+           sl_unsettled_deleted_after(&resolve->core->unsettled, batch->model, &batch->uuids[i],
+                                      batch->outbox_id);
 }
 
 /* What an update turns out to be; alive = false: nothing. birth is what its capture saw, and
@@ -316,9 +307,9 @@ static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct 
         birth->seq = sl_unsettled_birth(&core->unsettled, model, &batch->uuids[i]);
         *change = birth->seq != 0 ? SYNCLINE_UPDATE : SYNCLINE_INSERT;
     }
-    *alive = batch->change == SYNCLINE_INSERT || sl_origin_equal(&birth->origin, &core->self);
-    return status == SYNCLINE_OK && *alive ? is_deleted_later(resolve, batch, i, known, alive, err)
-                                           : status;
+    *alive = (batch->change == SYNCLINE_INSERT || sl_origin_equal(&birth->origin, &core->self)) &&
+             !is_deleted_later(resolve, batch, i, known);
+    return status;
 }
 
 static enum syncline_status classify(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
@@ -369,6 +360,10 @@ static enum syncline_status resolve_births(struct sl_fk_resolve *resolve, struct
     if (found == SYNCLINE_OK) {
         found = sl_outbox_last_delete(&core->resolver.ldb, batch->model->id_in_db,
                                       &known.last_delete, err);
+    }
+    if (found == SYNCLINE_OK && known.last_delete > batch->outbox_id) {
+        found =
+            sl_unsettled_read_deletes(&core->unsettled, &core->resolver.ldb, batch->outbox_id, err);
     }
     if (found != SYNCLINE_OK) {
         return found;

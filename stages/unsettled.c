@@ -222,9 +222,11 @@ void sl_unsettled_set_durable(struct sl_unsettled *list, struct sl_unsettled_ent
 void sl_unsettled_drop(struct sl_unsettled *list, uint64_t settled_seq)
 {
     (void)pthread_mutex_lock(&list->lock);
+    int64_t asked_from = 0; /* nobody asks about deletes before it, and itself */
     while (list->first != NULL && list->first->durable &&
            list->first->first_seq + list->first->n - 1 <= settled_seq) {
         struct sl_unsettled_entry *next = list->first->next;
+        asked_from = next != NULL ? next->outbox_id : list->first->outbox_id;
         sl_unsettled_entry_free(list, list->first);
         list->first = next;
         if (next != NULL) {
@@ -234,6 +236,9 @@ void sl_unsettled_drop(struct sl_unsettled *list, uint64_t settled_seq)
             list->new_len = 0;
             list->new_changes = 0;
         }
+    }
+    if (asked_from > 0) {
+        sl_deletes_forget(&list->deletes, asked_from);
     }
     if (list->first == NULL || !list->first->recovered) {
         sl_deletes_forget_recovered(&list->deletes);
@@ -253,19 +258,23 @@ bool sl_unsettled_take_along(struct sl_unsettled *list, uint32_t len, uint64_t c
     return due;
 }
 
-enum syncline_status sl_unsettled_deleted_after(struct sl_unsettled *list,
-                                                struct sl_library_db *ldb,
-                                                const struct sl_model *model,
-                                                const struct syncline_uuid *uuid, int64_t outbox_id,
-                                                bool *deleted, struct sl_error *err)
+enum syncline_status sl_unsettled_read_deletes(struct sl_unsettled *list, struct sl_library_db *ldb,
+                                               int64_t outbox_id, struct sl_error *err)
 {
     (void)pthread_mutex_lock(&list->lock);
     int64_t asked_from = list->first != NULL ? list->first->outbox_id : outbox_id;
     enum syncline_status status = sl_deletes_read(&list->deletes, ldb, asked_from, false, err);
-    *deleted =
-        status == SYNCLINE_OK && sl_deletes_after(&list->deletes, model->id_in_db, uuid, outbox_id);
     (void)pthread_mutex_unlock(&list->lock);
     return status;
+}
+
+bool sl_unsettled_deleted_after(struct sl_unsettled *list, const struct sl_model *model,
+                                const struct syncline_uuid *uuid, int64_t outbox_id)
+{
+    (void)pthread_mutex_lock(&list->lock);
+    bool deleted = sl_deletes_after(&list->deletes, model->id_in_db, uuid, outbox_id);
+    (void)pthread_mutex_unlock(&list->lock);
+    return deleted;
 }
 
 /* The last place of the UUID in the entry, or n. */

@@ -78,13 +78,15 @@ bool sl_unsettled_may_have(struct sl_unsettled *list, const struct sl_model *mod
  * settles them in passing; it counts as done, whether that commits or not: who comes next waits for
  * as many again. Any thread. */
 bool sl_unsettled_take_along(struct sl_unsettled *list, uint32_t len, uint64_t changes);
-/* Is a record whose change has this outbox row deleted by a later one? Reads the outbox on ldb,
- * inside a read transaction. fk_resolve's. Errors: EDB, ENOMEM, ... */
-enum syncline_status sl_unsettled_deleted_after(struct sl_unsettled *list,
-                                                struct sl_library_db *ldb,
-                                                const struct sl_model *model,
-                                                const struct syncline_uuid *uuid, int64_t outbox_id,
-                                                bool *deleted, struct sl_error *err);
+/* Reads the deletes that are committed and were not read yet, on ldb, inside a read transaction,
+ * for changes from this outbox row on and for all that are in the list. A capture that settles then
+ * has only those to read that came since. fk_resolve's. Errors: EDB, ENOMEM, ... */
+enum syncline_status sl_unsettled_read_deletes(struct sl_unsettled *list, struct sl_library_db *ldb,
+                                               int64_t outbox_id, struct sl_error *err);
+/* Of what was read: is a record whose change has this outbox row deleted by a later one?
+ * fk_resolve's. */
+bool sl_unsettled_deleted_after(struct sl_unsettled *list, const struct sl_model *model,
+                                const struct syncline_uuid *uuid, int64_t outbox_id);
 /* The seq of the birth of a record that lives and is not settled yet; 0: there is none.
  * fk_resolve's.
  */

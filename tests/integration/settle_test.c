@@ -225,3 +225,40 @@ Test(settle, transaction_gone_while_settling)
     step_to(ROWS + 1, SL_STAGE_LOG_APPEND);
     cr_expect_eq(own_seq(), ROWS + 1);
 }
+
+static int count_reads(unsigned kind, void *count, void *statement, void *text)
+{
+    (void)kind;
+    (void)text;
+    if (strstr(sqlite3_sql(statement), "FROM _syncline_outbox WHERE id>") != NULL) {
+        ++*(int *)count;
+    }
+    return 0;
+}
+
+/* A capture that settles does not read what waits in the outbox, however long that is: what was
+ * committed when the changes were resolved is known. */
+Test(settle, backlog_is_not_read_again)
+{
+    enum { WAIT = 500, MORE = 3 };
+    insert_notes();
+    sql("BEGIN IMMEDIATE");
+    for (size_t i = 0; i < WAIT; i++) {
+        capture(&notes[i], 1, SYNCLINE_DELETE);
+    }
+    sql("DELETE FROM notes WHERE id<=(SELECT min(id) FROM notes)+499");
+    sql("COMMIT");
+    step_to(ROWS, SL_STAGE_LOG_APPEND);
+    uint64_t held = own_seq();
+    int reads = 0;
+    sql("BEGIN IMMEDIATE");
+    (void)sqlite3_trace_v2(db, SQLITE_TRACE_STMT, count_reads, &reads);
+    capture(&notes[WAIT], MORE, SYNCLINE_UPDATE);
+    (void)sqlite3_trace_v2(db, 0, NULL, NULL);
+    cr_expect_eq(number("SELECT applied_seq FROM _syncline_origin"), held, "nothing was settled");
+    sql("COMMIT");
+    cr_assert_lt(held, ROWS + WAIT, "nothing waits");
+    cr_expect_lt(reads, 200, "%d rows were read", reads);
+    step_to(ROWS + WAIT + MORE, SL_STAGE_LOG_APPEND);
+    cr_expect_eq(own_seq(), ROWS + WAIT + MORE);
+}

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "stages/unsettled.h"
 #include "tests/unit/storage_fixture.h"
 
@@ -117,11 +118,45 @@ Test(deletes, older_are_still_asked_about)
     sl_unsettled_append(&list, entry);
     (void)capture(SYNCLINE_DELETE, 1);
     int64_t newer = capture(SYNCLINE_INSERT, 1);
-    bool deleted = true;
-    OK(sl_unsettled_deleted_after(&list, &ldb, &model, &gone, newer, &deleted, &err));
-    cr_expect(!deleted);
+    OK(sl_unsettled_read_deletes(&list, &ldb, newer, &err));
+    cr_expect(!sl_unsettled_deleted_after(&list, &model, &gone, newer));
     OK(sl_deletes_read(&list.deletes, &ldb, entry->outbox_id, false, &err));
     cr_expect(sl_deletes_after(&list.deletes, 1, &gone, entry->outbox_id));
+    sl_unsettled_fini(&list);
+    close_all();
+}
+
+/* When all is settled the memory of a long backlog goes, though nobody asks again. */
+Test(deletes, none_kept_when_all_is_settled)
+{
+    open_new();
+    struct sl_unsettled list;
+    struct sl_model model = {.id_in_db = 1};
+    OK(sl_unsettled_init(&list, &sl_allocator_libc));
+    size_t prepared = list.deletes.committed.capacity;
+    OK(sl_db_exec(&ldb.db, "BEGIN", &err));
+    int64_t inserted = capture(SYNCLINE_INSERT, 1);
+    int64_t deleted = 0;
+    for (size_t i = 0; i < SL_ARENA_KEPT_MAX / 32; i++) {
+        deleted = capture(SYNCLINE_DELETE, 1);
+    }
+    OK(sl_db_exec(&ldb.db, "COMMIT", &err));
+    OK(sl_unsettled_read_deletes(&list, &ldb, inserted, &err));
+    cr_expect_gt(list.deletes.committed.capacity, prepared);
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        struct sl_unsettled_entry *entry = sl_unsettled_entry_new(&list, 1);
+        cr_assert_not_null(entry);
+        entry->model = &model;
+        entry->first_seq = seq;
+        entry->outbox_id = seq == 1 ? inserted : deleted - 3 + (int64_t)seq;
+        sl_unsettled_append(&list, entry);
+        sl_unsettled_set_durable(&list, entry, seq);
+    }
+    sl_unsettled_drop(&list, 1);
+    cr_expect_gt(list.deletes.committed.len, 0, "the second one may still be asked about");
+    sl_unsettled_drop(&list, 3);
+    cr_expect_eq(list.deletes.committed.len, 0);
+    cr_expect_leq(list.deletes.committed.capacity, prepared);
     sl_unsettled_fini(&list);
     close_all();
 }

@@ -68,7 +68,8 @@ static enum syncline_status local_stamp(struct sl_rows *rows, int64_t model, int
 }
 
 /* Does an outbox row change this record, or one that had its UUID before? It names the birth that
- * it saw; an insert, or a birth that was not known yet, is one of this device's. */
+ * it saw; a birth that was not known yet is one of this device's. An insert that was captured again
+ * changes whatever record has the UUID, as fk_resolve sees it. */
 static bool row_is_about(const struct sl_core *core, const struct sl_pending *pending,
                          const struct sl_outbox_row *row, const struct syncline_uuid *uuid,
                          const struct sl_birth_run *birth)
@@ -98,13 +99,27 @@ static bool row_is_about(const struct sl_core *core, const struct sl_pending *pe
                 continue;
             }
             if (seen.origin == 0) {
-                return birth->origin == core->self_number;
+                return row->change == SYNCLINE_INSERT || birth->origin == core->self_number;
             }
             return seen.origin == birth->origin &&
                    seen.seq + (place - (births_end - seen.n)) == birth->seq;
         }
     }
     return false;
+}
+
+/* Is the record that the row inserted deleted by a later row? Then the one that is here is another,
+ * which came since. */
+static enum syncline_status is_deleted_after(struct sl_core *core, struct sl_rows *rows,
+                                             const struct sl_pending *pending,
+                                             const struct sl_received *received, int64_t row,
+                                             bool *deleted, struct sl_error *err)
+{
+    enum syncline_status status = sl_unsettled_read_deletes(&core->unsettled, &rows->ldb,
+                                                            sl_drained_to(&pending->drained), err);
+    *deleted = status == SYNCLINE_OK &&
+               sl_unsettled_deleted_after(&core->unsettled, received->model, &received->uuid, row);
+    return status;
 }
 
 /* Is a change of just this record - this birth - in the outbox, after that row, and not in the log?
@@ -125,6 +140,11 @@ static enum syncline_status pending_on(struct sl_core *core, struct sl_rows *row
         }
         *pends = row.change != SYNCLINE_DELETE && row.model == received->model->id_in_db &&
                  row_is_about(core, pending, &row, &received->uuid, birth);
+        if (*pends && row.change == SYNCLINE_INSERT && birth->origin != core->self_number) {
+            bool deleted = false;
+            status = is_deleted_after(core, rows, pending, received, row.id, &deleted, err);
+            *pends = !deleted;
+        }
     }
     sl_outbox_done(&rows->ldb);
     return status;

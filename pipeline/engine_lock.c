@@ -45,7 +45,8 @@ enum syncline_status sl_engine_lock_open(struct sl_engine_lock *lock, const char
     int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len) {
         /* The pid is for people; the lock holds without it. */
-        (void)ftruncate(fd, 0);
+        int ignored = ftruncate(fd, 0);
+        (void)ignored;
     }
     lock->fd = fd;
     return SYNCLINE_OK;

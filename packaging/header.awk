@@ -7,8 +7,9 @@
 #
 # What it relies on: a section starts with a line "/* ---- Title ---- */"; a comment that belongs to
 # something starts in the first column and ends right above it; several calls may share one; a call
-# starts with SYNCLINE_API in the first column and ends with the first semicolon; a type starts with
-# struct or enum in the first column and ends with "};" there or on the same line.
+# starts with SYNCLINE_API in the first column and ends with the first semicolon, or is static inline
+# and has its braces in the first column; a type starts with struct or enum in the first column and
+# ends with "};" there or on the same line.
 
 function plain(text) {
     gsub(/\\/, "\\e", text)
@@ -49,7 +50,7 @@ function end_comment(text) {
 function print_call(text,    name) {
     gsub(/SYNCLINE_(API|MUST_USE) ?/, "", text)
     gsub(/[ \t]+/, " ", text)
-    sub(/^ /, "", text)
+    sub(/^ ?(static inline )?/, "", text)
     match(text, /syncline_[a-z0-9_]+\(/)
     name = substr(text, RSTART, RLENGTH - 1)
     if (part == "names") { print name; return }
@@ -140,6 +141,17 @@ in_macro {
     if (quiet) next
     end_calls()
     comment = ""
+    next
+}
+# A call that the header itself holds: up to its body, which ends with a brace in the first column.
+/^static inline / {
+    call = ""
+    in_inline = 1
+}
+in_inline {
+    if (/^\{/) { print_call(call ";"); in_body = 1 }
+    if (!in_body) call = call " " $0
+    if (/^\}/) in_inline = in_body = 0
     next
 }
 /^#define .*\\$/ { in_macro = 1 }

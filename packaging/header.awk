@@ -154,6 +154,17 @@ in_inline {
     if (/^\}/) in_inline = in_body = 0
     next
 }
+# A constant, with the comment above it.
+/^#define SYNCLINE_[A-Z0-9_]+ +[0-9"(]/ && !/\\$/ {
+    if (quiet) next
+    end_calls()
+    if (comment != "") { print ".PP"; print_comment() }
+    print ".PP"
+    print ".EX"
+    print plain($0)
+    print ".EE"
+    next
+}
 /^#define .*\\$/ { in_macro = 1 }
 /^#/ { if (!quiet) end_calls(); comment = ""; next }
 /^$/ { if (!quiet) end_calls(); next }

@@ -21,10 +21,13 @@
 #define SL_MEMBER_COUNT_MAX 64u                  /* devices of one library */
 #define SL_LINK_COUNT_MAX 64u                    /* connections of one library */
 #define SL_ADDRESS_SIZE_MAX 63u                  /* bytes of "host:port" */
-#define SL_STAGED_LEN_MAX 64u                    /* captured batches waiting in memory */
-#define SL_ATTACHED_COUNT_MAX 64u                /* connections attached to one handle */
-#define SL_CALLS_MADE 8u      /* captures at once that have memory from the start */
-#define SL_CALLS_KEPT_MAX 32u /* captures at once whose memory is kept */
+#define SL_PEERS_SIZE 4096u            /* bytes of all addresses to dial, with their NUL */
+#define SL_CONF_SIZE_MAX (64u * 1024u) /* bytes of syncline.conf */
+#define SL_ZSTD_LEVEL 3                /* of segments */
+#define SL_STAGED_LEN_MAX 64u          /* captured batches waiting in memory */
+#define SL_ATTACHED_COUNT_MAX 64u      /* connections attached to one handle */
+#define SL_CALLS_MADE 8u               /* captures at once that have memory from the start */
+#define SL_CALLS_KEPT_MAX 32u          /* captures at once whose memory is kept */
 #define SL_ARENA_KEPT_MAX (4u * 1024u * 1024u) /* bytes that an arena keeps for its next use */
 #define SL_BATCH_MEMORY (512u * 1024u)         /* bytes that a batch should be able to keep */
 #define SL_BATCH_MEMORY_MIN (64u * 1024u)      /* bytes that it gets when the first is used */

@@ -332,7 +332,7 @@ struct syncline_allocator {
 /* ---- The log: the library itself never prints ---- */
 
 enum syncline_log_level {
-    SYNCLINE_LOG_DEFAULT = 0, /* up to WARNING */
+    SYNCLINE_LOG_DEFAULT = 0, /* as the settings say; by default up to WARNING */
     SYNCLINE_LOG_ERROR = 1,   /* the engine stops, or goes on without something that it needs */
     SYNCLINE_LOG_WARNING = 2, /* a record was set aside, or something fails and is tried again */
     SYNCLINE_LOG_INFO = 3,    /* the engine starts and ends; devices come and go */
@@ -364,25 +364,32 @@ struct syncline_options {
     size_t models_count;
     enum syncline_role role;
     const char *device_name;  /* create and join: for people to read; NULL: the host's name */
-    const char *listen;       /* "127.0.0.1:4400" ("...:0" takes any free port); NULL: nowhere */
-    const char *const *peers; /* addresses that are dialled until they answer, for ever */
-    size_t peers_count;
-    bool insecure_loopback; /* must be true to use the network: nobody is authenticated yet, so
-                               only loopback addresses are accepted */
-    uint32_t batch_size;    /* changes per segment; 0: 1000 */
-    char *error;            /* receives one line of text when the call fails; may be NULL */
-    size_t error_size;      /* bytes there */
-    enum syncline_threads threads;
+    const char *listen;       /* "127.0.0.1:4400" ("...:0" takes any free port); "": nowhere; NULL:
+                                 as the settings say, which is nowhere by default */
+    const char *const *peers; /* addresses that are dialled until they answer, for ever; NULL: as
+                                 the settings say, which is none by default */
+    size_t peers_count;       /* of them */
+    bool insecure_loopback;   /* must be true to use the network: nobody is authenticated yet, so
+                                 only loopback addresses are accepted */
+    uint32_t batch_size;      /* changes per segment; 0: as the settings say, 1000 by default */
+    char *error;              /* receives one line of text when the call fails; may be NULL */
+    size_t error_size;        /* bytes there */
+    enum syncline_threads threads; /* AUTO: as the settings say, which is AUTO by default */
     size_t memory_budget; /* bytes for changes under way, half of them for sending and half for
-                             receiving; 0: 32 MiB; at least 4 MiB. When it is used up a capture goes
-                             into the outbox alone, and is read from there. Not part of it: SQLite's
-                             caches, threads' stacks, and the cache of UUIDs (a mapped file) */
+                             receiving; 0: as the settings say, 32 MiB by default; at least 4 MiB.
+                             When it is used up a capture goes into the outbox alone, and is read
+                             from there. Not part of it: SQLite's caches, threads' stacks, and the
+                             cache of UUIDs (a mapped file) */
     int64_t block_ms;     /* calls outside a transaction, while the engine is more than 1024 calls
-                             behind: 0: go on as always; more: wait up to so long for it; less: do not
-                             wait. If it still is behind they return AGAIN */
+                             behind: 0: as the settings say, by default go on as always; more: wait
+                             up to so long for it; less: do not wait. If it still is behind they
+                             return AGAIN */
     const struct syncline_allocator *allocator; /* copied; NULL: the C library's */
     struct syncline_log log;                    /* of an open handle; what fn needs lives as long */
-    enum syncline_log_level log_level;          /* the least that it gets */
+    enum syncline_log_level log_level;          /* the least that it gets; DEFAULT: as the settings
+                                                   say, which is WARNING by default */
+    const char *const *settings; /* "key=value" each: any setting (see Settings) for this handle */
+    size_t settings_count;       /* of them */
 };
 #define SYNCLINE_OPTIONS_INIT                                                                      \
     {                                                                                              \
@@ -421,6 +428,8 @@ syncline_remove(const char *dir, const struct syncline_options *options);
 /* Opens a library and, by role, starts its engine. The tables of all models must exist. On success
  * *out is the handle, to be given to syncline_close. Blocks on the disk, and in the engine's role
  * until changes left by an earlier crash are known again.
+ * Settings that the options leave open are taken from syncline.conf and the environment (see
+ * Settings below); addresses from there need insecure_loopback, too.
  * Errors: ENOTFOUND (no library there), EFORMAT (not a library, not in WAL mode, or made by a newer
  * version), EMODEL (names model and field), EBUSY (another process runs the engine; names its
  * pid), ERESTORED, EREFUSED (a network address that is not loopback, or insecure_loopback is
@@ -702,6 +711,97 @@ struct syncline_stage {
  * Errors: ENOTFOUND (there are not that many; none where nobody runs the engine), EINVAL, EFORK. */
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_stage_get(struct syncline *lib, size_t index, struct syncline_stage *stage);
+
+/* ---- Settings ----------------------------------------------------------------------------- */
+
+/* What a person may change, by key and value as text: docs/CONFIG.md lists all of it. The value in
+ * force comes from the last of these that has one:
+ *
+ *     the default
+ *     the preset              which the setting `preset` names, in any of the following
+ *     syncline.conf           in the library's directory: lines "key = value"
+ *     the environment         SYNCLINE_ and the key in capitals: SYNCLINE_LINGER_MS=20ms
+ *     the call                the members of struct syncline_options
+ *
+ * syncline_open reads them, once: what is changed later is in force from the next open on. A value
+ * that is not what a setting takes ends syncline_open with EINVAL, and the text names key, value,
+ * what it takes, and where it stands (file and line, or the variable). The environment's variables
+ * that name no setting are nobody's business here.
+ *
+ * Sizes take B, KiB, MiB and GiB; durations ms, s, min, h and d; bare numbers are bytes and ms. */
+
+enum syncline_setting_type {
+    SYNCLINE_SETTING_NUMBER = 1,   /* a whole number */
+    SYNCLINE_SETTING_SIZE = 2,     /* bytes: "32MiB" */
+    SYNCLINE_SETTING_DURATION = 3, /* milliseconds: "50ms" */
+    SYNCLINE_SETTING_CHOICE = 4,   /* one of some words */
+    SYNCLINE_SETTING_TEXT = 5
+};
+
+enum syncline_setting_source {
+    SYNCLINE_SETTING_DEFAULT = 0,
+    SYNCLINE_SETTING_PRESET = 1,
+    SYNCLINE_SETTING_FILE = 2,
+    SYNCLINE_SETTING_ENVIRONMENT = 3,
+    SYNCLINE_SETTING_CALL = 4
+};
+
+/* A setting and its value. Start from SYNCLINE_SETTING_INIT. The pointers live for ever. */
+struct syncline_setting {
+    size_t size; /* sizeof(struct syncline_setting) */
+    const char *key;
+    const char *description; /* one line */
+    const char *unit;        /* of `number`: "ms", "bytes", "changes"; "" if there is none */
+    const char *option;      /* member of struct syncline_options that says the same, or NULL: then
+                                its member `settings` takes it */
+    enum syncline_setting_type type;
+    enum syncline_setting_source source; /* of the value */
+    char where[64];                      /* the same for people: "syncline.conf:3" */
+    char variable[64];                   /* of the environment */
+    char range[160];                     /* what it takes, in words */
+    int64_t min;                         /* numbers, sizes and durations: least number */
+    int64_t max;                         /* and greatest */
+    int64_t number;                      /* value in force; choices: the enum's; texts: 0 */
+    char default_value[32];              /* and by preset: */
+    char aggressive[32];
+    char conservative[32];
+    char mobile[32];
+    char value[4096]; /* in force */
+};
+#define SYNCLINE_SETTING_INIT                                                                      \
+    {                                                                                              \
+        .size = sizeof(struct syncline_setting)                                                    \
+    }
+
+/* Fills *setting with the index-th setting as the handle has it; lib NULL: with its default. A
+ * later version may have more of them, at any place: keep keys, not indices. Errors: ENOTFOUND
+ * (there are not that many), EINVAL, EFORK. Any thread; never blocks. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_setting_get(struct syncline *lib, size_t index, struct syncline_setting *setting);
+/* The same by key. Errors: ENOTFOUND (there is none of that name), EINVAL, EFORK. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_setting_find(struct syncline *lib, const char *key, struct syncline_setting *setting);
+
+/* Fills *setting with the value that a handle would have which this process opened now on the
+ * library in `dir`, with options that set none. `error` (may be NULL) receives one line of text of
+ * at most error_size bytes when the call fails. Any thread; blocks on the disk.
+ * Errors: ENOTFOUND (no such setting, or no library there), EINVAL (a setting in the file or the
+ * environment is not what it takes), EIO, ENOMEM. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_config_get(const char *dir, const char *key, struct syncline_setting *setting, char *error,
+                    size_t error_size);
+/* Sets one setting in the syncline.conf of the library in `dir`, or removes it there (value NULL).
+ * Order, comments and all else in the file stay; a file that is not there is made. The new file
+ * takes the place of the old one at once and after it is safe on the disk: whoever opens a library
+ * meanwhile, or after a power cut, finds the one or the other. Wrong values of other settings in
+ * the file stand in the way of opening, not of this. Any thread and any process, which take turns;
+ * blocks on the disk. Errors: ENOTFOUND (no such setting, or no library there), EINVAL (the value
+ * is not what the setting takes, or a line of the file cannot be read as one), EREFUSED (the file
+ * is a symbolic link), EIO, ENOSPC, ENOMEM. On an error the file is as it was - but where the
+ * directory cannot be synced: then it is as it was to be (EIO). */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_config_set(const char *dir, const char *key, const char *value, char *error,
+                    size_t error_size);
 
 #ifdef __cplusplus
 }

@@ -155,7 +155,8 @@ static void schedule(struct sl_network *net, struct sl_peer *peer, bool was_lost
     uint32_t pause_ms = SL_REDIAL_MS_MIN;
 
     if (!was_lost && peer->pause_ms > 0)
-        pause_ms = peer->pause_ms < SL_REDIAL_MS_MAX / 2 ? peer->pause_ms * 2 : SL_REDIAL_MS_MAX;
+        pause_ms =
+            peer->pause_ms < net->redial_ms_max / 2 ? peer->pause_ms * 2 : net->redial_ms_max;
     peer->pause_ms = pause_ms;
     peer->due_ns = now_ns(net) + (uint64_t)pause_ms * SL_NS_PER_MS;
 }
@@ -367,6 +368,7 @@ enum syncline_status sl_network_new(const struct sl_env *env, struct sl_transpor
     if (net == NULL)
         return SYNCLINE_ENOMEM;
     net->env = env;
+    net->redial_ms_max = SL_REDIAL_MS_MAX;
     sl_buf_init(&net->vector, env->alloc);
     sl_buf_init(&net->entries, env->alloc);
     net->transport = transport;
@@ -377,6 +379,11 @@ enum syncline_status sl_network_new(const struct sl_env *env, struct sl_transpor
     transport->ops->set_events(transport, &network_events, net);
     *out = net;
     return SYNCLINE_OK;
+}
+
+void sl_network_set_redial_max(struct sl_network *net, uint32_t ms)
+{
+    net->redial_ms_max = ms;
 }
 
 void sl_network_free(struct sl_network *net)

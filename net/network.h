@@ -87,6 +87,9 @@ enum syncline_status sl_network_listen(struct sl_network *net, const char *addre
 enum syncline_status sl_network_add_peer(struct sl_network *net, const char *address,
                                          struct sl_error *err);
 
+/* The longest of those pauses, at least SL_REDIAL_MS_MIN, if not SL_REDIAL_MS_MAX. */
+void sl_network_set_redial_max(struct sl_network *net, uint32_t ms);
+
 /* Redials what is due, enforces handshake deadlines, and lets the transport deliver; waits at most
  * timeout_ms (less if a redial is due sooner). */
 void sl_network_poll(struct sl_network *net, uint32_t timeout_ms);

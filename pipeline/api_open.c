@@ -86,21 +86,12 @@ static enum syncline_status take_options(const struct syncline_options *given,
     if (options->role > SYNCLINE_ROLE_CAPTURE) {
         return sl_fail(err, SYNCLINE_EINVAL, "role %d does not exist", (int)options->role);
     }
-    if (options->threads > SYNCLINE_THREADS_PER_STAGE) {
-        return sl_fail(err, SYNCLINE_EINVAL, "threads %d does not exist", (int)options->threads);
-    }
-    if (options->memory_budget > 0 && options->memory_budget < SL_MEMORY_BUDGET_MIN) {
-        return sl_fail(err, SYNCLINE_EINVAL, "memory_budget %zu is under its least of %u bytes",
-                       options->memory_budget, SL_MEMORY_BUDGET_MIN);
-    }
-    if (options->log_level > SYNCLINE_LOG_DEBUG) {
-        return sl_fail(err, SYNCLINE_EINVAL, "log_level %d does not exist",
-                       (int)options->log_level);
-    }
     if (options->allocator != NULL && options->allocator->resize == NULL) {
         return sl_fail(err, SYNCLINE_EINVAL, "the allocator has no function");
     }
-    return SYNCLINE_OK;
+    struct sl_settings settings;
+    sl_settings_init(&settings);
+    return sl_settings_take_call(&settings, options, err);
 }
 
 /* The real world with the host's allocator, if it gave one, copied to *alloc. */
@@ -115,12 +106,12 @@ static struct sl_env make_env(const struct syncline_options *options, struct sl_
     return env;
 }
 
-static struct sl_host_log make_host_log(const struct syncline_options *options)
+static struct sl_host_log make_host_log(const struct syncline_options *options,
+                                        const struct sl_settings *settings)
 {
-    return (struct sl_host_log){.to = options->log,
-                                .level = options->log_level == SYNCLINE_LOG_DEFAULT
-                                             ? SYNCLINE_LOG_WARNING
-                                             : options->log_level};
+    return (struct sl_host_log){
+        .to = options->log,
+        .level = (enum syncline_log_level)sl_settings_number(settings, SL_SETTING_LOG_LEVEL)};
 }
 
 /* Ends a call without a handle: its text goes where the options say. */
@@ -135,10 +126,10 @@ static enum syncline_status finish(const struct syncline_options *given,
     return status;
 }
 
-static enum syncline_status check_address(const struct syncline_options *options,
-                                          const char *address, struct sl_error *err)
+static enum syncline_status check_address(bool insecure_loopback, const char *address,
+                                          struct sl_error *err)
 {
-    if (!options->insecure_loopback) {
+    if (!insecure_loopback) {
         return sl_fail(
             err, SYNCLINE_EREFUSED,
             "the network cannot be used yet but for trying it on this machine: nobody is "
@@ -147,17 +138,34 @@ static enum syncline_status check_address(const struct syncline_options *options
     return sl_address_check_loopback(address, err);
 }
 
-static enum syncline_status check_addresses(const struct syncline_options *options,
-                                            struct sl_error *err)
+/* An address that is refused, with where it comes from unless that is the call at hand. */
+static enum syncline_status check_setting(const struct sl_settings *settings, enum sl_setting_id id,
+                                          bool insecure_loopback, const char *address,
+                                          struct sl_error *err)
 {
-    enum syncline_status status = SYNCLINE_OK;
-    if (options->listen != NULL) {
-        status = check_address(options, options->listen, err);
+    char where[64];
+    enum syncline_status status = check_address(insecure_loopback, address, err);
+    if (status == SYNCLINE_OK || settings->values[id].source == SYNCLINE_SETTING_CALL) {
+        return status;
     }
-    for (size_t i = 0; i < options->peers_count && status == SYNCLINE_OK; i++) {
-        status = options->peers == NULL || options->peers[i] == NULL
-                     ? sl_fail(err, SYNCLINE_EINVAL, "peer %zu is NULL", i)
-                     : check_address(options, options->peers[i], err);
+    sl_settings_where(settings, id, where, sizeof(where));
+    return sl_fail_prefix(err, status, "%s: %s = %.*s", where, sl_setting_at(id)->key,
+                          (int)SL_ADDRESS_SIZE_MAX, address);
+}
+
+static enum syncline_status check_addresses(const struct sl_settings *settings,
+                                            bool insecure_loopback, struct sl_error *err)
+{
+    char text[SL_PEERS_SIZE];
+    const char *peers[SL_LINK_COUNT_MAX];
+    enum syncline_status status = SYNCLINE_OK;
+    if (settings->listen[0] != '\0') {
+        status =
+            check_setting(settings, SL_SETTING_LISTEN, insecure_loopback, settings->listen, err);
+    }
+    size_t count = sl_settings_peers(settings, text, peers);
+    for (size_t i = 0; i < count && status == SYNCLINE_OK; i++) {
+        status = check_setting(settings, SL_SETTING_PEERS, insecure_loopback, peers[i], err);
     }
     return status;
 }
@@ -377,7 +385,7 @@ enum syncline_status syncline_join(const char *dir, const char *address,
         status = sl_fail(&err, SYNCLINE_EINVAL, "no address was given");
     }
     if (status == SYNCLINE_OK) {
-        status = check_address(&options, address, &err);
+        status = check_address(options.insecure_loopback, address, &err);
     }
     if (status == SYNCLINE_OK) {
         status = name_device(&options, device_name, &err);
@@ -467,12 +475,13 @@ static void answer_engine(void *ctx, const char *question, struct sl_buf *out)
     }
 }
 
-static enum syncline_status start_engine(struct syncline *lib, enum syncline_threads threads,
-                                         struct sl_error *err)
+static enum syncline_status start_engine(struct syncline *lib, struct sl_error *err)
 {
     if (lib->lock.fd < 0) {
         return SYNCLINE_OK;
     }
+    enum syncline_threads threads =
+        (enum syncline_threads)sl_settings_number(&lib->settings, SL_SETTING_THREADS);
     enum syncline_status status = sl_worker_start(&lib->worker, lib->library, threads, err);
     lib->has_worker = status == SYNCLINE_OK;
     struct sl_error unheard;
@@ -508,13 +517,11 @@ static enum syncline_status open_handle(struct syncline *lib, const struct paths
                                         struct sl_error *err)
 {
     struct sl_identity identity;
-    enum syncline_status status = check_is_library(paths, err);
-    if (status == SYNCLINE_OK) {
-        lib->dir = open(paths->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        status = lib->dir >= 0 ? SYNCLINE_OK
-                               : sl_fail(err, SYNCLINE_EIO, "%s cannot be opened: %s", paths->dir,
-                                         strerror(errno));
-    }
+    lib->dir = open(paths->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    enum syncline_status status =
+        lib->dir >= 0
+            ? SYNCLINE_OK
+            : sl_fail(err, SYNCLINE_EIO, "%s cannot be opened: %s", paths->dir, strerror(errno));
     if (status == SYNCLINE_OK) {
         status = sl_key_file_read(paths->key, &identity, err);
     }
@@ -528,7 +535,11 @@ static enum syncline_status open_handle(struct syncline *lib, const struct paths
     if (status != SYNCLINE_OK) {
         return status;
     }
+    char text[SL_PEERS_SIZE];
+    const char *peers[SL_LINK_COUNT_MAX];
+    const struct sl_settings *settings = &lib->settings;
     struct sl_library_config config = {.env = &lib->env,
+                                       .settings = settings,
                                        .library_db = paths->library_db,
                                        .sync_db = paths->sync_db,
                                        .uuid_map = paths->uuid_map,
@@ -536,16 +547,15 @@ static enum syncline_status open_handle(struct syncline *lib, const struct paths
                                        .models = options->models,
                                        .models_count = options->models_count,
                                        .transport = lib->transport,
-                                       .listen = options->listen,
-                                       .peers = options->peers,
-                                       .peers_count = options->peers_count,
-                                       .batch_len = options->batch_size,
-                                       .memory = options->memory_budget,
+                                       .listen =
+                                           settings->listen[0] != '\0' ? settings->listen : NULL,
+                                       .peers = peers,
+                                       .peers_count = sl_settings_peers(settings, text, peers),
                                        .engine = engine,
-                                       .host_log = make_host_log(options)};
+                                       .host_log = make_host_log(options, settings)};
     status = sl_library_open(&config, &lib->library, err);
     if (status == SYNCLINE_OK) {
-        status = start_engine(lib, options->threads, err);
+        status = start_engine(lib, err);
     }
     if (status == SYNCLINE_OK) {
         sl_host_log_say(&config.host_log, SYNCLINE_LOG_INFO, "%s is open%s", paths->dir,
@@ -569,13 +579,21 @@ enum syncline_status syncline_open(const char *dir, const struct syncline_option
         status = make_paths(&paths, dir, &err);
     }
     if (status == SYNCLINE_OK) {
-        status = check_addresses(&options, &err);
+        status = check_is_library(&paths, &err);
     }
     if (status != SYNCLINE_OK) {
         return finish(given, status, &err);
     }
     struct sl_allocator alloc;
     struct sl_env env = make_env(&options, &alloc);
+    struct sl_settings settings;
+    status = sl_settings_take_all(&settings, env.alloc, dir, &options, &err);
+    if (status == SYNCLINE_OK && options.role != SYNCLINE_ROLE_CAPTURE) {
+        status = check_addresses(&settings, options.insecure_loopback, &err);
+    }
+    if (status != SYNCLINE_OK) {
+        return finish(given, status, &err);
+    }
     struct syncline *lib = sl_calloc(env.alloc, 1, sizeof(*lib));
     if (lib == NULL || pthread_mutex_init(&lib->error_lock, NULL) != 0 ||
         pthread_mutex_init(&lib->asked_lock, NULL) != 0) {
@@ -584,7 +602,7 @@ enum syncline_status syncline_open(const char *dir, const struct syncline_option
     }
     lib->env = make_env(&options, &lib->alloc);
     lib->pid = getpid();
-    lib->block_ms = options.block_ms;
+    lib->settings = settings;
     lib->opened_ns = lib->env.mono_ns(lib->env.ctx);
     atomic_init(&lib->closing, false);
     atomic_init(&lib->running, 0);

@@ -177,11 +177,12 @@ static int64_t behind(struct syncline *lib)
 enum syncline_status sl_handle_hold_back(struct syncline *lib, struct sl_error *err)
 {
     struct sl_error dead;
-    if (!lib->has_worker || lib->block_ms == 0 || behind(lib) <= SL_BEHIND_CALLS_MAX) {
+    int64_t block_ms = sl_settings_number(&lib->settings, SL_SETTING_BLOCK_MS);
+    if (!lib->has_worker || block_ms == 0 || behind(lib) <= SL_BEHIND_CALLS_MAX) {
         return SYNCLINE_OK;
     }
     int64_t start_ms = now_ms();
-    while (now_ms() - start_ms < lib->block_ms && !atomic_load(&lib->closing) &&
+    while (now_ms() - start_ms < block_ms && !atomic_load(&lib->closing) &&
            sl_library_health(lib->library, &dead) == SYNCLINE_OK) {
         sl_handle_wait_a_little(lib);
         if (behind(lib) <= SL_BEHIND_CALLS_MAX) {

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include "base/settings.h"
 #include "net/transport.h"
 #include "pipeline/engine_lock.h"
 #include "pipeline/engine_socket.h"
@@ -19,7 +20,6 @@ struct syncline {
     struct sl_allocator alloc; /* the host's, or the C library's */
     struct sl_env env;         /* the real world with that allocator */
     pid_t pid;                 /* of the process that opened it */
-    int64_t block_ms;          /* as in the options */
     uint64_t opened_ns;        /* by the monotonic clock */
     struct sl_library *library;
     struct sl_transport *transport; /* NULL in the capture role */
@@ -34,7 +34,8 @@ struct syncline {
     atomic_bool closing; /* set once; captures are refused, and waiting ends, from then on */
     atomic_uint running; /* captures and flushes on their way */
     pthread_mutex_t error_lock;
-    struct sl_error error; /* of the last call that failed */
+    struct sl_error error;       /* of the last call that failed */
+    struct sl_settings settings; /* constant */
 };
 
 /* EINVAL (NULL) or EFORK, else OK. */
@@ -57,6 +58,25 @@ bool sl_handle_ask_engine(struct syncline *lib, struct sl_engine_view *view);
 /* As syncline_remove, the text in `err`: pipeline/api_remove.c. */
 enum syncline_status sl_library_remove(const struct sl_env *env, const char *dir,
                                        struct sl_error *err);
+
+/* ---- Settings: pipeline/api_settings.c ---- */
+
+/* The values for a handle on the library in `dir`, from all layers. Blocks on the disk. Errors:
+ * EINVAL, EIO, ENOMEM. */
+enum syncline_status sl_settings_take_all(struct sl_settings *settings,
+                                          const struct sl_allocator *alloc, const char *dir,
+                                          const struct syncline_options *options,
+                                          struct sl_error *err);
+/* The last layer alone: what the options say goes over what is there. Errors: EINVAL. */
+enum syncline_status sl_settings_take_call(struct sl_settings *settings,
+                                           const struct syncline_options *options,
+                                           struct sl_error *err);
+/* Where a value comes from, for people: "syncline.conf:3". */
+void sl_settings_where(const struct sl_settings *settings, enum sl_setting_id id, char *out,
+                       size_t size);
+/* The addresses to dial, one string each in `text`; returns how many. */
+size_t sl_settings_peers(const struct sl_settings *settings, char text[SL_PEERS_SIZE],
+                         const char *peers[SL_LINK_COUNT_MAX]);
 
 /* ---- Waiting: pipeline/api_wait.c ---- */
 

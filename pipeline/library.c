@@ -214,6 +214,8 @@ static enum syncline_status open_network(struct sl_library *library,
     if (status != SYNCLINE_OK) {
         return sl_fail(err, status, "no memory for the network");
     }
+    sl_network_set_redial_max(
+        core->network, (uint32_t)sl_settings_number(&core->settings, SL_SETTING_RECONNECT_MAX_MS));
     if (config->listen != NULL) {
         status = sl_network_listen(core->network, config->listen, library->bound, err);
     }
@@ -318,7 +320,8 @@ static enum syncline_status load_origins(struct sl_core *core, struct sl_error *
     if (self == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the vector");
     }
-    uint64_t limit = (core->env->wall_ms(core->env->ctx) + SL_MAX_DRIFT_MS) << SL_HLC_COUNTER_BITS;
+    uint64_t limit = (core->env->wall_ms(core->env->ctx) + sl_core_max_drift_ms(core))
+                     << SL_HLC_COUNTER_BITS;
     struct sl_log_head head = {.number = 0};
     bool found = true;
     enum syncline_status status = SYNCLINE_OK;
@@ -516,7 +519,9 @@ static enum syncline_status open_engine(struct sl_library *library,
     core->writer_version = -1;
     sl_intake_init(&library->intake, core);
     sl_fk_resolve_init(&library->fk_resolve, core, config->uuid_map,
-                       config->uuid_map_size > 0 ? config->uuid_map_size : SL_UUID_MAP_SIZE_MAX);
+                       config->uuid_map_size > 0
+                           ? config->uuid_map_size
+                           : (size_t)sl_settings_number(&core->settings, SL_SETTING_UUID_MAP_SIZE));
     sl_serialize_init(&library->serialize, core);
     sl_settle_init(&library->settle, core);
     sl_net_flush_init(&library->net_flush, core);
@@ -586,12 +591,21 @@ enum syncline_status sl_library_open(const struct sl_library_config *config,
     }
     struct sl_core *core = &library->core;
     core->env = config->env;
-    core->batch_len = config->batch_len > 0 ? config->batch_len : SL_BATCH_LEN_DEFAULT;
+    if (config->settings != NULL) {
+        core->settings = *config->settings;
+    } else {
+        sl_settings_init(&core->settings);
+    }
+    core->batch_len = config->batch_len > 0
+                          ? config->batch_len
+                          : (uint32_t)sl_settings_number(&core->settings, SL_SETTING_BATCH_SIZE);
     core->settle_along_len =
         config->settle_along_len > 0 ? config->settle_along_len : SL_SETTLE_ALONG_LEN;
     core->engine = config->engine;
     core->host_log = config->host_log;
-    core->budget = sl_budget_share(config->memory > 0 ? config->memory : SL_MEMORY_BUDGET_DEFAULT);
+    core->budget = sl_budget_share(
+        config->memory > 0 ? config->memory
+                           : (size_t)sl_settings_number(&core->settings, SL_SETTING_MEMORY_BUDGET));
     library->identity = *config->identity;
     enum syncline_status status = SYNCLINE_OK;
     if (core->batch_len > SL_BATCH_LEN_MAX) {

@@ -13,6 +13,7 @@
 
 #include "base/env.h"
 #include "base/host_log.h"
+#include "base/settings.h"
 #include "base/status.h"
 #include "base/vector.h"
 #include "net/identity.h"
@@ -26,7 +27,7 @@ struct sl_library_config {
     const char *library_db;             /* path of the application's database, for env->vfs */
     const char *sync_db;                /* path of ours */
     const char *uuid_map;               /* folder of the UUID map; NULL: none */
-    size_t uuid_map_size;               /* bytes of it; 0: the default */
+    size_t uuid_map_size;               /* bytes of it; 0: as the settings say */
     const struct sl_identity *identity; /* copied */
     const struct syncline_model *const *models; /* borrowed for life */
     size_t models_count;
@@ -34,11 +35,13 @@ struct sl_library_config {
     const char *listen;             /* address on the transport, or NULL */
     const char *const *peers;       /* addresses to dial */
     size_t peers_count;
-    uint32_t batch_len;          /* changes per segment; 0: the default */
-    size_t memory;               /* bytes for batches and segments; 0: the default */
+    uint32_t batch_len;          /* changes per segment; 0: as the settings say */
+    size_t memory;               /* bytes for batches and segments; 0: as the settings say */
     bool engine;                 /* runs the stages; else captures only */
     uint32_t settle_along_len;   /* durable batches that a capture settles along; 0: the default */
     struct sl_host_log host_log; /* copied */
+    const struct sl_settings *settings; /* copied; its addresses and threads are for whoever opens;
+                                           NULL: all defaults */
 };
 
 /* Makes sync.db and the _syncline_ tables of library.db (in WAL mode; made if missing).

@@ -63,10 +63,11 @@ static enum syncline_status check_clock(struct sl_apply *apply, struct sl_origin
 {
     uint64_t wall_ms = apply->core->env->wall_ms(apply->core->env->ctx);
     uint64_t ahead_ms = sl_hlc_ms(apply->decoded.segment.last_hlc);
-    if (ahead_ms <= wall_ms + SL_MAX_DRIFT_MS) {
+    uint64_t drift_ms = sl_core_max_drift_ms(apply->core);
+    if (ahead_ms <= wall_ms + drift_ms) {
         return SYNCLINE_OK;
     }
-    origin->held_until_ms = ahead_ms - SL_MAX_DRIFT_MS;
+    origin->held_until_ms = ahead_ms - drift_ms;
     return sl_fail(
         err, SYNCLINE_EREFUSED,
         "changes from a clock that is %llu s ahead of this device's are held until their "
@@ -119,7 +120,7 @@ static enum syncline_status gather(struct sl_apply *apply, struct sl_origin_stat
 
 static bool is_ahead(const struct sl_core *core, uint64_t hlc)
 {
-    return sl_hlc_ms(hlc) > core->env->wall_ms(core->env->ctx) + SL_MAX_DRIFT_MS;
+    return sl_hlc_ms(hlc) > core->env->wall_ms(core->env->ctx) + sl_core_max_drift_ms(core);
 }
 
 /* How far this slice may go, and the clock value to merge for it. Clock values of an origin only
@@ -408,8 +409,10 @@ static enum syncline_status apply_plainly(struct sl_apply *apply, struct sl_orig
                                           uint64_t *applied, bool *cannot, struct sl_error *err)
 {
     struct sl_core *core = apply->core;
-    uint64_t hold_ms = others_write(core) ? SL_APPLY_HOLD_SHARED_MS : SL_APPLY_HOLD_MS;
-    uint64_t end_ns = now_ns(core) + hold_ms * NS_PER_MS;
+    uint64_t hold_ns =
+        sl_settings_ns(&core->settings, others_write(core) ? SL_SETTING_APPLY_HOLD_SHARED_MS
+                                                           : SL_SETTING_APPLY_HOLD_MS);
+    uint64_t end_ns = now_ns(core) + hold_ns;
     uint64_t before = *applied;
     enum syncline_status status = SYNCLINE_OK;
     do {
@@ -531,7 +534,7 @@ static void make_room(struct sl_apply *apply)
         core->writer_version = version;
     }
     if (others_write(core)) {
-        apply->not_before_ns = now + SL_APPLY_PAUSE_MS * NS_PER_MS;
+        apply->not_before_ns = now + sl_settings_ns(&core->settings, SL_SETTING_APPLY_PAUSE_MS);
     }
 }
 

@@ -15,6 +15,8 @@ void sl_fk_resolve_init(struct sl_fk_resolve *resolve, struct sl_core *core, con
     memset(resolve, 0, sizeof(*resolve));
     resolve->core = core;
     sl_uuid_map_open(&resolve->map, map_path, map_size);
+    sl_uuid_map_set_ttl(&resolve->map,
+                        (uint64_t)sl_settings_number(&core->settings, SL_SETTING_UUID_MAP_TTL_MS));
 }
 
 void sl_fk_resolve_fini(struct sl_fk_resolve *resolve)

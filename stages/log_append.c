@@ -7,7 +7,6 @@
 
 #include "stages/hlc_stamp.h"
 
-#define ZSTD_LEVEL 3
 #define RETRY_NS (100u * 1000u * 1000u)
 #define SEGMENT_SIZE_USUAL ((size_t)256 * 1024) /* room for it is there from the beginning */
 
@@ -69,7 +68,8 @@ static enum syncline_status seal(struct sl_log_append *append, struct sl_segment
     }
     uint8_t *body = sealed->data + SL_SEGMENT_HEADER_SIZE;
     size_t size =
-        ZSTD_compressCCtx(append->zstd, body, bound, append->raw.data, append->raw.len, ZSTD_LEVEL);
+        ZSTD_compressCCtx(append->zstd, body, bound, append->raw.data, append->raw.len,
+                          (int)sl_settings_number(&core->settings, SL_SETTING_ZSTD_LEVEL));
     segment->raw_size = (uint32_t)append->raw.len;
     segment->flags |= SL_SEGMENT_ZSTD;
     if (ZSTD_isError(size) || size >= append->raw.len) {
@@ -324,7 +324,7 @@ bool sl_log_append_run(void *stage)
         sl_core_failed(core, "log_append", status, &err);
         return false;
     }
-    append->linger_ns = now + (uint64_t)SL_LINGER_MS * 1000 * 1000;
+    append->linger_ns = now + sl_settings_ns(&core->settings, SL_SETTING_LINGER_MS);
     for (size_t i = 0; i < append->len; i++) {
         sl_core_give_batch(core, append->batches[i]);
     }

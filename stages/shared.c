@@ -159,6 +159,11 @@ struct sl_member_state *sl_core_member(struct sl_core *core, const struct syncli
     return NULL;
 }
 
+uint64_t sl_core_max_drift_ms(const struct sl_core *core)
+{
+    return (uint64_t)sl_settings_number(&core->settings, SL_SETTING_MAX_DRIFT_MS);
+}
+
 void sl_core_vector_moved(struct sl_core *core)
 {
     atomic_store_explicit(&core->vector_moved, true, memory_order_release);

@@ -32,6 +32,7 @@
 #include "base/env.h"
 #include "base/hash.h"
 #include "base/host_log.h"
+#include "base/settings.h"
 #include "base/stamp.h"
 #include "net/identity.h"
 #include "net/network.h"
@@ -130,6 +131,7 @@ struct sl_core {
     bool engine;                    /* constant: stages run */
     struct sl_host_log host_log;    /* constant; no line is given to it under a lock */
     struct sl_budget budget;        /* constant */
+    struct sl_settings settings;    /* constant; what stands above was taken from it */
 
     struct sl_staging staging;        /* any thread, by its own rules */
     struct sl_unsettled unsettled;    /* any thread, by its own rules */
@@ -223,6 +225,8 @@ void sl_core_vector_moved(struct sl_core *core);
 void sl_core_progress_members(struct sl_core *core);
 void sl_core_progress_sent(struct sl_core *core, struct sl_member_state *member);
 void sl_core_progress_log(struct sl_core *core, const struct sl_drained *drained, uint64_t own_seq);
+/* The setting max_drift_ms. */
+uint64_t sl_core_max_drift_ms(const struct sl_core *core);
 /* Remembers one line for whoever asks, and logs it. Not under a lock. */
 void sl_core_notice(struct sl_core *core, enum syncline_status status, const char *text);
 /* Logs that a record could not be sent or applied; after that is committed, not under a lock. */

@@ -119,6 +119,7 @@ void sl_uuid_map_open(struct sl_uuid_map *map, const char *path, size_t size_max
 {
     memset(map, 0, sizeof(*map));
     map->size_max = size_max;
+    map->ttl_ms = SL_UUID_MAP_TTL_MS;
     if (path == NULL) {
         return;
     }
@@ -129,6 +130,11 @@ void sl_uuid_map_open(struct sl_uuid_map *map, const char *path, size_t size_max
     if (size > sizeof(map->path) || !open_env(map)) {
         give_up(map);
     }
+}
+
+void sl_uuid_map_set_ttl(struct sl_uuid_map *map, uint64_t ttl_ms)
+{
+    map->ttl_ms = ttl_ms;
 }
 
 void sl_uuid_map_close(struct sl_uuid_map *map)
@@ -188,7 +194,7 @@ static int get_one(struct sl_uuid_map *map, uint32_t model, uint64_t now_ms, int
     }
     memcpy(&value, data.mv_data, sizeof(value));
     if (value.generation == map->models[model].generation && now_ms >= value.put_ms &&
-        now_ms - value.put_ms <= SL_UUID_MAP_TTL_MS) {
+        now_ms - value.put_ms <= map->ttl_ms) {
         *uuid = value.uuid;
         *found = true;
     }

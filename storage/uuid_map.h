@@ -9,7 +9,7 @@
  *     value     32 bytes, of this machine: UUID (16), generation of the model (u64), when it was
  *               put, in ms of the monotonic clock (u64)
  *
- * An entry is used if it is not older than SL_UUID_MAP_TTL_MS and its model's generation is the
+ * An entry is used if it is not older than the time to live and its model's generation is the
  * one it was put with. A generation ends - all entries of the model are forgotten at once - when a
  * read transaction shows that the mark of the model's last delete has moved, by a capture or by
  * apply: the record behind an id may be another one by now. Otherwise what an entry says is what
@@ -72,6 +72,7 @@ struct sl_uuid_map {
     unsigned table;         /* LMDB's handle */
     char path[SL_UUID_MAP_PATH_SIZE];
     size_t size_max;                                     /* bytes of the file */
+    uint64_t ttl_ms;                                     /* how long an entry is used */
     struct sl_uuid_map_model models[SL_MODEL_COUNT_MAX]; /* by place */
     struct sl_uuid_map_entry puts[SL_UUID_MAP_PUTS_MAX]; /* not written yet */
     uint32_t puts_len;
@@ -83,6 +84,8 @@ struct sl_uuid_map {
  * fails: without a map the other calls do nothing. Blocks on the disk shortly. A symbolic link at
  * `path` is removed, not followed. To be closed in any case. */
 void sl_uuid_map_open(struct sl_uuid_map *map, const char *path, size_t size_max);
+/* How long entries are used, if not for SL_UUID_MAP_TTL_MS. After open. */
+void sl_uuid_map_set_ttl(struct sl_uuid_map *map, uint64_t ttl_ms);
 /* Idempotent. The folder stays. */
 void sl_uuid_map_close(struct sl_uuid_map *map);
 /* Removes the folder of a map that nobody has open; a symbolic link itself and not what it points

@@ -19,6 +19,7 @@ declare -A excepted=(
     [storage/uuid_map.c]="makes the folder of a cache that is no SQLite file"
     [pipeline/api_open.c]="opens a library in the real world: folder, files, thread"
     [pipeline/api_remove.c]="removes the files of a library"
+    [pipeline/conf_file.c]="reads and writes syncline.conf"
     [pipeline/api_wait.c]="waits by the real clock"
     [pipeline/worker.c]="is the engine's threads, and waits"
     [pipeline/park.c]="is where they sleep"

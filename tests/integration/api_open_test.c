@@ -215,10 +215,11 @@ Test(api_open, options)
     refuse_open(a.dir, &options, SYNCLINE_EINVAL, "role 3");
     options = api_options();
     options.memory_budget = 4 * 1024 * 1024 - 1;
-    refuse_open(a.dir, &options, SYNCLINE_EINVAL, "4194304");
+    refuse_open(a.dir, &options, SYNCLINE_EINVAL,
+                "memory_budget cannot be \"4194303\": it takes 4MiB");
     options = api_options();
     options.threads = (enum syncline_threads)4;
-    refuse_open(a.dir, &options, SYNCLINE_EINVAL, "threads 4");
+    refuse_open(a.dir, &options, SYNCLINE_EINVAL, "threads cannot be \"4\"");
     options = api_options();
     options.batch_size = 70000;
     refuse_open(a.dir, &options, SYNCLINE_EINVAL, "70000");
@@ -487,7 +488,9 @@ Test(api_open, network_refused)
         const char *address = table[i].address;
         struct syncline_options options = api_options();
         options.listen = address;
-        refuse_open(a.dir, &options, table[i].status, address);
+        if (address[0] != '\0') { /* which is nowhere */
+            refuse_open(a.dir, &options, table[i].status, address);
+        }
         options.listen = "127.0.0.1:0";
         options.peers = &address;
         options.peers_count = 1;

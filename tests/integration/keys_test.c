@@ -441,6 +441,26 @@ Test(keys, more_parents_than_puts)
     check_equal();
 }
 
+/* The setting uuid_map_ttl_ms says how long that is. */
+Test(keys, time_to_live)
+{
+    struct sl_settings settings;
+    sl_settings_init(&settings);
+    cr_assert_eq(sl_settings_parse(&settings, SL_SETTING_UUID_MAP_TTL_MS, "10min",
+                                   SYNCLINE_SETTING_FILE, 1, &err),
+                 SYNCLINE_OK);
+    a.config.settings = &settings;
+    open_both();
+    add_nodes(&a, 1, 100, 0);
+    for (int64_t i = 0; i < 3; i++) {
+        add_items(&a, 1 + 100 * i, 100, 100, false);
+        settle();
+        cr_expect_eq(queries(&a, NODE, false), i < 2 ? 1 : 2);
+        skipped_ns += (i < 1 ? (uint64_t)SL_UUID_MAP_TTL_MS * 2 : UINT64_C(600000)) * 1000000;
+    }
+    check_equal();
+}
+
 /* A record whose parent is not there is left out, with its reason; the others of its batch go. */
 Test(keys, parent_is_missing)
 {
@@ -642,6 +662,36 @@ Test(keys, map_is_full)
 {
     a.config.uuid_map_size = 32768;
     work_over(leave);
+}
+
+/* The setting uuid_map_size says how large its file may become. */
+Test(keys, size_of_the_map)
+{
+    struct sl_settings settings;
+    struct stat st;
+    sl_settings_init(&settings);
+    cr_assert_eq(sl_settings_parse(&settings, SL_SETTING_UUID_MAP_SIZE, "64KiB",
+                                   SYNCLINE_SETTING_FILE, 1, &err),
+                 SYNCLINE_OK);
+    for (int small = 0; small < 2; small++) {
+        a.config.settings = small == 1 ? &settings : NULL;
+        open_both();
+        if (small == 0) {
+            add_nodes(&a, 1, 1000, 0);
+        }
+        for (int64_t i = 0; i < 4; i++) { /* 256 parents each time */
+            add_items(&a, 1 + 1000 * (i + 4 * small), 1000, 1000, false);
+            settle();
+            skipped_ns += SL_UUID_MAP_WRITE_MS_MIN * 1000000;
+        }
+        cr_assert_eq(stat(file_in(a.uuid_map), &st), 0);
+        cr_expect(small == 1 ? st.st_size <= 65536 : st.st_size > 65536, "%lld bytes",
+                  (long long)st.st_size);
+        close_library(&a);
+        close_library(&b);
+    }
+    open_both();
+    check_equal();
 }
 
 /* Where no map can be, everything goes by queries. */

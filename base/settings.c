@@ -30,15 +30,16 @@ static const char *const log_words[] = {"error", "warning", "info", "debug", NUL
         value, value, value, value                                                                 \
     }
 
-/* The presets, in a sentence each:
- * aggressive    in step as soon as possible; memory, disk and network are there for it
- * conservative  a guest that is hardly noticed; other devices follow within a second or so
- * mobile        few wake-ups, few bytes, little memory; other devices follow within some seconds */
+/* The presets. A slice of apply is one segment at least, so what holds the lock for less time also
+ * wants smaller ones; and larger ones, compressed harder, are fewer bytes. */
 static const struct sl_setting table[SL_SETTING_COUNT] = {
     [SL_SETTING_PRESET] = {.key = "preset",
                            .type = CHOICE,
                            .unit = "",
-                           .description = "values for all settings that nothing else sets",
+                           .description =
+                               "values for all that nothing else sets: aggressive is in step as "
+                               "soon as it can be, conservative is a guest that is hardly "
+                               "noticed, mobile spares bytes, memory and disk",
                            .choices = preset_words,
                            .max = SL_PRESET_COUNT - 1,
                            .by = SAME(SL_PRESET_NONE)},

@@ -25,10 +25,38 @@ static int print_ready(const struct cli_options *options, const struct syncline_
                                     device_id, "pid", (int)getpid()));
 }
 
+/* Without --listen there must be an address in the settings. */
+static int check_address(const struct cli_options *options)
+{
+    char text[512] = "";
+    struct syncline_setting listen = SYNCLINE_SETTING_INIT;
+    if (options->listen != NULL) {
+        return CLI_EXIT_OK;
+    }
+    enum syncline_status status =
+        syncline_config_get(options->library, "listen", &listen, text, sizeof(text));
+    if (status != SYNCLINE_OK && status != SYNCLINE_ENOTFOUND) {
+        return cli_fail("%s", text);
+    }
+    if (status != SYNCLINE_OK || listen.value[0] == '\0') {
+        return cli_usage("`serve` needs --listen ADDR, or the setting listen in a library");
+    }
+    if (!options->insecure_loopback) {
+        return cli_usage("the setting listen (%s) needs --insecure-loopback, since nobody is "
+                         "authenticated yet; add it if loopback is what you want",
+                         listen.where);
+    }
+    return CLI_EXIT_OK;
+}
+
 int cmd_serve(const struct cli_options *options)
 {
     struct cli_session session;
-    int code = cli_session_open(options, SYNCLINE_ROLE_ENGINE, &session);
+    int code = check_address(options);
+    if (code != CLI_EXIT_OK) {
+        return code;
+    }
+    code = cli_session_open(options, SYNCLINE_ROLE_ENGINE, &session);
     if (code != CLI_EXIT_OK) {
         return code;
     }

@@ -21,6 +21,14 @@ int cmd_serve(const struct cli_options *options);
 int cmd_status(const struct cli_options *options);
 int cmd_wait(const struct cli_options *options);
 int cmd_digest(const struct cli_options *options);
+int cmd_config_list(const struct cli_options *options);
+int cmd_config_get(const struct cli_options *options);
+int cmd_config_set(const struct cli_options *options);
+int cmd_config_unset(const struct cli_options *options);
+int cmd_config_preset(const struct cli_options *options);
 int cmd_demo(const struct cli_options *options);
+
+/* All settings, for the help of the commands above. */
+void cmd_config_help(FILE *out);
 
 #endif

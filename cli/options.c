@@ -40,7 +40,8 @@ enum option_id {
     OPTION_REPORT_FD,
     OPTION_DEVICE_NAME,
     OPTION_WATCH,
-    OPTION_MAX_LAG
+    OPTION_MAX_LAG,
+    OPTION_MARKDOWN
 };
 
 struct option {
@@ -78,6 +79,8 @@ static const struct option option_table[] = {
     {"--watch", NULL, CLI_OPT_WATCH, OPTION_WATCH, "look again every second, until Ctrl-C"},
     {"--max-lag", "LAG", CLI_OPT_MAX_LAG, OPTION_MAX_LAG,
      "exit code 1 if somebody is behind by more: changes (1000), or a time (30s, 5min, 2h, 1d)"},
+    {"--markdown", NULL, CLI_OPT_MARKDOWN, OPTION_MARKDOWN,
+     "print docs/CONFIG.md: all settings, for no library in particular"},
     {"--help", NULL, 0, OPTION_HELP, "this text, or a command's own"},
     {"--version", NULL, 0, OPTION_VERSION, "print the version"},
 };
@@ -212,6 +215,9 @@ static int option_set(struct cli_options *options, const struct option *option, 
         break;
     case OPTION_KEEP:
         options->keep = true;
+        break;
+    case OPTION_MARKDOWN:
+        options->markdown = true;
         break;
     case OPTION_REPORT_FD:
         code = parse_number(option->name, value, 3, INT_MAX, &number);
@@ -434,6 +440,12 @@ void cli_help_all(FILE *out, const struct cli_command *commands, const char *gro
         fprintf(out, "  %-22s %s\n", left, c->summary);
     }
     help_options(out, 0);
+    for (const struct cli_command *c = commands; group != NULL && c->name != NULL; c++) {
+        if (c->more_help != NULL && c->group != NULL && strcmp(c->group, group) == 0) {
+            c->more_help(out);
+            break; /* all commands of a group have the same */
+        }
+    }
     fputs("\n`syncline COMMAND --help` says more. Exit codes: 0 done, 2 wrong command line, 1 "
           "everything else.\n",
           out);
@@ -460,4 +472,7 @@ void cli_help_command(FILE *out, const struct cli_command *command)
         fprintf(out, "\n%s", command->details);
     }
     help_options(out, command->options);
+    if (command->more_help != NULL) {
+        command->more_help(out);
+    }
 }

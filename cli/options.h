@@ -36,6 +36,7 @@
 #define CLI_OPT_DEVICE_NAME (1u << 11)
 #define CLI_OPT_WATCH (1u << 12)
 #define CLI_OPT_MAX_LAG (1u << 13)
+#define CLI_OPT_MARKDOWN (1u << 14)
 
 struct cli_options;
 
@@ -57,6 +58,8 @@ struct cli_command {
     const char *summary;   /* one line */
     const char *details;   /* further lines for --help, each ended by a newline; "" if none */
     int (*run)(const struct cli_options *options); /* returns the exit code */
+    bool network_by_settings;     /* listens and dials as the settings say where no option does */
+    void (*more_help)(FILE *out); /* further help, made from a table; NULL: none */
 };
 
 /* What was asked for. Strings point into argv or the environment. */
@@ -72,6 +75,7 @@ struct cli_options {
     bool insecure_loopback;                /* --insecure-loopback */
     bool plain;                            /* --plain */
     bool keep;                             /* --keep */
+    bool markdown;                         /* --markdown */
     const char *color;                     /* --color, or NULL */
     const char *device_name;               /* --device-name, or NULL */
     uint32_t batch_len;                    /* --batch: rows per transaction */

@@ -22,8 +22,9 @@ struct syncline_options cli_session_options(const struct cli_options *options, c
     result.models = indexer_models;
     result.models_count = INDEXER_MODELS_COUNT;
     result.device_name = options->device_name;
-    result.listen = options->listen;
-    result.peers = options->peers_count > 0 ? options->peers : NULL;
+    bool by_settings = options->command->network_by_settings;
+    result.listen = options->listen != NULL || by_settings ? options->listen : "";
+    result.peers = options->peers_count > 0 || !by_settings ? options->peers : NULL;
     result.peers_count = options->peers_count;
     result.insecure_loopback = options->insecure_loopback;
     result.error = error;

@@ -41,7 +41,8 @@ int cli_session_flush(struct cli_session *session);
  * here. timeout_ms < 0 waits for ever. Says what is left when the time is over. */
 int cli_session_wait(struct cli_session *session, int64_t timeout_ms);
 
-/* What options say about the network and the device, as the library takes it. Borrows `options`;
+/* What options say about the network and the device, as the library takes it: where they say
+ * nothing there is no network, but for commands that go by the settings then. Borrows `options`;
  * `error` receives texts. */
 struct syncline_options cli_session_options(const struct cli_options *options, char *error,
                                             size_t error_size);

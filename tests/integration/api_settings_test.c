@@ -447,6 +447,7 @@ Test(api_settings, threads)
         struct syncline_options options = api_options();
         API_OK(NULL, syncline_config_set(a.dir, "threads", table[i].value, NULL, 0));
         cr_assert_eq(syncline_open(a.dir, &options, &a.lib), SYNCLINE_OK, "%s", api_text);
+        cr_assert_not_null(a.lib);
         cr_expect_eq(a.lib->worker.count, table[i].count);
         api_stop(&a);
     }

@@ -80,7 +80,10 @@ Test(command_line, help)
         {"Exit codes", {"-h", NULL}},
         {"library join ADDR", {"library", "--help", NULL}},
         {"--plain is for measuring", {"location", "add", "--help", NULL}},
-        {"Usage: syncline [-L DIR] [--json] serve --listen ADDR", {"--help", "serve", NULL}},
+        {"Usage: syncline [-L DIR] [--json] serve [--listen ADDR]", {"--help", "serve", NULL}},
+        {"library join ADDR --insecure-loopback [--device-name NAME]",
+         {"library", "join", "--help", NULL}},
+        {"config set KEY VALUE", {"config", "--help", NULL}},
         {"--pairs N", {"demo", "--help", NULL}},
         {"syncline 0.", {"--version", NULL}},
     };

@@ -230,11 +230,11 @@ static const char *words(char text[256], unsigned *seed)
 {
     static const char *const known[] = {"folder", "picture", "holiday", "invoice",
                                         "letter", "summer",  "backup",  "music"};
-    text[0] = '\0';
+    size_t used = 0;
     for (int i = 0; i < 20; i++) {
         *seed = *seed * 1103515245u + 12345u;
-        strcat(text, known[*seed >> 16 & 7]);
-        strcat(text, *seed >> 20 & 1 ? " " : "-");
+        used += (size_t)snprintf(text + used, 256 - used, "%s%s", known[*seed >> 16 & 7],
+                                 (*seed >> 20 & 1) != 0 ? " " : "-");
     }
     return text;
 }

@@ -196,7 +196,7 @@ Test(settings, texts)
     refuses(SL_SETTING_LISTEN, "\xc3\xa9");
     memset(text, 'a', SL_ADDRESS_SIZE_MAX);
     cr_expect_eq(parse(SL_SETTING_LISTEN, text), SYNCLINE_OK);
-    strcat(text, "a");
+    text[SL_ADDRESS_SIZE_MAX] = 'a';
     refuses(SL_SETTING_LISTEN, text);
     cr_expect_eq(parse(SL_SETTING_LISTEN, ""), SYNCLINE_OK);
     cr_expect_str_eq(settings.listen, "");
@@ -205,20 +205,22 @@ Test(settings, texts)
     cr_expect_str_eq(settings.peers, "a:1,b:2,c:3");
     refuses(SL_SETTING_PEERS, "a\x7f");
     refuses(SL_SETTING_PEERS, "a \xff b");
-    text[0] = '\0';
-    for (unsigned i = 0; i < SL_LINK_COUNT_MAX; i++) { /* as many as there can be, and as long */
-        memset(text + i * (SL_ADDRESS_SIZE_MAX + 1), 'p', SL_ADDRESS_SIZE_MAX);
-        strcpy(text + i * (SL_ADDRESS_SIZE_MAX + 1) + SL_ADDRESS_SIZE_MAX, ",");
+    memset(text, 'p', SL_PEERS_SIZE);
+    for (size_t i = SL_ADDRESS_SIZE_MAX; i < SL_PEERS_SIZE; i += SL_ADDRESS_SIZE_MAX + 1) {
+        text[i] = ','; /* as many as there can be, and as long */
     }
     cr_expect_eq(parse(SL_SETTING_PEERS, text), SYNCLINE_OK, "%s", err.text);
     cr_expect_eq(strlen(settings.peers), SL_PEERS_SIZE - 1);
-    strcat(text, "q");
+    text[SL_PEERS_SIZE] = 'q';
     refuses(SL_SETTING_PEERS, text);
-    text[0] = '\0';
-    for (unsigned i = 0; i <= SL_LINK_COUNT_MAX; i++) {
-        strcat(text, "a ");
+    memset(text, 0, sizeof(text));
+    for (size_t i = 0; i <= SL_LINK_COUNT_MAX; i++) {
+        text[2 * i] = 'a';
+        text[2 * i + 1] = ' ';
     }
     refuses(SL_SETTING_PEERS, text);
+    text[2 * (size_t)SL_LINK_COUNT_MAX] = '\0';
+    cr_expect_eq(parse(SL_SETTING_PEERS, text), SYNCLINE_OK, "%s", err.text);
     cr_expect_eq(parse(SL_SETTING_PEERS, " "), SYNCLINE_OK);
     cr_expect_str_eq(settings.peers, "");
     sl_settings_print(&settings, SL_SETTING_LISTEN, text, sizeof(text));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* `syncline location`: add, list. */
+/* `syncline location`: add, rescan, remove, list. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,7 +21,10 @@ struct add {
     struct indexer_location_stats stats; /* what was done */
     uint64_t start_ns;                   /* when indexing began, CLOCK_MONOTONIC */
     uint64_t unreadable;                 /* told so far */
-    bool plain;                          /* without syncing */
+    enum syncline_status (*run)(struct syncline *lib, struct sqlite3 *db, const char *path,
+                                const struct indexer_location_options *options,
+                                struct indexer_location_stats *stats,
+                                struct indexer_error *err); /* add or rescan */
 };
 
 static void on_progress(void *ctx, const struct indexer_location_stats *stats)
@@ -68,22 +71,24 @@ static int print_added(const struct cli_options *options, const struct add *add,
                           : 0.0;
     if (options->json) {
         return cli_print_json(json_pack(
-            "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I}",
+            "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, "
+            "s:I, s:I}",
             "location", location, "files", (json_int_t)walk->files, "folders",
             (json_int_t)walk->folders, "links", (json_int_t)walk->links, "other",
             (json_int_t)walk->others, "unreadable", (json_int_t)walk->unreadable, "vanished",
             (json_int_t)walk->vanished, "skipped", (json_int_t)walk->skipped, "inserted",
-            (json_int_t)stats->inserted, "updated", (json_int_t)stats->updated, "batches",
+            (json_int_t)stats->inserted, "updated", (json_int_t)stats->updated, "moved",
+            (json_int_t)stats->moved, "removed", (json_int_t)stats->removed, "batches",
             (json_int_t)stats->batches, "index_ms", index_ms, "first_commit_ns",
             (json_int_t)stats->first_commit_ns, "last_commit_ns", (json_int_t)stats->last_commit_ns,
             "wire_bytes_sent", (json_int_t)info->wire_bytes_sent, "own_seq",
             (json_int_t)info->own_seq, "outbox", (json_int_t)info->outbox));
     }
     printf("%" PRIu64 " files, %" PRIu64 " folders, %" PRIu64 " links, %" PRIu64 " other in %.0f "
-           "ms: %" PRIu64 " new, %" PRIu64 " changed, %" PRIu64 " unreadable, %" PRIu64
-           " not entered\n",
+           "ms: %" PRIu64 " new, %" PRIu64 " changed, %" PRIu64 " moved, %" PRIu64
+           " removed, %" PRIu64 " unreadable, %" PRIu64 " not entered\n",
            walk->files, walk->folders, walk->links, walk->others, index_ms, stats->inserted,
-           stats->updated, walk->unreadable, walk->skipped);
+           stats->updated, stats->moved, stats->removed, walk->unreadable, walk->skipped);
     return cli_output_end();
 }
 
@@ -102,7 +107,7 @@ static int index_folder(const struct cli_options *options, struct syncline *lib,
     };
     add->start_ns = cli_now_ns();
     enum syncline_status status =
-        indexer_location_add(lib, db, options->args[0], &location_options, &add->stats, &err);
+        add->run(lib, db, options->args[0], &location_options, &add->stats, &err);
     cli_progress_end();
     if (status != SYNCLINE_OK) {
         return cli_fail("%s", err.text);
@@ -172,9 +177,64 @@ static int add_synced(const struct cli_options *options, struct add *add)
 
 int cmd_location_add(const struct cli_options *options)
 {
-    struct add add;
-    memset(&add, 0, sizeof(add));
+    struct add add = {.run = indexer_location_add};
     return options->plain ? add_plain(options, &add) : add_synced(options, &add);
+}
+
+int cmd_location_rescan(const struct cli_options *options)
+{
+    struct add add = {.run = indexer_location_rescan};
+    return add_synced(options, &add);
+}
+
+static void on_removed(void *ctx, const struct indexer_location_stats *stats)
+{
+    (void)ctx;
+    cli_progress("%" PRIu64 " of %" PRIu64 " entries removed", stats->removed,
+                 stats->removed + stats->removing);
+}
+
+static int print_removed(const struct cli_options *options,
+                         const struct indexer_location_stats *stats)
+{
+    char location[33];
+    cli_hex(stats->location.bytes, sizeof(stats->location.bytes), location);
+    if (options->json) {
+        return cli_print_json(json_pack("{s:s, s:I, s:I}", "location", location, "removed",
+                                        (json_int_t)stats->removed, "batches",
+                                        (json_int_t)stats->batches));
+    }
+    printf("%" PRIu64 " entries removed; the folder is as it was\n", stats->removed);
+    return cli_output_end();
+}
+
+int cmd_location_remove(const struct cli_options *options)
+{
+    struct cli_session session;
+    struct indexer_error err = {{0}};
+    struct indexer_location_stats stats;
+    int code = cli_session_open(options, SYNCLINE_ROLE_AUTO, &session);
+    if (code != CLI_EXIT_OK) {
+        return code;
+    }
+    struct indexer_location_options location_options = {.device = session.info.device_id,
+                                                        .batch_size = options->batch_len,
+                                                        .stop = cli_stop_flag(),
+                                                        .progress = on_removed};
+    enum syncline_status status = indexer_location_remove(session.lib, session.db, options->args[0],
+                                                          &location_options, &stats, &err);
+    cli_progress_end();
+    if (status != SYNCLINE_OK) {
+        code = cli_fail("%s", err.text);
+    } else if (stats.walk.stopped) {
+        code = cli_fail("interrupted after %" PRIu64 " entries were removed; the same command goes "
+                        "on from there",
+                        stats.removed);
+    } else {
+        code = cli_session_flush(&session);
+    }
+    cli_session_close(&session);
+    return code != CLI_EXIT_OK ? code : print_removed(options, &stats);
 }
 
 static void location_to_json(void *ctx, const struct indexer_location *location)

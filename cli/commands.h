@@ -14,6 +14,8 @@ int cmd_library_join(const struct cli_options *options);
 int cmd_library_remove(const struct cli_options *options);
 int cmd_library_info(const struct cli_options *options);
 int cmd_location_add(const struct cli_options *options);
+int cmd_location_rescan(const struct cli_options *options);
+int cmd_location_remove(const struct cli_options *options);
 int cmd_location_list(const struct cli_options *options);
 int cmd_tag_create(const struct cli_options *options);
 int cmd_tag_list(const struct cli_options *options);

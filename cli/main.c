@@ -54,14 +54,39 @@ static const struct cli_command commands[] = {
      .options = CLI_OPT_LISTEN | CLI_OPT_PEER | CLI_OPT_INSECURE | CLI_OPT_BATCH | CLI_OPT_PLAIN |
                 CLI_OPT_WAIT | CLI_OPT_REPORT_FD,
      .summary = "index a folder into the library",
-     .details = "Run again it inserts what is new and updates what has changed; entries that are\n"
-                "gone from the disk stay. Links are recorded, not followed; other file systems\n"
-                "are not entered. While `syncline serve` runs on the same library, its process\n"
-                "sends the rows. With --listen or --peer this process does, and it ends when\n"
-                "all members have applied everything.\n"
-                "--plain is for measuring what syncing costs: its rows are not captured, so\n"
-                "other devices do not get them.\n",
+     .details =
+         "Run again, after Ctrl-C or a crash too, it goes on where it was: inserts what is\n"
+         "new, updates what has changed or was moved; entries that are gone from the disk\n"
+         "stay until `location rescan`. Links are recorded, not followed; other file\n"
+         "systems are not entered. While `syncline serve` runs on the same library, its process\n"
+         "sends the rows. With --listen or --peer this process does, and it ends when\n"
+         "all members have applied everything.\n"
+         "--plain is for measuring what syncing costs: its rows are not captured, so\n"
+         "other devices do not get them.\n",
      .run = cmd_location_add},
+    {.group = "location",
+     .name = "rescan",
+     .args = "PATH",
+     .args_count_min = 1,
+     .args_count_max = 1,
+     .options = CLI_OPT_LISTEN | CLI_OPT_PEER | CLI_OPT_INSECURE | CLI_OPT_BATCH | CLI_OPT_WAIT,
+     .summary = "look what is new, changed, moved or gone in a location",
+     .details = "What was moved keeps its UUID, and so does all that is in it: known by its\n"
+                "device and inode, and the time of its birth where the file system keeps one.\n"
+                "What is gone is removed from the library, what cannot be read stays. A folder\n"
+                "that is empty and not the one that was indexed is refused: its disk is not\n"
+                "mounted.\n",
+     .run = cmd_location_rescan},
+    {.group = "location",
+     .name = "remove",
+     .args = "PATH",
+     .args_count_min = 1,
+     .args_count_max = 1,
+     .options = CLI_OPT_BATCH,
+     .summary = "take a location and its entries out of the library",
+     .details = "The disk is not touched, and the folder need not be there. Interrupted, the same\n"
+                "command goes on where it was.\n",
+     .run = cmd_location_remove},
     {.group = "location",
      .name = "list",
      .args = "",

@@ -148,7 +148,7 @@ static enum syncline_status compare_root(struct comparison *run,
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(run->db,
                                 "SELECT e.id, e.uuid, e.parent_id, e.name, e.kind, e.size,"
-                                " e.link_target, e.created_at, e.modified_at"
+                                " e.link_target, e.created_at, e.modified_at, e.file_key"
                                 " FROM locations l JOIN devices d ON d.id = l.device_id"
                                 " JOIN entries e ON e.id = l.entry_id"
                                 " WHERE l.path = ?1 AND (?2 IS NULL OR d.uuid = ?2)",
@@ -223,10 +223,10 @@ static enum indexer_walk_next on_enter(void *ctx, uint64_t folder_tag)
     return next_after(run, indexer_folder_rows_load(&run->rows, run->folder_id, run->err));
 }
 
-static enum indexer_walk_next on_leave(void *ctx, uint64_t folder_tag)
+static enum indexer_walk_next on_leave(void *ctx, uint64_t folder_tag, bool is_whole)
 {
     struct comparison *run = ctx;
-    (void)folder_tag;
+    (void)folder_tag, (void)is_whole;
     return next_after(run, pass_rows(run, (struct syncline_bytes){0}));
 }
 

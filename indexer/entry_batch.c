@@ -27,23 +27,36 @@ enum syncline_status indexer_entry_batch_init(struct indexer_entry_batch *batch,
     batch->parents = calloc(size, sizeof(*batch->parents));
     batch->folders = calloc(size, sizeof(*batch->folders));
     batch->updates = calloc(size, sizeof(*batch->updates));
+    batch->places = calloc(size, sizeof(*batch->places));
+    batch->noted_ids = calloc(size, sizeof(*batch->noted_ids));
+    batch->noted_keys = calloc(size, sizeof(*batch->noted_keys));
     batch->uuids = calloc(size, sizeof(*batch->uuids));
     if (batch->inserts == NULL || batch->parents == NULL || batch->folders == NULL ||
-        batch->updates == NULL || batch->uuids == NULL) {
+        batch->updates == NULL || batch->places == NULL || batch->noted_ids == NULL ||
+        batch->noted_keys == NULL || batch->uuids == NULL) {
         indexer_entry_batch_fini(batch);
         return indexer_fail(err, SYNCLINE_ENOMEM, "out of memory for a batch of %zu rows: use less",
                             size);
     }
     int rc = sqlite3_prepare_v3(db,
                                 "INSERT INTO entries(uuid, parent_id, name, kind, size, "
-                                "link_target, created_at, modified_at)"
-                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                                "link_target, created_at, modified_at, file_key)"
+                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                                 -1, SQLITE_PREPARE_PERSISTENT, &batch->insert, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v3(db,
                                 "UPDATE entries SET kind = ?2, size = ?3, link_target = ?4,"
-                                " modified_at = ?5 WHERE id = ?1",
+                                " modified_at = ?5, file_key = ?6 WHERE id = ?1",
                                 -1, SQLITE_PREPARE_PERSISTENT, &batch->update, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v3(db,
+                                "UPDATE entries SET kind = ?2, size = ?3, link_target = ?4,"
+                                " modified_at = ?5, file_key = ?6, parent_id = ?7, name = ?8"
+                                " WHERE id = ?1",
+                                -1, SQLITE_PREPARE_PERSISTENT, &batch->move, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v3(db, "UPDATE entries SET file_key = ?2 WHERE id = ?1", -1,
+                                SQLITE_PREPARE_PERSISTENT, &batch->note, NULL);
     if (rc == SQLITE_OK)
         return SYNCLINE_OK;
     enum syncline_status status =
@@ -56,10 +69,15 @@ void indexer_entry_batch_fini(struct indexer_entry_batch *batch)
 {
     sqlite3_finalize(batch->insert);
     sqlite3_finalize(batch->update);
+    sqlite3_finalize(batch->move);
+    sqlite3_finalize(batch->note);
     free(batch->inserts);
     free(batch->parents);
     free(batch->folders);
     free(batch->updates);
+    free(batch->places);
+    free(batch->noted_ids);
+    free(batch->noted_keys);
     free(batch->uuids);
     free(batch->folder_ids);
     indexer_arena_fini(&batch->arena);
@@ -111,13 +129,32 @@ bool indexer_entry_batch_update(struct indexer_entry_batch *batch, const struct 
     assert(indexer_entry_batch_len(batch) < batch->size);
     if (!copy_row(batch, row, &batch->updates[batch->updates_count]))
         return false;
+    batch->places[batch->updates_count] = 0;
     batch->updates_count++;
     return true;
 }
 
+bool indexer_entry_batch_move(struct indexer_entry_batch *batch, const struct entry_row *row,
+                              uint64_t parent)
+{
+    if (!indexer_entry_batch_update(batch, row))
+        return false;
+    batch->places[batch->updates_count - 1] = parent;
+    batch->moves_count++;
+    return true;
+}
+
+void indexer_entry_batch_note(struct indexer_entry_batch *batch, int64_t id, int64_t file_key)
+{
+    assert(indexer_entry_batch_len(batch) < batch->size);
+    batch->noted_ids[batch->notes_count] = id;
+    batch->noted_keys[batch->notes_count] = file_key;
+    batch->notes_count++;
+}
+
 size_t indexer_entry_batch_len(const struct indexer_entry_batch *batch)
 {
-    return batch->inserts_count + batch->updates_count;
+    return batch->inserts_count + batch->updates_count + batch->notes_count;
 }
 
 static void bind_bytes(sqlite3_stmt *stmt, int index, struct syncline_bytes bytes)
@@ -128,16 +165,24 @@ static void bind_bytes(sqlite3_stmt *stmt, int index, struct syncline_bytes byte
         sqlite3_bind_blob64(stmt, index, bytes.data, bytes.len, SQLITE_STATIC);
 }
 
-/* Runs a bound statement once. */
+static void bind_file_key(sqlite3_stmt *stmt, int index, int64_t file_key)
+{
+    if (file_key == 0)
+        sqlite3_bind_null(stmt, index);
+    else
+        sqlite3_bind_int64(stmt, index, file_key);
+}
+
+/* Runs a bound statement once; the name is for the error's text. */
 static enum syncline_status run(struct indexer_entry_batch *batch, sqlite3_stmt *stmt,
-                                const struct entry_row *row, struct indexer_error *err)
+                                struct syncline_bytes entry, struct indexer_error *err)
 {
     int rc = sqlite3_step(stmt);
     enum syncline_status status = SYNCLINE_OK;
     if (rc != SQLITE_DONE) {
         char name[128];
         status = indexer_fail_db(err, batch->db, rc, "the entry %s could not be written",
-                                 indexer_escape(name, sizeof(name), row->name.data, row->name.len));
+                                 indexer_escape(name, sizeof(name), entry.data, entry.len));
     }
     sqlite3_reset(stmt);
     return status;
@@ -158,7 +203,8 @@ enum syncline_status indexer_entry_batch_write(struct indexer_entry_batch *batch
     bind_bytes(stmt, 6, row->link_target);
     sqlite3_bind_int64(stmt, 7, row->created_at);
     sqlite3_bind_int64(stmt, 8, row->modified_at);
-    enum syncline_status status = run(batch, stmt, row, err);
+    bind_file_key(stmt, 9, row->file_key);
+    enum syncline_status status = run(batch, stmt, row->name, err);
     if (status == SYNCLINE_OK)
         row->id = sqlite3_last_insert_rowid(batch->db);
     return status;
@@ -187,13 +233,35 @@ static enum syncline_status write_updates(struct indexer_entry_batch *batch,
                                           struct indexer_error *err)
 {
     for (size_t i = 0; i < batch->updates_count; i++) {
-        const struct entry_row *row = &batch->updates[i];
-        sqlite3_bind_int64(batch->update, 1, row->id);
-        sqlite3_bind_int64(batch->update, 2, row->kind);
-        sqlite3_bind_int64(batch->update, 3, row->size);
-        bind_bytes(batch->update, 4, row->link_target);
-        sqlite3_bind_int64(batch->update, 5, row->modified_at);
-        enum syncline_status status = run(batch, batch->update, row, err);
+        struct entry_row *row = &batch->updates[i];
+        bool is_moved = batch->places[i] != 0;
+        sqlite3_stmt *stmt = is_moved ? batch->move : batch->update;
+        sqlite3_bind_int64(stmt, 1, row->id);
+        sqlite3_bind_int64(stmt, 2, row->kind);
+        sqlite3_bind_int64(stmt, 3, row->size);
+        bind_bytes(stmt, 4, row->link_target);
+        sqlite3_bind_int64(stmt, 5, row->modified_at);
+        bind_file_key(stmt, 6, row->file_key);
+        if (is_moved) {
+            row->parent_id = (struct syncline_opt_int64){
+                .value = indexer_entry_batch_folder_id(batch, batch->places[i]), .is_set = true};
+            sqlite3_bind_int64(stmt, 7, row->parent_id.value);
+            bind_bytes(stmt, 8, row->name);
+        }
+        enum syncline_status status = run(batch, stmt, row->name, err);
+        if (status != SYNCLINE_OK)
+            return status;
+    }
+    return SYNCLINE_OK;
+}
+
+static enum syncline_status write_notes(struct indexer_entry_batch *batch,
+                                        struct indexer_error *err)
+{
+    for (size_t i = 0; i < batch->notes_count; i++) {
+        sqlite3_bind_int64(batch->note, 1, batch->noted_ids[i]);
+        bind_file_key(batch->note, 2, batch->noted_keys[i]);
+        enum syncline_status status = run(batch, batch->note, (struct syncline_bytes){"", 0}, err);
         if (status != SYNCLINE_OK)
             return status;
     }
@@ -229,6 +297,8 @@ enum syncline_status indexer_entry_batch_flush(struct indexer_entry_batch *batch
     if (status == SYNCLINE_OK)
         status = write_updates(batch, err);
     if (status == SYNCLINE_OK)
+        status = write_notes(batch, err);
+    if (status == SYNCLINE_OK)
         status = sync_rows(batch, batch->inserts, batch->inserts_count, SYNCLINE_INSERT, err);
     if (status == SYNCLINE_OK)
         status = sync_rows(batch, batch->updates, batch->updates_count, SYNCLINE_UPDATE, err);
@@ -241,6 +311,8 @@ enum syncline_status indexer_entry_batch_flush(struct indexer_entry_batch *batch
         return status;
     batch->inserts_count = 0;
     batch->updates_count = 0;
+    batch->moves_count = 0;
+    batch->notes_count = 0;
     indexer_arena_clear(&batch->arena);
     return SYNCLINE_OK;
 }

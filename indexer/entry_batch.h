@@ -27,7 +27,12 @@ struct indexer_entry_batch {
     uint64_t *folders;           /* of each: its own number; 0: no folder */
     size_t inserts_count;        /* there */
     struct entry_row *updates;   /* changed rows, ours */
+    uint64_t *places;            /* of each: number of the folder it is moved to; 0: it stays */
     size_t updates_count;        /* there */
+    size_t moves_count;          /* of them are moved */
+    int64_t *noted_ids;          /* rows that get another file_key and nothing that syncs, ours */
+    int64_t *noted_keys;         /* of each: its file_key */
+    size_t notes_count;          /* there */
     struct indexer_arena arena;  /* the bytes of both */
     int64_t *folder_ids;         /* by number: entries.id; 0: not written yet */
     size_t folder_ids_count;     /* numbers given; 0 is none */
@@ -35,6 +40,8 @@ struct indexer_entry_batch {
     struct syncline_uuid *uuids; /* for one flush, ours */
     struct sqlite3_stmt *insert; /* of one row, ours */
     struct sqlite3_stmt *update; /* the same */
+    struct sqlite3_stmt *move;   /* puts a row into another folder, or under another name */
+    struct sqlite3_stmt *note;   /* sets a row's file_key */
 };
 
 /* On failure there is nothing to be undone. Errors: EDB, EIO, ENOMEM. */
@@ -57,7 +64,13 @@ SYNCLINE_MUST_USE bool indexer_entry_batch_insert(struct indexer_entry_batch *ba
                                                   uint64_t folder);
 SYNCLINE_MUST_USE bool indexer_entry_batch_update(struct indexer_entry_batch *batch,
                                                   const struct entry_row *row);
+/* The same, and the row goes into this folder under the name it has. */
+SYNCLINE_MUST_USE bool indexer_entry_batch_move(struct indexer_entry_batch *batch,
+                                                const struct entry_row *row, uint64_t parent);
+/* Sets the file_key of a row that is the same but for that: other devices hear nothing of it. */
+void indexer_entry_batch_note(struct indexer_entry_batch *batch, int64_t id, int64_t file_key);
 
+/* Rows, of all four kinds. */
 size_t indexer_entry_batch_len(const struct indexer_entry_batch *batch);
 
 /* Writes everything in one transaction, then the batch is empty. On failure nothing was written and

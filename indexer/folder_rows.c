@@ -49,6 +49,7 @@ void indexer_entry_read(struct sqlite3_stmt *stmt, struct entry_row *row)
         .link_target = column_bytes(stmt, 6),
         .created_at = sqlite3_column_int64(stmt, 7),
         .modified_at = sqlite3_column_int64(stmt, 8),
+        .file_key = sqlite3_column_int64(stmt, 9), /* NULL: 0 */
     };
     struct syncline_bytes uuid = column_bytes(stmt, 1);
     if (uuid.len == sizeof(row->uuid.bytes))

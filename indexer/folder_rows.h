@@ -47,7 +47,7 @@ const struct entry_row *indexer_folder_rows_find(struct indexer_folder_rows *row
 /* What every statement that reads whole entries selects, and how a row of it is read: the bytes
  * live until the statement is stepped. */
 #define INDEXER_ENTRY_COLUMNS                                                                      \
-    "id, uuid, parent_id, name, kind, size, link_target, created_at, modified_at"
+    "id, uuid, parent_id, name, kind, size, link_target, created_at, modified_at, file_key"
 void indexer_entry_read(struct sqlite3_stmt *stmt, struct entry_row *row);
 
 bool indexer_bytes_equal(struct syncline_bytes a, struct syncline_bytes b);

@@ -16,7 +16,6 @@
 struct sqlite3;
 
 #define INDEXER_BATCH_SIZE 1000u /* rows per transaction, by default */
-#define INDEXER_LOCK_NAME "indexer.lock"
 
 struct indexer_location_stats {
     struct indexer_walk_stats walk; /* what was seen, so far */
@@ -24,6 +23,10 @@ struct indexer_location_stats {
     bool existed;                   /* it was in the database before */
     uint64_t inserted;              /* entries; includes the root */
     uint64_t updated;               /* entries whose kind, size, time or link target changed */
+    uint64_t moved;                 /* entries with another name or folder, changed or not; what is
+                                       in a folder that was moved does not count */
+    uint64_t removed;               /* entries that are gone from the disk, or from the library */
+    uint64_t removing;              /* entries that are to be removed yet */
     uint64_t batches;               /* transactions committed */
     uint64_t first_commit_ns;       /* CLOCK_MONOTONIC after the first COMMIT; 0: none yet */
     uint64_t last_commit_ns;        /* the same after the last */
@@ -42,10 +45,12 @@ struct indexer_location_options {
 };
 
 /* Indexes the folder `path`: makes its location if it is new, walks it, inserts the entries that
- * are missing and updates those that changed, batch_size rows a transaction. Entries that are gone
- * from the disk stay. Run again after any interruption it goes on where it was. The folder of
- * library.db itself is recorded but not entered. Fills *stats, also on failure; stopped by `stop`
- * it returns OK with stats->walk.stopped. Errors: ENOTFOUND (no such folder; or the device is not
+ * are missing and updates those that changed or were moved, batch_size rows a transaction. Entries
+ * that are gone from the disk stay. An entry that was moved keeps its record, and so does what is
+ * in it: the file system knows it by device, inode and time of birth (moved_files.h). Run again
+ * after any interruption it goes on where it was. The folder of library.db itself is recorded but
+ * not entered. Fills *stats, also on failure; stopped by `stop` it returns OK with
+ * stats->walk.stopped. Errors: ENOTFOUND (no such folder; or the device is not
  * registered), EINVAL (not a folder, or the library's own), EBUSY (another process indexes into
  * this library, or holds the write lock), ENOSPC, EIO, EDB, ENOMEM, and what Syncline's calls
  * return. */
@@ -53,6 +58,26 @@ SYNCLINE_MUST_USE enum syncline_status
 indexer_location_add(struct syncline *lib, struct sqlite3 *db, const char *path,
                      const struct indexer_location_options *options,
                      struct indexer_location_stats *stats, struct indexer_error *err);
+
+/* The same of a location that is there, and then removes the entries that are gone from the disk,
+ * with what is below them, leaves first. What could not be read stays. Errors: the same, and
+ * ENOTFOUND (no such location), EREFUSED (the folder is empty and not the one that was indexed, as
+ * when its disk is not mounted). */
+SYNCLINE_MUST_USE enum syncline_status
+indexer_location_rescan(struct syncline *lib, struct sqlite3 *db, const char *path,
+                        const struct indexer_location_options *options,
+                        struct indexer_location_stats *stats, struct indexer_error *err);
+
+/* Removes the location `path` of this device and its entries from the library; the disk is not
+ * touched, and the folder need not be there. Leaves first, batch_size rows a transaction, the
+ * location last: run again after any interruption it goes on where it was. Of the options
+ * `unreadable` is not used; of *stats `location`, `existed`, `removed`, `removing`, the commits and
+ * the time are filled in, and walk.stopped. Errors: ENOTFOUND (no such location), EINVAL, EBUSY,
+ * ENOSPC, EIO, EDB, ENOMEM, and what Syncline's calls return. */
+SYNCLINE_MUST_USE enum syncline_status
+indexer_location_remove(struct syncline *lib, struct sqlite3 *db, const char *path,
+                        const struct indexer_location_options *options,
+                        struct indexer_location_stats *stats, struct indexer_error *err);
 
 /* A location as listed. The pointers die when the callback returns. */
 struct indexer_location {

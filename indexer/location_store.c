@@ -39,7 +39,7 @@ static enum syncline_status read_location(struct indexer_entry_batch *batch, int
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(batch->db,
                                 "SELECT e.id, e.uuid, NULL, NULL, e.kind, e.size, NULL,"
-                                " e.created_at, e.modified_at, l.uuid"
+                                " e.created_at, e.modified_at, e.file_key, l.uuid"
                                 " FROM locations l JOIN entries e ON e.id = l.entry_id"
                                 " WHERE l.id = ?1",
                                 -1, &stmt, NULL);
@@ -50,7 +50,7 @@ static enum syncline_status read_location(struct indexer_entry_batch *batch, int
     enum syncline_status status = SYNCLINE_OK;
     if (rc == SQLITE_ROW) {
         indexer_entry_read(stmt, root);
-        memcpy(uuid->bytes, sqlite3_column_blob(stmt, 9), 16);
+        memcpy(uuid->bytes, sqlite3_column_blob(stmt, 10), 16);
     } else {
         status = indexer_fail_db(err, batch->db, rc == SQLITE_DONE ? SQLITE_CORRUPT : rc,
                                  "the location has no folder entry");
@@ -122,8 +122,9 @@ static enum syncline_status make_location(struct indexer_entry_batch *batch, int
 
 enum syncline_status indexer_location_open(struct indexer_entry_batch *batch,
                                            const struct syncline_uuid *device, const char *path,
-                                           struct entry_row *root, struct syncline_uuid *uuid,
-                                           bool *existed, struct indexer_error *err)
+                                           bool may_make, struct entry_row *root,
+                                           struct syncline_uuid *uuid, bool *existed,
+                                           struct indexer_error *err)
 {
     int64_t device_id = 0;
     int64_t location_id = 0;
@@ -142,6 +143,10 @@ enum syncline_status indexer_location_open(struct indexer_entry_batch *batch,
                          path, strlen(path), device_id, &location_id, err);
     if (status == SYNCLINE_OK && location_id != 0)
         status = read_location(batch, location_id, root, uuid, err);
+    if (status == SYNCLINE_OK && location_id == 0 && !may_make)
+        status = indexer_fail(err, SYNCLINE_ENOTFOUND,
+                              "this device has no such location: `syncline location list` names "
+                              "them, and `syncline location add` makes one");
     if (status == SYNCLINE_OK && location_id == 0)
         status = make_location(batch, device_id, path, root, uuid, err);
     if (status != SYNCLINE_OK) {

@@ -44,6 +44,8 @@ struct entry_row {
     struct syncline_bytes link_target;   /* of a link, byte for byte; else NULL */
     int64_t created_at;                  /* when the row was made */
     int64_t modified_at;                 /* st_mtim, rounded down to ms */
+    int64_t file_key; /* of this device's entries, and never synced: what the file
+                         system knows it by, see walker.h; 0: not known */
 };
 
 /* A label that people make. */

@@ -20,7 +20,8 @@ static const char schema_sql[] =
     " id INTEGER PRIMARY KEY, " UUID_COLUMN ","
     " parent_id INTEGER REFERENCES entries(id),"
     " name BLOB NOT NULL, kind INTEGER NOT NULL, size INTEGER NOT NULL, link_target BLOB,"
-    " created_at INTEGER NOT NULL, modified_at INTEGER NOT NULL);"
+    " created_at INTEGER NOT NULL, modified_at INTEGER NOT NULL,"
+    " file_key INTEGER);" /* stays on this device: no field of the model names it */
     "CREATE TABLE IF NOT EXISTS locations("
     " id INTEGER PRIMARY KEY, " UUID_COLUMN ","
     " device_id INTEGER NOT NULL REFERENCES devices(id),"
@@ -32,9 +33,12 @@ static const char schema_sql[] =
     "CREATE INDEX IF NOT EXISTS locations_by_device ON locations(device_id);"
     "CREATE INDEX IF NOT EXISTS locations_by_entry ON locations(entry_id);";
 
+/* From version 1, which had no file_key. */
+static const char upgrade_sql[] = "ALTER TABLE entries ADD COLUMN file_key INTEGER;";
+
 static const char *const column_checks[] = {
     "SELECT id, uuid, name, created_at FROM main.devices",
-    "SELECT id, uuid, parent_id, name, kind, size, link_target, created_at, modified_at"
+    "SELECT id, uuid, parent_id, name, kind, size, link_target, created_at, modified_at, file_key"
     " FROM main.entries",
     "SELECT id, uuid, device_id, entry_id, path, name FROM main.locations",
     "SELECT id, uuid, name, color FROM main.tags",
@@ -126,7 +130,14 @@ enum syncline_status indexer_schema_create(struct sqlite3 *db, struct indexer_er
     status = indexer_db_begin(db, err);
     if (status != SYNCLINE_OK)
         return status;
-    int rc = sqlite3_exec(db, schema_sql, NULL, NULL, NULL);
+    status = check_version(db, &version, err); /* another process may have been here meanwhile */
+    if (status != SYNCLINE_OK)
+        goto err_rollback;
+    int rc = SQLITE_OK;
+    if (version == 1)
+        rc = sqlite3_exec(db, upgrade_sql, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(db, schema_sql, NULL, NULL, NULL);
     if (rc == SQLITE_ERROR) { /* an index on a column that a table of this name does not have */
         status = indexer_fail(err, SYNCLINE_EFORMAT,
                               "library.db has other tables than this application's (%s): use the "
@@ -259,6 +270,11 @@ enum syncline_status indexer_db_open(const char *dir, unsigned flags, struct sql
     if (status == SYNCLINE_OK && is_read_only) {
         int64_t version = 0;
         status = check_version(db, &version, err);
+        if (status == SYNCLINE_OK && version > 0 && version < INDEXER_SCHEMA_VERSION)
+            status = indexer_fail(err, SYNCLINE_EFORMAT,
+                                  "%s was made by an older version: run `syncline -L %s library "
+                                  "info` once, which brings it up to this one",
+                                  path, dir);
         if (status == SYNCLINE_OK)
             status = check_columns(db, err);
     }

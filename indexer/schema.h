@@ -10,7 +10,7 @@
 
 struct sqlite3;
 
-#define INDEXER_SCHEMA_VERSION 1 /* PRAGMA user_version of library.db */
+#define INDEXER_SCHEMA_VERSION 2 /* PRAGMA user_version of library.db */
 #define INDEXER_DB_NAME "library.db"
 #define INDEXER_BUSY_TIMEOUT_MS 5000
 
@@ -25,15 +25,17 @@ enum indexer_db_flags {
  * On success *out is to be given to indexer_db_close. Blocks on the disk, and up to 5 s on the
  * write lock when tables are to be made.
  * Errors: ENOTFOUND (no such folder or no library.db there), EFORMAT (not a database, not in WAL
- * mode, tables of somebody else, or a newer schema), EBUSY, EIO, ENOSPC, EDB. */
+ * mode, tables of somebody else, a newer schema, or with READ_ONLY an older one), EBUSY, EIO,
+ * ENOSPC, EDB. */
 SYNCLINE_MUST_USE enum syncline_status
 indexer_db_open(const char *dir, unsigned flags, struct sqlite3 **out, struct indexer_error *err);
 
 /* Closes the connection; all its statements must be finalized. NULL is allowed. */
 void indexer_db_close(struct sqlite3 *db);
 
-/* Makes the tables on any connection, in one transaction of its own, and sets user_version. What is
- * there stays. Errors: EFORMAT, EBUSY, ENOSPC, EIO, EDB. */
+/* Makes the tables on any connection, or brings those of an older version up to this one, in one
+ * transaction of its own, and sets user_version. What is there stays. Errors: EFORMAT, EBUSY,
+ * ENOSPC, EIO, EDB. */
 SYNCLINE_MUST_USE enum syncline_status indexer_schema_create(struct sqlite3 *db,
                                                              struct indexer_error *err);
 

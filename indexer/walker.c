@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define LINK_SIZE_MAX (1024u * 1024u) /* bytes of a link's target */
@@ -163,6 +164,38 @@ static bool is_skipped(const struct walk *walk, const struct stat *st)
     return false;
 }
 
+/* splitmix64's finalizer: every bit of the input changes half of the output's. */
+static uint64_t mix(uint64_t z)
+{
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+/* Looks at `name` in the folder, or at the folder itself (""), without following a link: what
+ * fstatat gives, of which the members used here are filled in, and the key. 0 or -1 and errno. */
+static int look(int fd, const char *name, struct stat *st, struct indexer_walk_entry *entry)
+{
+    struct statx found;
+    int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (name[0] == '\0' ? AT_EMPTY_PATH : 0);
+    if (statx(fd, name, flags, STATX_BASIC_STATS | STATX_BTIME, &found) != 0)
+        return -1;
+    *st = (struct stat){
+        .st_dev = makedev(found.stx_dev_major, found.stx_dev_minor),
+        .st_ino = found.stx_ino,
+        .st_mode = found.stx_mode,
+        .st_size = (off_t)found.stx_size,
+        .st_mtim = {.tv_sec = found.stx_mtime.tv_sec, .tv_nsec = found.stx_mtime.tv_nsec}};
+    /* A file system that keeps no time of birth may say that it does, and give 0. */
+    uint64_t born = (found.stx_mask & STATX_BTIME) == 0
+                        ? 0
+                        : (uint64_t)found.stx_btime.tv_sec * 1000000000u + found.stx_btime.tv_nsec;
+    uint64_t key = mix(mix(mix(st->st_dev + 1) ^ st->st_ino) ^ born) >> 1;
+    entry->file_key = key == 0 ? 1 : (int64_t)key;
+    entry->is_key_certain = born != 0;
+    return 0;
+}
+
 /* Counts the entry and hands it to the callback. */
 static void tell_entry(struct walk *walk, struct indexer_walk_entry *entry, const struct stat *st,
                        uint64_t *tag)
@@ -191,22 +224,25 @@ static enum indexer_kind kind_of(const struct stat *st)
     return S_ISLNK(st->st_mode) ? INDEXER_LINK : INDEXER_OTHER;
 }
 
-/* Looks at one name of the folder on top and reports it. True: a folder to be entered. */
-static bool look_at(struct walk *walk, const char *name, uint64_t *tag)
+/* Looks at one name of the folder on top and reports it, or clears *is_whole: it is there and could
+ * not be reported. True: a folder to be entered. */
+static bool look_at(struct walk *walk, const char *name, uint64_t *tag, bool *is_whole)
 {
     const struct indexer_frame *folder = indexer_folder_stack_top(&walk->stack);
     struct stat st;
-    if (fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) {
-        if (is_gone(errno))
-            walk->stats->vanished++;
-        else
-            tell_unreadable(walk, name, errno);
-        return false;
-    }
     struct indexer_walk_entry entry = {.name = {.data = name, .len = strlen(name)},
-                                       .kind = kind_of(&st),
                                        .folder_tag = folder->tag,
                                        .depth = (uint32_t)walk->stack.count};
+    if (look(folder->fd, name, &st, &entry) != 0) {
+        if (is_gone(errno)) {
+            walk->stats->vanished++;
+        } else {
+            tell_unreadable(walk, name, errno);
+            *is_whole = false;
+        }
+        return false;
+    }
+    entry.kind = kind_of(&st);
     if (entry.kind == INDEXER_LINK) {
         int error_number = read_target(walk, folder->fd, name, &entry.link_target);
         if (is_gone(error_number) || error_number == EINVAL) { /* EINVAL: no link any more */
@@ -272,7 +308,8 @@ static void read_folder(struct walk *walk)
     }
     size_t count = read_names(walk, dir, &error_number);
     closedir(dir);
-    if (error_number != 0)
+    bool is_whole = error_number == 0;
+    if (!is_whole)
         tell_unreadable(walk, NULL, error_number);
     if (is_stopped(walk))
         return;
@@ -281,13 +318,14 @@ static void read_folder(struct walk *walk)
     size_t subs_capacity = 0;
     for (size_t i = 0; i < count && !is_stopped(walk); i++) {
         uint64_t tag = 0;
-        if (look_at(walk, walk->sorted[i], &tag) &&
+        if (look_at(walk, walk->sorted[i], &tag, &is_whole) &&
             !add_subfolder(walk, &subs_capacity, (size_t)(walk->sorted[i] - walk->names), tag))
             return;
     }
     if (is_stopped(walk))
         return;
-    if (options->leave != NULL && options->leave(options->ctx, folder->tag) == INDEXER_WALK_STOP)
+    if (options->leave != NULL &&
+        options->leave(options->ctx, folder->tag, is_whole) == INDEXER_WALK_STOP)
         walk->stats->stopped = true;
     keep_names(walk);
 }
@@ -367,12 +405,12 @@ static enum syncline_status fail_path(const char *path, int error_number, struct
 }
 
 static enum syncline_status open_root(const char *path, int *fd, struct stat *st,
-                                      struct indexer_error *err)
+                                      struct indexer_walk_entry *root, struct indexer_error *err)
 {
     *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
     if (*fd < 0)
         return fail_path(path, errno, err);
-    if (fstat(*fd, st) == 0)
+    if (look(*fd, "", st, root) == 0)
         return SYNCLINE_OK;
     int error_number = errno;
     close(*fd);
@@ -398,13 +436,13 @@ enum syncline_status indexer_walk(const char *path, const struct indexer_walk_op
     walk.stack.open_max = open_max < 3 ? 3 : open_max;
     int fd = -1;
     struct stat st = {0};
-    enum syncline_status status = open_root(path, &fd, &st, err);
+    struct indexer_walk_entry root = {
+        .name = last_part(path), .kind = INDEXER_FOLDER, .is_root = true};
+    enum syncline_status status = open_root(path, &fd, &st, &root, err);
     if (status != SYNCLINE_OK)
         return status;
     find_skipped(&walk);
 
-    struct indexer_walk_entry root = {
-        .name = last_part(path), .kind = INDEXER_FOLDER, .is_root = true};
     uint64_t tag = 0;
     if (!is_stopped(&walk))
         tell_entry(&walk, &root, &st, &tag);

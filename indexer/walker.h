@@ -34,6 +34,11 @@ struct indexer_walk_entry {
     int64_t size;                      /* bytes of a file, else 0 */
     struct syncline_bytes link_target; /* of a link; else NULL */
     int64_t modified_at;               /* ms since 1970 UTC, rounded down */
+    int64_t file_key;                  /* device, inode and time of birth, mixed into 63 bits: the
+                                          same wherever the entry is moved on its file system, and
+                                          for its hard links; never 0 */
+    bool is_key_certain;               /* with a time of birth; else the inode of something that was
+                                          removed may have been given to something new */
     uint64_t folder_tag;               /* what `entry` gave for the folder it is in; root: 0 */
     uint32_t depth;                    /* 0: the root */
 };
@@ -45,10 +50,10 @@ struct indexer_walk_options {
     enum indexer_walk_next (*entry)(void *ctx, const struct indexer_walk_entry *entry,
                                     uint64_t *tag);
     /* Entries of the folder with this tag follow, in the order of their names' bytes; then `leave`,
-     * before anything of its subfolders. Not called for a folder that cannot be read. May be NULL.
-     */
+     * before anything of its subfolders. Not called for a folder that cannot be read. is_whole:
+     * everything in it was told, so that what was not told is not there. May be NULL. */
     enum indexer_walk_next (*enter)(void *ctx, uint64_t folder_tag);
-    enum indexer_walk_next (*leave)(void *ctx, uint64_t folder_tag);
+    enum indexer_walk_next (*leave)(void *ctx, uint64_t folder_tag, bool is_whole);
     /* Something that cannot be read; the path has no NUL and any length. May be NULL. */
     void (*unreadable)(void *ctx, struct syncline_bytes path, int error_number);
 

@@ -27,7 +27,7 @@ static struct sqlite3 *make_pair(void)
              "ATTACH '%s/library.db' AS a; PRAGMA foreign_keys = OFF;"
              "INSERT INTO main.devices SELECT 100 + id, uuid, name, created_at FROM a.devices;"
              "INSERT INTO main.entries SELECT 1000 - id, uuid, 1000 - parent_id, name, kind, size,"
-             " link_target, created_at, modified_at FROM a.entries;"
+             " link_target, created_at, modified_at, NULL FROM a.entries;"
              "INSERT INTO main.locations SELECT 7 + id, uuid, 100 + device_id, 1000 - entry_id,"
              " path, name FROM a.locations;"
              "INSERT INTO main.tags SELECT 5 + id, uuid, name, color FROM a.tags;"

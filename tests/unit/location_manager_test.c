@@ -4,6 +4,7 @@
 #include "indexer/location_manager.h"
 
 #include "indexer/compare.h"
+#include "indexer/library_lock.h"
 #include "tests/unit/indexer_fixture.h"
 
 #include <errno.h>

@@ -40,7 +40,7 @@ Test(schema, makes_a_library)
     cr_expect_eq(query(db, "PRAGMA foreign_keys"), 1);
     cr_expect_eq(query(db, "PRAGMA synchronous"), 2);
     cr_expect_eq(query(db, "PRAGMA busy_timeout"), 5000);
-    cr_expect_eq(query(db, "PRAGMA user_version"), 1);
+    cr_expect_eq(query(db, "PRAGMA user_version"), 2);
     cr_expect_eq(query(db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
     char *dir = indexer_db_dir(db);
     cr_expect_str_eq(dir, library);
@@ -122,7 +122,7 @@ Test(schema, refuses_another_journal_mode)
 Test(schema, refuses_a_newer_schema)
 {
     struct sqlite3 *db = open_library(library);
-    execute(db, "PRAGMA user_version = 2");
+    execute(db, "PRAGMA user_version = 3");
     indexer_db_close(db);
     expect_open(0, SYNCLINE_EFORMAT, "newer version");
     expect_open(INDEXER_DB_READ_ONLY, SYNCLINE_EFORMAT, "newer version");

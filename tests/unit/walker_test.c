@@ -66,10 +66,11 @@ static enum indexer_walk_next on_enter(void *ctx, uint64_t folder_tag)
     return INDEXER_WALK_ON;
 }
 
-static enum indexer_walk_next on_leave(void *ctx, uint64_t folder_tag)
+static enum indexer_walk_next on_leave(void *ctx, uint64_t folder_tag, bool is_whole)
 {
     struct log *log = ctx;
-    append(log->text, sizeof(log->text), "leave %d\n", (int)folder_tag);
+    append(log->text, sizeof(log->text), "leave %d%s\n", (int)folder_tag,
+           is_whole ? "" : " in part");
     return INDEXER_WALK_ON;
 }
 
@@ -458,9 +459,9 @@ Test(walker, skips)
     expect_log("0 d tree skipped\n");
 }
 
-static enum indexer_walk_next stop_at_leave(void *ctx, uint64_t folder_tag)
+static enum indexer_walk_next stop_at_leave(void *ctx, uint64_t folder_tag, bool is_whole)
 {
-    on_leave(ctx, folder_tag);
+    on_leave(ctx, folder_tag, is_whole);
     return INDEXER_WALK_STOP;
 }
 

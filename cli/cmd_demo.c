@@ -82,7 +82,7 @@ static int walk_once(const char *path)
     enum syncline_status status = indexer_walk(path, &walk_options, &stats, &err);
     cli_progress_end();
     if (cli_stop_asked()) {
-        return cli_fail("interrupted; nothing is left behind");
+        return cli_stopped("interrupted; nothing is left behind");
     }
     return status == SYNCLINE_OK ? CLI_EXIT_OK : cli_fail("%s", err.text);
 }
@@ -302,7 +302,7 @@ int cmd_demo(const struct cli_options *options)
         code = CLI_EXIT_FAIL;
     }
     if (code == CLI_EXIT_OK && !demo.equal) {
-        code = cli_fail("not equal: see the lines above; was the folder at rest?");
+        code = cli_no("not equal: see the lines above; was the folder at rest?");
     }
     demo_fini(&demo);
     return code;

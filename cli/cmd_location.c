@@ -113,9 +113,10 @@ static int index_folder(const struct cli_options *options, struct syncline *lib,
         return cli_fail("%s", err.text);
     }
     if (add->stats.walk.stopped) {
-        return cli_fail("interrupted after %" PRIu64 " new entries; the same command goes on from "
-                        "there",
-                        add->stats.inserted);
+        return cli_stopped("interrupted after %" PRIu64
+                           " new entries; the same command goes on from "
+                           "there",
+                           add->stats.inserted);
     }
     if (add->unreadable > UNREADABLE_NAMED) {
         cli_warn("%" PRIu64 " more cannot be read and are left out",
@@ -227,7 +228,8 @@ int cmd_location_remove(const struct cli_options *options)
     if (status != SYNCLINE_OK) {
         code = cli_fail("%s", err.text);
     } else if (stats.walk.stopped) {
-        code = cli_fail("interrupted after %" PRIu64 " entries were removed; the same command goes "
+        code =
+            cli_stopped("interrupted after %" PRIu64 " entries were removed; the same command goes "
                         "on from there",
                         stats.removed);
     } else {

@@ -245,10 +245,9 @@ static int print_json(struct cli_session *session, const struct look *look,
 
 /* ---- Behind ---- */
 
-static int fail_behind(const char *name, uint64_t changes)
+static int say_behind(const char *name, uint64_t changes)
 {
-    return cli_fail("%s is behind by %" PRIu64 " changes, more than --max-lag allows", name,
-                    changes);
+    return cli_no("%s is behind by %" PRIu64 " changes, more than --max-lag allows", name, changes);
 }
 
 /* Exit code 1, and who it is, if a member lacks more than allowed, or this device does. */
@@ -258,7 +257,7 @@ static int check_lag(struct cli_session *session, const struct cli_options *opti
     const struct cli_lag *most = &options->max_lag;
     uint64_t here = look->info.outbox + missing(look->info.announced, look->info.received_applied);
     if (most->changes >= 0 && here > (uint64_t)most->changes) {
-        return fail_behind("this device", here);
+        return say_behind("this device", here);
     }
     for (size_t i = 0;; i++) {
         struct syncline_member member = SYNCLINE_MEMBER_INIT;
@@ -266,12 +265,12 @@ static int check_lag(struct cli_session *session, const struct cli_options *opti
             return CLI_EXIT_OK;
         }
         if (most->changes >= 0 && member.behind > (uint64_t)most->changes) {
-            return fail_behind(member.name, member.behind);
+            return say_behind(member.name, member.behind);
         }
         int64_t age_ms = member.behind_since_ms == 0 ? 0 : look->now_ms - member.behind_since_ms;
         if (most->ms >= 0 && age_ms > most->ms) {
-            return cli_fail("%s has been behind for %" PRId64 " s, longer than --max-lag allows",
-                            member.name, age_ms / 1000);
+            return cli_no("%s has been behind for %" PRId64 " s, longer than --max-lag allows",
+                          member.name, age_ms / 1000);
         }
     }
 }

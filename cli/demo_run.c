@@ -70,7 +70,7 @@ static int fail_process(const char *who, const struct cli_process *process)
 
 static int fail_interrupted(void)
 {
-    return cli_fail("interrupted; nothing is left behind");
+    return cli_stopped("interrupted; nothing is left behind");
 }
 
 /* Runs a command to its end; what it said is in process->out until cli_process_stop. */

@@ -446,8 +446,8 @@ void cli_help_all(FILE *out, const struct cli_command *commands, const char *gro
             break; /* all commands of a group have the same */
         }
     }
-    fputs("\n`syncline COMMAND --help` says more. Exit codes: 0 done, 2 wrong command line, 1 "
-          "everything else.\n",
+    fputs("\n`syncline COMMAND --help` says more. Exit codes: 0 done, 1 what was asked is not so, "
+          "2 wrong\ncommand line, 3 it could not be done, 4 interrupted.\n",
           out);
 }
 

@@ -13,10 +13,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Exit codes of the command. */
-#define CLI_EXIT_OK 0    /* done */
-#define CLI_EXIT_FAIL 1  /* everything else */
-#define CLI_EXIT_USAGE 2 /* the command line is wrong */
+/* Exit codes of the command, the same for all of them. */
+#define CLI_EXIT_OK 0      /* done; what was asked is so */
+#define CLI_EXIT_NO 1      /* what was asked is not so: not applied in time, not equal, behind */
+#define CLI_EXIT_USAGE 2   /* the command line is wrong; nothing was done */
+#define CLI_EXIT_FAIL 3    /* it could not be done, or not to its end */
+#define CLI_EXIT_STOPPED 4 /* a signal came; what was done until then stays */
 
 #define CLI_PEER_COUNT_MAX 64u /* --peer options of one call */
 #define CLI_WORD_COUNT_MAX 4u  /* command words and arguments of one call */

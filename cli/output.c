@@ -138,6 +138,24 @@ int cli_usage(const char *format, ...)
     return CLI_EXIT_USAGE;
 }
 
+int cli_no(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    print_line(format, args);
+    va_end(args);
+    return CLI_EXIT_NO;
+}
+
+int cli_stopped(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    print_line(format, args);
+    va_end(args);
+    return CLI_EXIT_STOPPED;
+}
+
 void cli_warn(const char *format, ...)
 {
     va_list args;

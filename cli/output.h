@@ -16,10 +16,12 @@
 #include <stdio.h>
 
 /* Print "syncline: " and the text as one line on stderr, escaped, after removing a line of
- * progress. The text says what is wrong and how to mend it. Return CLI_EXIT_FAIL and
- * CLI_EXIT_USAGE. */
+ * progress. The text says what is wrong and how to mend it. Return CLI_EXIT_FAIL, CLI_EXIT_USAGE,
+ * CLI_EXIT_NO and CLI_EXIT_STOPPED. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int cli_no(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int cli_stopped(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same for what does not end the command. */
 void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

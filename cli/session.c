@@ -116,8 +116,9 @@ int cli_session_register(struct cli_session *session)
 
 static int fail_interrupted(void)
 {
-    return cli_fail("interrupted while waiting; what was committed stays and goes on with the next "
-                    "`syncline serve`");
+    return cli_stopped(
+        "interrupted while waiting; what was committed stays and goes on with the next "
+        "`syncline serve`");
 }
 
 int cli_session_flush(struct cli_session *session)
@@ -161,11 +162,11 @@ static int fail_timeout(const struct syncline_info *info)
 {
     uint64_t not_applied = info->members > 0 ? missing(info->own_seq, info->applied_seq) : 0;
     uint64_t not_received = missing(info->announced, info->received_applied);
-    return cli_fail("time is over; left: %" PRIu64 " changes here that are not in the log, %" PRIu64
-                    " that other devices have not applied, %" PRIu64
-                    " of theirs that are not applied here; run `syncline serve` on all devices and "
-                    "wait longer",
-                    info->outbox, not_applied, not_received);
+    return cli_no("time is over; left: %" PRIu64 " changes here that are not in the log, %" PRIu64
+                  " that other devices have not applied, %" PRIu64
+                  " of theirs that are not applied here; run `syncline serve` on all devices and "
+                  "wait longer",
+                  info->outbox, not_applied, not_received);
 }
 
 int cli_session_wait(struct cli_session *session, int64_t timeout_ms)

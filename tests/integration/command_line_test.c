@@ -119,5 +119,5 @@ Test(command_line, full_output)
     child.out_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     child.err_fd = err[0];
     cmd_finish(&child, &result);
-    cmd_check_refused(&result, 1, "standard output");
+    cmd_check_refused(&result, 3, "standard output");
 }

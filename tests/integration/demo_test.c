@@ -133,7 +133,7 @@ Test(demo, interrupted)
         pid_t pid = wait_for_child(&demo, moments[i]);
         kill(demo.pid, i % 2 == 0 ? SIGINT : SIGTERM);
         cmd_finish(&demo, &result);
-        cmd_check_refused(&result, 1, "interrupted");
+        cmd_check_refused(&result, 4, "interrupted");
         cr_expect(kill(pid, 0) != 0 && errno == ESRCH, "%s still runs", moments[i]);
     }
     check_nothing_left();
@@ -147,12 +147,12 @@ Test(demo, device_dies)
         cmd_start((const char *const[]){"demo", "--pairs", "1", "--json", tree, NULL});
     kill(wait_for_child(&demo, "--peer"), SIGKILL);
     cmd_finish(&demo, &result);
-    cmd_check_refused(&result, 1, "device A");
+    cmd_check_refused(&result, 3, "device A");
     demo = cmd_start((const char *const[]){"demo", "--pairs", "1", "--json", tree, NULL});
     (void)wait_for_child(&demo, "--peer");
     kill(wait_for_child(&demo, "serve"), SIGKILL);
     cmd_finish(&demo, &result);
-    cmd_check_refused(&result, 1, "device B");
+    cmd_check_refused(&result, 3, "device B");
     check_nothing_left();
 }
 
@@ -188,7 +188,7 @@ Test(demo, not_equal)
 Test(demo, tmpdir_inside)
 {
     set_up(10);
-    CMD_REFUSED(1, "TMPDIR", "demo", cmd_folder);
+    CMD_REFUSED(3, "TMPDIR", "demo", cmd_folder);
     check_nothing_left();
 }
 
@@ -197,6 +197,6 @@ Test(demo, tmpdir_missing)
 {
     const char *tree = set_up(10);
     setenv("TMPDIR", cmd_path("nowhere"), 1);
-    CMD_REFUSED(1, "TMPDIR", "demo", tree);
+    CMD_REFUSED(3, "TMPDIR", "demo", tree);
     check_nothing_left();
 }

@@ -263,7 +263,7 @@ Test(two_devices, interrupted_add)
     wait_for_entry(a);
     kill(add.pid, SIGINT);
     cmd_finish(&add, &result);
-    cmd_check_refused(&result, 1, "interrupted");
+    cmd_check_refused(&result, 4, "interrupted");
     CMD_OK(&result, "-L", a, "--json", "location", "add", tree);
     cr_expect_eq(cmd_json_int(result.out, "files"), 5000);
     cr_expect_gt(cmd_json_int(result.out, "inserted"), 0);

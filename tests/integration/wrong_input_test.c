@@ -40,14 +40,14 @@ static void write_text(const char *path, const char *text)
 Test(wrong_input, no_such_library)
 {
     const char *missing = cmd_path("missing");
-    CMD_REFUSED(1, "missing", "-L", missing, "library", "info");
-    CMD_REFUSED(1, "missing", "-L", missing, "location", "add", "/");
-    CMD_REFUSED(1, "missing", "-L", missing, "location", "list");
-    CMD_REFUSED(1, "missing", "-L", missing, "tag", "create", "red");
-    CMD_REFUSED(1, "missing", "-L", missing, "tag", "list");
-    CMD_REFUSED(1, "missing", "-L", missing, "digest");
-    CMD_REFUSED(1, "missing", "-L", missing, "wait", "--timeout", "1");
-    CMD_REFUSED(1, "missing", "-L", missing, "serve", "--listen", "127.0.0.1:0",
+    CMD_REFUSED(3, "missing", "-L", missing, "library", "info");
+    CMD_REFUSED(3, "missing", "-L", missing, "location", "add", "/");
+    CMD_REFUSED(3, "missing", "-L", missing, "location", "list");
+    CMD_REFUSED(3, "missing", "-L", missing, "tag", "create", "red");
+    CMD_REFUSED(3, "missing", "-L", missing, "tag", "list");
+    CMD_REFUSED(3, "missing", "-L", missing, "digest");
+    CMD_REFUSED(3, "missing", "-L", missing, "wait", "--timeout", "1");
+    CMD_REFUSED(3, "missing", "-L", missing, "serve", "--listen", "127.0.0.1:0",
                 "--insecure-loopback");
     cr_expect_neq(access(missing, F_OK), 0, "a command that was refused has made a folder");
 }
@@ -57,9 +57,9 @@ Test(wrong_input, empty_folder)
 {
     const char *empty = cmd_path("empty");
     cr_assert_eq(mkdir(empty, 0755), 0);
-    CMD_REFUSED(1, "empty", "-L", empty, "library", "info");
-    CMD_REFUSED(1, "empty", "-L", empty, "location", "add", "/");
-    CMD_REFUSED(1, "empty", "-L", empty, "tag", "list");
+    CMD_REFUSED(3, "empty", "-L", empty, "library", "info");
+    CMD_REFUSED(3, "empty", "-L", empty, "location", "add", "/");
+    CMD_REFUSED(3, "empty", "-L", empty, "tag", "list");
     cr_expect_eq(rmdir(empty), 0, "a command that was refused has left something behind");
 }
 
@@ -67,7 +67,7 @@ Test(wrong_input, empty_folder)
 Test(wrong_input, library_from_environment)
 {
     setenv("SYNCLINE_LIBRARY", cmd_path("from-environment"), 1);
-    CMD_REFUSED(1, "from-environment", "library", "info");
+    CMD_REFUSED(3, "from-environment", "library", "info");
     unsetenv("SYNCLINE_LIBRARY");
 }
 
@@ -76,10 +76,10 @@ Test(wrong_input, file_as_library)
 {
     const char *file = cmd_path("file");
     write_text(file, "not a library\n");
-    CMD_REFUSED(1, "file", "-L", file, "library", "info");
-    CMD_REFUSED(1, "file", "-L", file, "library", "create", "test");
-    CMD_REFUSED(1, "file", "-L", file, "location", "list");
-    CMD_REFUSED(1, "file", "-L", file, "serve", "--listen", "127.0.0.1:0", "--insecure-loopback");
+    CMD_REFUSED(3, "file", "-L", file, "library", "info");
+    CMD_REFUSED(3, "file", "-L", file, "library", "create", "test");
+    CMD_REFUSED(3, "file", "-L", file, "location", "list");
+    CMD_REFUSED(3, "file", "-L", file, "serve", "--listen", "127.0.0.1:0", "--insecure-loopback");
 }
 
 /* A library is made once. */
@@ -87,20 +87,20 @@ Test(wrong_input, library_exists)
 {
     const char *library = cmd_path("a");
     make_library(library);
-    CMD_REFUSED(1, library, "-L", library, "library", "create", "again");
-    CMD_REFUSED(1, library, "-L", library, "library", "join", "127.0.0.1:1", "--insecure-loopback");
+    CMD_REFUSED(3, library, "-L", library, "library", "create", "again");
+    CMD_REFUSED(3, library, "-L", library, "library", "join", "127.0.0.1:1", "--insecure-loopback");
 }
 
 /* Names that are empty or not UTF-8 are refused, and no library is made. */
 Test(wrong_input, names)
 {
     const char *library = cmd_path("a");
-    CMD_REFUSED(1, "name", "-L", library, "library", "create", "");
-    CMD_REFUSED(1, "UTF-8", "-L", library, "library", "create", "\xff");
+    CMD_REFUSED(3, "name", "-L", library, "library", "create", "");
+    CMD_REFUSED(3, "UTF-8", "-L", library, "library", "create", "\xff");
     make_library(library);
-    CMD_REFUSED(1, "name", "-L", library, "tag", "create", "");
-    CMD_REFUSED(1, "UTF-8", "-L", library, "tag", "create", "\xff");
-    CMD_REFUSED(1, "puce", "-L", library, "tag", "create", "red", "--color", "puce");
+    CMD_REFUSED(3, "name", "-L", library, "tag", "create", "");
+    CMD_REFUSED(3, "UTF-8", "-L", library, "tag", "create", "\xff");
+    CMD_REFUSED(3, "puce", "-L", library, "tag", "create", "red", "--color", "puce");
 }
 
 /* What is to be indexed must be a folder that is there, and not the library itself. */
@@ -110,12 +110,12 @@ Test(wrong_input, location)
     const char *file = cmd_path("file");
     make_library(library);
     write_text(file, "content\n");
-    CMD_REFUSED(1, "nowhere", "-L", library, "location", "add", cmd_path("nowhere"));
-    CMD_REFUSED(1, "nowhere", "-L", library, "location", "add", cmd_path("nowhere"), "--plain");
-    CMD_REFUSED(1, file, "-L", library, "location", "add", file);
-    CMD_REFUSED(1, library, "-L", library, "location", "add", library);
-    CMD_REFUSED(1, "nowhere", "demo", cmd_path("nowhere"));
-    CMD_REFUSED(1, "file", "demo", file);
+    CMD_REFUSED(3, "nowhere", "-L", library, "location", "add", cmd_path("nowhere"));
+    CMD_REFUSED(3, "nowhere", "-L", library, "location", "add", cmd_path("nowhere"), "--plain");
+    CMD_REFUSED(3, file, "-L", library, "location", "add", file);
+    CMD_REFUSED(3, library, "-L", library, "location", "add", library);
+    CMD_REFUSED(3, "nowhere", "demo", cmd_path("nowhere"));
+    CMD_REFUSED(3, "file", "demo", file);
 }
 
 /* A descriptor that nobody opened. */
@@ -125,7 +125,7 @@ Test(wrong_input, report_fd)
     const char *tree = cmd_path("tree");
     make_library(library);
     cmd_grow_tree(tree, 0, 10);
-    CMD_REFUSED(1, "--report-fd", "-L", library, "location", "add", tree, "--report-fd", "999");
+    CMD_REFUSED(3, "--report-fd", "-L", library, "location", "add", tree, "--report-fd", "999");
 }
 
 /* A port that somebody else listens on. */
@@ -142,7 +142,7 @@ Test(wrong_input, port_in_use)
     cr_assert_eq(getsockname(fd, (struct sockaddr *)&in, &size), 0);
     snprintf(address, sizeof(address), "127.0.0.1:%d", ntohs(in.sin_port));
     make_library(library);
-    CMD_REFUSED(1, address, "-L", library, "serve", "--listen", address, "--insecure-loopback");
+    CMD_REFUSED(3, address, "-L", library, "serve", "--listen", address, "--insecure-loopback");
     close(fd);
 }
 
@@ -154,11 +154,11 @@ Test(wrong_input, address)
                                         "127.0.0.1:99999", "127.0.0.1"};
     make_library(library);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        CMD_REFUSED(1, wrong[i], "-L", library, "serve", "--listen", wrong[i],
+        CMD_REFUSED(3, wrong[i], "-L", library, "serve", "--listen", wrong[i],
                     "--insecure-loopback");
-        CMD_REFUSED(1, wrong[i], "-L", library, "serve", "--listen", "127.0.0.1:0", "--peer",
+        CMD_REFUSED(3, wrong[i], "-L", library, "serve", "--listen", "127.0.0.1:0", "--peer",
                     wrong[i], "--insecure-loopback");
-        CMD_REFUSED(1, wrong[i], "-L", cmd_path("b"), "library", "join", wrong[i],
+        CMD_REFUSED(3, wrong[i], "-L", cmd_path("b"), "library", "join", wrong[i],
                     "--insecure-loopback");
     }
 }
@@ -174,8 +174,8 @@ Test(wrong_input, nobody_answers)
     cr_assert_eq(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
     cr_assert_eq(getsockname(fd, (struct sockaddr *)&in, &size), 0);
     snprintf(address, sizeof(address), "127.0.0.1:%d", ntohs(in.sin_port));
-    CMD_REFUSED(1, address, "-L", cmd_path("b"), "library", "join", address, "--insecure-loopback");
-    CMD_REFUSED(1, "b", "-L", cmd_path("b"), "library", "info");
+    CMD_REFUSED(3, address, "-L", cmd_path("b"), "library", "join", address, "--insecure-loopback");
+    CMD_REFUSED(3, "b", "-L", cmd_path("b"), "library", "info");
     close(fd);
     make_library(cmd_path("b"));
 }
@@ -189,8 +189,8 @@ Test(wrong_input, second_engine)
     make_library(library);
     struct cmd_child serve = cmd_serve(library, "127.0.0.1:0", NULL, address);
     snprintf(pid, sizeof(pid), "%d", (int)serve.pid);
-    CMD_REFUSED(1, pid, "-L", library, "serve", "--listen", "127.0.0.1:0", "--insecure-loopback");
-    CMD_REFUSED(1, pid, "-L", library, "location", "add", "/", "--peer", "127.0.0.1:1",
+    CMD_REFUSED(3, pid, "-L", library, "serve", "--listen", "127.0.0.1:0", "--insecure-loopback");
+    CMD_REFUSED(3, pid, "-L", library, "location", "add", "/", "--peer", "127.0.0.1:1",
                 "--insecure-loopback");
     cmd_stop(&serve);
 }
@@ -201,9 +201,9 @@ Test(wrong_input, not_wal)
     const char *library = cmd_path("a");
     make_library(library);
     run_sql(cmd_path("a/library.db"), "PRAGMA journal_mode = DELETE");
-    CMD_REFUSED(1, "WAL", "-L", library, "library", "info");
-    CMD_REFUSED(1, "WAL", "-L", library, "location", "list");
-    CMD_REFUSED(1, "WAL", "-L", library, "serve", "--listen", "127.0.0.1:0", "--insecure-loopback");
+    CMD_REFUSED(3, "WAL", "-L", library, "library", "info");
+    CMD_REFUSED(3, "WAL", "-L", library, "location", "list");
+    CMD_REFUSED(3, "WAL", "-L", library, "serve", "--listen", "127.0.0.1:0", "--insecure-loopback");
     run_sql(cmd_path("a/library.db"), "PRAGMA journal_mode = WAL");
     static struct cmd_result result;
     CMD_OK(&result, "-L", library, "library", "info");
@@ -215,7 +215,7 @@ Test(wrong_input, create_over_not_wal)
     const char *library = cmd_path("a");
     cr_assert_eq(mkdir(library, 0755), 0);
     run_sql(cmd_path("a/library.db"), "CREATE TABLE mine(id INTEGER PRIMARY KEY)");
-    CMD_REFUSED(1, "WAL", "-L", library, "library", "create", "test");
+    CMD_REFUSED(3, "WAL", "-L", library, "library", "create", "test");
     cr_expect_neq(access(cmd_path("a/sync.db"), F_OK), 0, "half a library is left");
 }
 
@@ -237,9 +237,9 @@ Test(wrong_input, newer_format)
         snprintf(path, sizeof(path), "%s/%s", library, table[i].file);
         make_library(library);
         run_sql(path, table[i].sql);
-        CMD_REFUSED(1, table[i].file, "-L", library, "library", "info");
-        CMD_REFUSED(1, "999", "-L", library, "location", "add", "/usr");
-        CMD_REFUSED(1, "999", "-L", library, "serve", "--listen", "127.0.0.1:0",
+        CMD_REFUSED(3, table[i].file, "-L", library, "library", "info");
+        CMD_REFUSED(3, "999", "-L", library, "location", "add", "/usr");
+        CMD_REFUSED(3, "999", "-L", library, "serve", "--listen", "127.0.0.1:0",
                     "--insecure-loopback");
     }
 }
@@ -259,6 +259,6 @@ Test(wrong_input, not_a_database)
                          "an empty file by anybody who reads only its header\n");
         cmd_run(&result, (const char *const[]){"-L", library, "serve", "--listen", "127.0.0.1:0",
                                                "--insecure-loopback", NULL});
-        cmd_check_refused(&result, 1, names[i]);
+        cmd_check_refused(&result, 3, names[i]);
     }
 }

@@ -55,16 +55,18 @@ bool indexer_moved_files_is_placed(const struct indexer_moved_files *moved, int6
 
 static bool grow(struct indexer_moved_files *moved)
 {
-    struct indexer_moved_files grown = *moved;
-    grown.placed_capacity = moved->placed_capacity == 0 ? 256 : moved->placed_capacity * 2;
-    grown.placed = calloc(grown.placed_capacity, sizeof(*grown.placed));
-    if (grown.placed == NULL)
+    size_t capacity = moved->placed_capacity == 0 ? 256 : moved->placed_capacity * 2;
+    int64_t *placed = calloc(capacity, sizeof(*placed));
+    if (placed == NULL)
         return false;
-    for (size_t i = 0; i < moved->placed_capacity; i++)
-        if (moved->placed[i] != 0)
-            grown.placed[slot_of(&grown, moved->placed[i])] = moved->placed[i];
-    free(moved->placed);
-    *moved = grown;
+    int64_t *old = moved->placed;
+    size_t old_capacity = moved->placed_capacity;
+    moved->placed = placed;
+    moved->placed_capacity = capacity;
+    for (size_t i = 0; i < old_capacity; i++)
+        if (old[i] != 0)
+            moved->placed[slot_of(moved, old[i])] = old[i];
+    free(old);
     return true;
 }
 

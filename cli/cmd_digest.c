@@ -3,11 +3,10 @@
 
 /* `syncline digest`: count and hash of every model. */
 
-#include <inttypes.h>
-
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/session.h"
+#include "cli/table.h"
 #include "indexer/models.h"
 
 struct digest {
@@ -30,12 +29,18 @@ static int print_json(const struct digest *digests)
 
 static int print_text(const struct digest *digests)
 {
+    struct cli_table table = {0};
+    cli_table_column(&table, "MODEL", CLI_STYLE_NAME);
+    cli_table_column(&table, ">RECORDS", CLI_STYLE_PLAIN);
+    cli_table_column(&table, "SHA-256", CLI_STYLE_QUIET);
     for (size_t i = 0; i < INDEXER_MODELS_COUNT; i++) {
         char hash[65];
         cli_hex(digests[i].hash, sizeof(digests[i].hash), hash);
-        printf("%-10s %10" PRIu64 "  %s\n", indexer_models[i]->name, digests[i].count, hash);
+        cli_table_text(&table, indexer_models[i]->name);
+        cli_table_number(&table, digests[i].count);
+        cli_table_text(&table, hash);
     }
-    return cli_output_end();
+    return cli_table_print(&table);
 }
 
 int cmd_digest(const struct cli_options *options)

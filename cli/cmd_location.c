@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/meter.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "cli/stop.h"
+#include "cli/table.h"
 #include "indexer/location_manager.h"
 #include "indexer/schema.h"
 
@@ -21,18 +23,62 @@ struct add {
     struct indexer_location_stats stats; /* what was done */
     uint64_t start_ns;                   /* when indexing began, CLOCK_MONOTONIC */
     uint64_t unreadable;                 /* told so far */
+    struct cli_meter meter;              /* of the walk */
+    struct cli_meter removing;           /* of what a rescan removes then */
     enum syncline_status (*run)(struct syncline *lib, struct sqlite3 *db, const char *path,
                                 const struct indexer_location_options *options,
                                 struct indexer_location_stats *stats,
                                 struct indexer_error *err); /* add or rescan */
 };
 
+static uint64_t entries_seen(const struct indexer_walk_stats *walk)
+{
+    return walk->files + walk->folders + walk->links + walk->others;
+}
+
+static void on_removed(void *ctx, const struct indexer_location_stats *stats)
+{
+    struct cli_meter *meter = ctx;
+    if (meter->total == 0) {
+        cli_meter_start(meter, "removing", "entries", stats->removed + stats->removing);
+    }
+    cli_meter_show(meter, stats->removed);
+}
+
 static void on_progress(void *ctx, const struct indexer_location_stats *stats)
 {
+    struct add *add = ctx;
+    if (stats->removed > 0) {
+        on_removed(&add->removing, stats);
+    } else {
+        cli_meter_show(&add->meter, entries_seen(&stats->walk));
+    }
+}
+
+static enum indexer_walk_next count_entry(void *ctx, const struct indexer_walk_entry *entry,
+                                          uint64_t *tag)
+{
     (void)ctx;
-    const struct indexer_walk_stats *walk = &stats->walk;
-    cli_progress("%" PRIu64 " files, %" PRIu64 " folders, %" PRIu64 " new, %" PRIu64 " changed",
-                 walk->files, walk->folders, stats->inserted, stats->updated);
+    (void)entry;
+    (void)tag;
+    return INDEXER_WALK_ON;
+}
+
+/* How much there is to index, by a walk of its own: only for who watches. 0: not known. */
+static uint64_t count_entries(const struct cli_options *options)
+{
+    struct indexer_walk_options walk = {
+        .entry = count_entry, .skip = &options->library, .skip_count = 1, .stop = cli_stop_flag()};
+    struct indexer_walk_stats stats;
+    if (!cli_progress_is_seen()) {
+        return 0;
+    }
+    cli_progress("counting");
+    if (indexer_walk(options->args[0], &walk, &stats, NULL) != SYNCLINE_OK) {
+        return 0; /* the indexing says why */
+    }
+    cli_progress_end(); /* what follows is shown at once */
+    return entries_seen(&stats);
 }
 
 static void on_unreadable(void *ctx, struct syncline_bytes path, int error_number)
@@ -105,6 +151,7 @@ static int index_folder(const struct cli_options *options, struct syncline *lib,
         .progress = on_progress,
         .unreadable = on_unreadable,
     };
+    cli_meter_start(&add->meter, "indexing", "entries", count_entries(options));
     add->start_ns = cli_now_ns();
     enum syncline_status status =
         add->run(lib, db, options->args[0], &location_options, &add->stats, &err);
@@ -188,13 +235,6 @@ int cmd_location_rescan(const struct cli_options *options)
     return add_synced(options, &add);
 }
 
-static void on_removed(void *ctx, const struct indexer_location_stats *stats)
-{
-    (void)ctx;
-    cli_progress("%" PRIu64 " of %" PRIu64 " entries removed", stats->removed,
-                 stats->removed + stats->removing);
-}
-
 static int print_removed(const struct cli_options *options,
                          const struct indexer_location_stats *stats)
 {
@@ -214,6 +254,7 @@ int cmd_location_remove(const struct cli_options *options)
     struct cli_session session;
     struct indexer_error err = {{0}};
     struct indexer_location_stats stats;
+    struct cli_meter meter = {0};
     int code = cli_session_open(options, SYNCLINE_ROLE_AUTO, &session);
     if (code != CLI_EXIT_OK) {
         return code;
@@ -221,6 +262,7 @@ int cmd_location_remove(const struct cli_options *options)
     struct indexer_location_options location_options = {.device = session.info.device_id,
                                                         .batch_size = options->batch_len,
                                                         .stop = cli_stop_flag(),
+                                                        .ctx = &meter,
                                                         .progress = on_removed};
     enum syncline_status status = indexer_location_remove(session.lib, session.db, options->args[0],
                                                           &location_options, &stats, &err);
@@ -245,7 +287,7 @@ static void location_to_json(void *ctx, const struct indexer_location *location)
     char device[33];
     cli_hex(location->row.uuid.bytes, sizeof(location->row.uuid.bytes), uuid);
     cli_hex(location->device.bytes, sizeof(location->device.bytes), device);
-    json_array_append_new(
+    cli_json_list_item(
         ctx,
         json_pack("{s:s, s:s, s:o, s:o, s:o, s:I}", "uuid", uuid, "device", device, "device_name",
                   cli_json_name(location->device_name, strlen(location->device_name)), "path",
@@ -254,30 +296,37 @@ static void location_to_json(void *ctx, const struct indexer_location *location)
                   (json_int_t)location->entries));
 }
 
-static void location_to_text(void *ctx, const struct indexer_location *location)
+static void location_to_row(void *ctx, const struct indexer_location *location)
 {
-    (void)ctx;
-    cli_print_name(stdout, location->device_name, strlen(location->device_name));
-    fputs(": ", stdout);
-    cli_print_name(stdout, location->row.path.data, location->row.path.len);
-    printf(" (%" PRIu64 " entries)\n", location->entries);
+    char uuid[33];
+    cli_hex(location->row.uuid.bytes, sizeof(location->row.uuid.bytes), uuid);
+    cli_table_text(ctx, uuid);
+    cli_table_text(ctx, location->device_name);
+    cli_table_number(ctx, location->entries);
+    cli_table_cell(ctx, location->row.path.data, location->row.path.len);
 }
 
 int cmd_location_list(const struct cli_options *options)
 {
     struct indexer_error err = {{0}};
     struct sqlite3 *db = NULL;
+    struct cli_table table = {0};
+    struct cli_json_list list;
     if (indexer_db_open(options->library, INDEXER_DB_READ_ONLY, &db, &err) != SYNCLINE_OK) {
         return cli_fail("%s", err.text);
     }
-    json_t *locations = options->json ? json_array() : NULL;
-    enum syncline_status status = indexer_location_list(
-        db, true, options->json ? location_to_json : location_to_text, locations, &err);
+    cli_json_list_begin(&list, "locations");
+    cli_table_column(&table, "UUID", CLI_STYLE_QUIET);
+    cli_table_column(&table, "DEVICE", CLI_STYLE_PLAIN);
+    cli_table_column(&table, ">ENTRIES", CLI_STYLE_PLAIN);
+    cli_table_column(&table, "PATH", CLI_STYLE_NAME);
+    enum syncline_status status =
+        indexer_location_list(db, true, options->json ? location_to_json : location_to_row,
+                              options->json ? (void *)&list : (void *)&table, &err);
     indexer_db_close(db);
     if (status != SYNCLINE_OK) {
-        json_decref(locations);
+        cli_table_drop(&table);
         return cli_fail("%s", err.text);
     }
-    return options->json ? cli_print_json(json_pack("{s:o}", "locations", locations))
-                         : cli_output_end();
+    return options->json ? cli_json_list_end(&list) : cli_table_print(&table);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/meter.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "cli/stop.h"
@@ -61,10 +62,22 @@ int cmd_serve(const struct cli_options *options)
         return code;
     }
     code = print_ready(options, &session.info);
+    struct cli_meter meter;
+    bool is_behind = false;
     while (code == CLI_EXIT_OK && !cli_stop_wait(LOOK_MS)) {
         /* An engine that met a dead disk or damage says so here, once. */
         code = cli_session_info(&session);
         const struct syncline_info *info = &session.info;
+        bool was_behind = is_behind;
+        is_behind = info->received_applied < info->announced;
+        if (is_behind && !was_behind) {
+            cli_meter_start(&meter, "applying", "changes of others", info->announced);
+        }
+        if (is_behind) {
+            meter.total = info->announced;
+            cli_meter_show(&meter, info->received_applied);
+            continue;
+        }
         cli_progress("%s: %" PRIu32 " of %" PRIu32 " members connected, %" PRIu64
                      " changes here, %" PRIu64 " of others applied",
                      info->listen, info->links, info->members, info->own_seq,

@@ -41,7 +41,9 @@ enum option_id {
     OPTION_DEVICE_NAME,
     OPTION_WATCH,
     OPTION_MAX_LAG,
-    OPTION_MARKDOWN
+    OPTION_MARKDOWN,
+    OPTION_LOCATION,
+    OPTION_LIMIT
 };
 
 struct option {
@@ -73,6 +75,9 @@ static const struct option option_table[] = {
      "write one line to this descriptor at the last commit, for measuring"},
     {"--timeout", "S", CLI_OPT_TIMEOUT, OPTION_TIMEOUT, "seconds to wait (default: for ever)"},
     {"--color", "C", CLI_OPT_COLOR, OPTION_COLOR, "the tag's colour, such as #3366ff"},
+    {"--location", "PATH", CLI_OPT_LOCATION, OPTION_LOCATION,
+     "only what is in the location with this path, on any device"},
+    {"--limit", "N", CLI_OPT_LIMIT, OPTION_LIMIT, "at most so many (default: all)"},
     {"--pairs", "N", CLI_OPT_PAIRS, OPTION_PAIRS, "pairs of runs, off and on (default 5)"},
     {"--keep", NULL, CLI_OPT_KEEP, OPTION_KEEP,
      "keep the libraries of the last run, and name them"},
@@ -233,6 +238,12 @@ static int option_set(struct cli_options *options, const struct option *option, 
     case OPTION_DEVICE_NAME:
         options->device_name = value;
         break;
+    case OPTION_LOCATION:
+        options->location = value;
+        break;
+    case OPTION_LIMIT:
+        code = parse_number(option->name, value, 0, INT64_MAX, &options->limit);
+        break;
     }
     return code;
 }
@@ -369,6 +380,7 @@ int cli_options_parse(int argc, char *const argv[], const struct cli_command *co
     options->wait_ms = WAIT_S_DEFAULT * 1000;
     options->timeout_ms = -1;
     options->report_fd = -1;
+    options->limit = UINT64_MAX;
 
     for (int i = 1; i < argc; i++) {
         if (!options_ended && strcmp(argv[i], "--") == 0) {

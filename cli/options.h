@@ -39,6 +39,8 @@
 #define CLI_OPT_WATCH (1u << 12)
 #define CLI_OPT_MAX_LAG (1u << 13)
 #define CLI_OPT_MARKDOWN (1u << 14)
+#define CLI_OPT_LOCATION (1u << 15)
+#define CLI_OPT_LIMIT (1u << 16)
 
 struct cli_options;
 
@@ -80,6 +82,8 @@ struct cli_options {
     bool markdown;                         /* --markdown */
     const char *color;                     /* --color, or NULL */
     const char *device_name;               /* --device-name, or NULL */
+    const char *location;                  /* --location, or NULL */
+    uint64_t limit;                        /* --limit; UINT64_MAX: none */
     uint32_t batch_len;                    /* --batch: rows per transaction */
     uint32_t pairs;                        /* --pairs */
     int64_t wait_ms;                       /* --wait */

@@ -103,6 +103,74 @@ void cli_hex(const uint8_t *data, size_t len, char *out)
     out[2 * len] = '\0';
 }
 
+static bool find_colours(FILE *out)
+{
+    const char *no_color = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+    return (no_color == NULL || no_color[0] == '\0') && term != NULL && strcmp(term, "dumb") != 0 &&
+           isatty(fileno(out)) != 0;
+}
+
+/* Asked for each cell of a table, so the answer is kept. */
+static bool has_colours(FILE *out)
+{
+    static signed char answers[2]; /* stdout, stderr; 0: not asked yet */
+    signed char *answer = &answers[out == stderr ? 1 : 0];
+    if (*answer == 0) {
+        *answer = find_colours(out) ? 1 : -1;
+    }
+    return *answer > 0;
+}
+
+void cli_style_begin(FILE *out, enum cli_style style)
+{
+    static const char *const codes[] = {[CLI_STYLE_HEADING] = "1",
+                                        [CLI_STYLE_QUIET] = "2",
+                                        [CLI_STYLE_NAME] = "1",
+                                        [CLI_STYLE_FOLDER] = "1;34",
+                                        [CLI_STYLE_ERROR] = "1;31"};
+    if (style != CLI_STYLE_PLAIN && has_colours(out)) {
+        fprintf(out, "\033[%sm", codes[style]);
+    }
+}
+
+void cli_style_end(FILE *out, enum cli_style style)
+{
+    if (style != CLI_STYLE_PLAIN && has_colours(out)) {
+        fputs("\033[0m", out);
+    }
+}
+
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+    const char *found = c != '\0' ? strchr(digits, c) : NULL;
+    return found != NULL ? (int)(found - digits) & 15 : -1;
+}
+
+bool cli_parse_uuid(const char *text, uint8_t out[16])
+{
+    bool has_dashes = strlen(text) == 36;
+    uint8_t bytes[16];
+    for (size_t i = 0; i < 16; i++) {
+        if (has_dashes && (i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-') {
+            return false;
+        }
+        int high = hex_digit(text[0]);
+        int low = high < 0 ? -1 : hex_digit(text[1]);
+        if (low < 0) {
+            return false;
+        }
+        bytes[i] = (uint8_t)(high << 4 | low);
+        text += 2;
+    }
+    if (*text != '\0') {
+        return false;
+    }
+    memcpy(out, bytes, sizeof(bytes));
+    return true;
+}
+
 /* One line, whatever the text holds; what is too long for it is cut off. */
 static void print_line(const char *format, va_list args)
 {
@@ -114,7 +182,10 @@ static void print_line(const char *format, va_list args)
     size_t used = (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1;
     cli_progress_end();
     flockfile(stderr);
-    fputs("syncline: ", stderr);
+    cli_style_begin(stderr, CLI_STYLE_ERROR);
+    fputs("syncline:", stderr);
+    cli_style_end(stderr, CLI_STYLE_ERROR);
+    fputc(' ', stderr);
     print_escaped(stderr, (const uint8_t *)text, used, false);
     fputc('\n', stderr);
     funlockfile(stderr);
@@ -164,10 +235,15 @@ void cli_warn(const char *format, ...)
     va_end(args);
 }
 
+bool cli_progress_is_seen(void)
+{
+    return isatty(STDERR_FILENO) != 0;
+}
+
 void cli_progress(const char *format, ...)
 {
     uint64_t now_ns = cli_now_ns();
-    if (isatty(STDERR_FILENO) == 0 || (progress_shown && now_ns - progress_last_ns < PROGRESS_NS)) {
+    if (!cli_progress_is_seen() || (progress_shown && now_ns - progress_last_ns < PROGRESS_NS)) {
         return;
     }
     char text[MESSAGE_SIZE];
@@ -210,6 +286,42 @@ int cli_print_json(json_t *object)
     }
     fputc('\n', stdout);
     return cli_output_end();
+}
+
+void cli_json_list_begin(struct cli_json_list *list, const char *key)
+{
+    *list = (struct cli_json_list){.key = key};
+}
+
+void cli_json_list_item(struct cli_json_list *list, json_t *item)
+{
+    if (item == NULL) {
+        list->failed = true;
+        return;
+    }
+    if (list->is_any) {
+        fputc(',', stdout);
+    } else {
+        printf("{\"%s\":[", list->key);
+    }
+    list->is_any = true;
+    if (json_dumpf(item, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0) {
+        list->failed = true;
+    }
+    json_decref(item);
+}
+
+int cli_json_list_end(struct cli_json_list *list)
+{
+    if (!list->is_any) {
+        printf("{\"%s\":[", list->key);
+    }
+    fputs("]}\n", stdout);
+    int code = cli_output_end();
+    if (code == CLI_EXIT_OK && list->failed) {
+        return cli_fail("no memory for the answer; free some and try again");
+    }
+    return code;
 }
 
 int cli_output_end(void)

@@ -34,9 +34,39 @@ json_t *cli_json_name(const void *data, size_t len);
 /* A UUID or any other bytes in hex. `out` has room for 2 * len + 1. */
 void cli_hex(const uint8_t *data, size_t len, char *out);
 
+/* Colours and weights, for people: only if the stream is a terminal that has them, and the
+ * environment variable NO_COLOR is not set or empty. */
+enum cli_style {
+    CLI_STYLE_PLAIN,
+    CLI_STYLE_HEADING,
+    CLI_STYLE_QUIET,  /* what is there to be copied more than read: UUIDs */
+    CLI_STYLE_NAME,   /* what a row is about */
+    CLI_STYLE_FOLDER, /* a name that others are below */
+    CLI_STYLE_ERROR
+};
+void cli_style_begin(FILE *out, enum cli_style style);
+void cli_style_end(FILE *out, enum cli_style style);
+
+/* Reads a UUID as people write it, 32 digits in hex with or without the four dashes. */
+bool cli_parse_uuid(const char *text, uint8_t out[16]);
+
+/* True if a line of progress would be seen. */
+bool cli_progress_is_seen(void);
 /* A line that is overwritten by the next: only if stderr is a terminal, at most ten a second. */
 void cli_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_progress_end(void); /* removes the line */
+
+/* An object with one list that may be too long for memory: {"key":[...]}. `begin`, then `item` for
+ * each, which releases it, then `end`, which returns the exit code. Nothing is printed before the
+ * first item or the end: a command that fails before them has said nothing on stdout. */
+struct cli_json_list {
+    const char *key; /* static */
+    bool is_any;     /* printed */
+    bool failed;     /* an item could not be made */
+};
+void cli_json_list_begin(struct cli_json_list *list, const char *key);
+void cli_json_list_item(struct cli_json_list *list, json_t *item);
+int cli_json_list_end(struct cli_json_list *list);
 
 /* Prints the object as one line on stdout, flushes, and releases it. NULL means that building it
  * failed. Returns the exit code. */

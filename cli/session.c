@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cli/meter.h"
 #include "cli/output.h"
 #include "cli/stop.h"
 #include "indexer/device_manager.h"
@@ -172,7 +173,9 @@ static int fail_timeout(const struct syncline_info *info)
 int cli_session_wait(struct cli_session *session, int64_t timeout_ms)
 {
     uint64_t start_ns = cli_now_ns();
+    struct cli_meter meter;
     bool sent = false;
+    cli_meter_start(&meter, "waiting", "changes", 0);
     for (;;) {
         if (!sent) {
             /* Without other members there is nobody to apply anything: the log is as far as it
@@ -194,10 +197,11 @@ int cli_session_wait(struct cli_session *session, int64_t timeout_ms)
             cli_progress_end();
             return CLI_EXIT_OK;
         }
-        cli_progress("waiting: %" PRIu64 " to be logged, %" PRIu64 " to be applied elsewhere, "
-                     "%" PRIu64 " to be applied here",
-                     info->outbox, missing(info->own_seq, info->applied_seq),
-                     missing(info->announced, info->received_applied));
+        /* What is left of both directions, of all that was left at first. */
+        uint64_t left = info->outbox + missing(info->announced, info->received_applied) +
+                        (info->members > 0 ? missing(info->own_seq, info->applied_seq) : 0);
+        meter.total = left > meter.total ? left : meter.total;
+        cli_meter_show(&meter, meter.total - left);
         if (cli_stop_asked()) {
             return fail_interrupted();
         }

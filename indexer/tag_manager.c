@@ -149,6 +149,39 @@ enum syncline_status indexer_tag_delete(struct syncline *lib, struct sqlite3 *db
     return change_tag(lib, db, "DELETE FROM tags WHERE uuid = ?1", &row, SYNCLINE_DELETE, err);
 }
 
+enum syncline_status indexer_tag_find(struct sqlite3 *db, const char *name,
+                                      struct syncline_uuid *uuid, struct indexer_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    struct syncline_uuid found = {{0}};
+    unsigned count = 0;
+    int rc = sqlite3_prepare_v2(db, "SELECT uuid FROM tags WHERE name = ?1", -1, &stmt, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        memcpy(found.bytes, sqlite3_column_blob(stmt, 0), sizeof(found.bytes));
+        count++;
+        rc = SQLITE_OK;
+    }
+    char text[128];
+    enum syncline_status status = SYNCLINE_OK;
+    indexer_escape(text, sizeof(text), name, strlen(name));
+    if (rc != SQLITE_DONE)
+        status = indexer_fail_db(err, db, rc, "the tags could not be read");
+    else if (count == 0)
+        status = indexer_fail(err, SYNCLINE_ENOTFOUND,
+                              "there is no tag %s: `syncline tag list` names them", text);
+    else if (count > 1)
+        status = indexer_fail(err, SYNCLINE_EINVAL,
+                              "%u tags are called %s: give the UUID of the one that is meant, as "
+                              "`syncline tag list` shows it",
+                              count, text);
+    else
+        *uuid = found;
+    sqlite3_finalize(stmt);
+    return status;
+}
+
 enum syncline_status indexer_tag_list(struct sqlite3 *db,
                                       void (*each)(void *ctx, const struct tag_row *row), void *ctx,
                                       struct indexer_error *err)

@@ -31,6 +31,12 @@ SYNCLINE_MUST_USE enum syncline_status indexer_tag_delete(struct syncline *lib, 
                                                           const struct syncline_uuid *uuid,
                                                           struct indexer_error *err);
 
+/* Finds the one tag with this name. Errors: ENOTFOUND, EINVAL (several have it: say which by its
+ * UUID), EDB, EIO, EBUSY. */
+SYNCLINE_MUST_USE enum syncline_status indexer_tag_find(struct sqlite3 *db, const char *name,
+                                                        struct syncline_uuid *uuid,
+                                                        struct indexer_error *err);
+
 /* Tells every tag, in the order of their UUIDs; the row dies when the callback returns.
  * Errors: EDB, EIO, EBUSY. */
 SYNCLINE_MUST_USE enum syncline_status

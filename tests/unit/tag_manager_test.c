@@ -48,6 +48,26 @@ Test(tag_manager, life_of_a_tag)
     indexer_db_close(db);
 }
 
+/* A tag is found by its name, as long as it is the only one. */
+Test(tag_manager, finds_by_name)
+{
+    struct sqlite3 *db = open_library(library);
+    struct syncline_uuid red;
+    struct syncline_uuid found = {{0}};
+    struct indexer_error err = {0};
+    cr_expect_eq(indexer_tag_find(db, "r\xff", &found, &err), SYNCLINE_ENOTFOUND);
+    cr_expect_not_null(strstr(err.text, "r\\xff"), "%s", err.text);
+    cr_assert_eq(indexer_tag_create(NULL, db, "red", NULL, &red, NULL), SYNCLINE_OK);
+    cr_assert_eq(indexer_tag_find(db, "red", &found, &err), SYNCLINE_OK, "%s", err.text);
+    cr_expect_eq(memcmp(&found, &red, sizeof(red)), 0);
+    cr_assert_eq(indexer_tag_create(NULL, db, "red", NULL, NULL, NULL), SYNCLINE_OK);
+    cr_expect_eq(indexer_tag_find(db, "red", &found, &err), SYNCLINE_EINVAL);
+    cr_expect_not_null(strstr(err.text, "UUID"), "%s", err.text);
+    execute(db, "DROP TABLE tags");
+    cr_expect_eq(indexer_tag_find(db, "red", &found, &err), SYNCLINE_EDB);
+    indexer_db_close(db);
+}
+
 /* Wrong input is named and changes nothing. */
 Test(tag_manager, refuses_wrong_input)
 {

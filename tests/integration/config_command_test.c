@@ -127,22 +127,22 @@ Test(config_command, json)
 Test(config_command, refused)
 {
     put_conf("linger_ms = 7ms\n");
-    CMD_REFUSED(1, "linger_ms cannot be \"soon\": it takes 0ms to 10s", "-L", library, "config",
+    CMD_REFUSED(3, "linger_ms cannot be \"soon\": it takes 0ms to 10s", "-L", library, "config",
                 "set", "linger_ms", "soon");
-    CMD_REFUSED(1, "no setting \"linger\"", "-L", library, "config", "set", "linger", "1");
-    CMD_REFUSED(1, "no setting \"linger\"", "-L", library, "config", "get", "linger");
-    CMD_REFUSED(1, "no setting \"linger\"", "-L", library, "config", "unset", "linger");
-    CMD_REFUSED(1, "it takes none, aggressive, conservative or mobile", "-L", library, "config",
+    CMD_REFUSED(3, "no setting \"linger\"", "-L", library, "config", "set", "linger", "1");
+    CMD_REFUSED(3, "no setting \"linger\"", "-L", library, "config", "get", "linger");
+    CMD_REFUSED(3, "no setting \"linger\"", "-L", library, "config", "unset", "linger");
+    CMD_REFUSED(3, "it takes none, aggressive, conservative or mobile", "-L", library, "config",
                 "preset", "fast");
-    CMD_REFUSED(1, "no library", "-L", cmd_folder, "config", "list");
-    CMD_REFUSED(1, "no library", "-L", cmd_folder, "config", "set", "linger_ms", "1");
+    CMD_REFUSED(3, "no library", "-L", cmd_folder, "config", "list");
+    CMD_REFUSED(3, "no library", "-L", cmd_folder, "config", "set", "linger_ms", "1");
     CMD_REFUSED(2, "KEY VALUE", "-L", library, "config", "set", "linger_ms");
     CMD_REFUSED(2, "--markdown does not go", "-L", library, "config", "get", "peers", "--markdown");
     conf_is("linger_ms = 7ms\n");
     /* A wrong value keeps every command from opening the library, and config set mends it. */
     put_conf("linger_ms = soon\nbatch_size = 5\n");
-    CMD_REFUSED(1, "syncline.conf:1: linger_ms cannot be", "-L", library, "library", "info");
-    CMD_REFUSED(1, "syncline.conf:1: linger_ms cannot be", "-L", library, "config", "list");
+    CMD_REFUSED(3, "syncline.conf:1: linger_ms cannot be", "-L", library, "library", "info");
+    CMD_REFUSED(3, "syncline.conf:1: linger_ms cannot be", "-L", library, "config", "list");
     CMD_OK(&result, "-L", library, "config", "set", "batch_size", "6");
     cr_expect_not_null(strstr(result.err, "does not open yet"), "%s", result.err);
     CMD_OK(&result, "-L", library, "config", "unset", "linger_ms");
@@ -183,7 +183,7 @@ Test(config_command, serve_by_settings)
     CMD_OK(&result, "-L", library, "config", "set", "listen", "127.0.0.1:0");
     CMD_REFUSED(2, "--insecure-loopback", "-L", library, "serve");
     put_conf("listen = nowhere\n");
-    CMD_REFUSED(1, "syncline.conf:1: listen: \"nowhere\" is not an address", "-L", library, "serve",
+    CMD_REFUSED(3, "syncline.conf:1: listen: \"nowhere\" is not an address", "-L", library, "serve",
                 "--insecure-loopback");
     put_conf("listen = 127.0.0.1:0\n");
     struct cmd_child serve = cmd_serve(library, "127.0.0.1:0", NULL, address);

@@ -37,8 +37,8 @@ Test(library_remove, keeps_rows)
                          "SELECT count(*) FROM sqlite_schema WHERE name GLOB '_syncline_*'"),
                  0);
 
-    CMD_REFUSED(1, "no library", "-L", dir, "library", "info");
-    CMD_REFUSED(1, "no library", "-L", dir, "library", "remove");
+    CMD_REFUSED(3, "no library", "-L", dir, "library", "info");
+    CMD_REFUSED(3, "no library", "-L", dir, "library", "remove");
     CMD_OK(&result, "-L", dir, "library", "create", "Again");
     CMD_OK(&result, "-L", dir, "library", "remove");
     cr_expect_not_null(strstr(result.out, "library.db is left"), "%s", result.out);
@@ -53,7 +53,7 @@ Test(library_remove, while_served)
     CMD_OK(&result, "-L", dir, "library", "create", "Home");
     char address[64];
     struct cmd_child serve = cmd_serve(dir, "127.0.0.1:0", NULL, address);
-    CMD_REFUSED(1, "runs the engine", "-L", dir, "library", "remove");
+    CMD_REFUSED(3, "runs the engine", "-L", dir, "library", "remove");
     CMD_OK(&result, "-L", dir, "library", "info");
     cmd_stop(&serve);
 }

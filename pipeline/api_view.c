@@ -15,7 +15,11 @@ static enum syncline_status check_out(struct syncline *lib, const size_t *size)
         return status;
     }
     struct sl_error err;
-    return sl_handle_keep(lib, sl_handle_check_out(size, &err), &err);
+    if (sl_handle_check_out(size, &err) != SYNCLINE_OK) {
+        (void)sl_handle_keep(lib, SYNCLINE_EINVAL, &err);
+        return SYNCLINE_EINVAL;
+    }
+    return SYNCLINE_OK;
 }
 
 /* What the process that runs the engine knows alone. */

@@ -34,14 +34,6 @@ enum syncline_status sl_handle_check_level(enum syncline_level level, struct sl_
     return SYNCLINE_OK;
 }
 
-enum syncline_status sl_handle_check_out(const size_t *size, struct sl_error *err)
-{
-    if (size == NULL || *size < 2 * sizeof(size_t)) {
-        return sl_fail(err, SYNCLINE_EINVAL, "start from the struct's _INIT");
-    }
-    return SYNCLINE_OK;
-}
-
 void syncline_error(struct syncline *lib, char *text, size_t size)
 {
     if (text == NULL || size == 0) {

@@ -45,7 +45,13 @@ enum syncline_status sl_handle_keep(struct syncline *lib, enum syncline_status s
                                     const struct sl_error *err);
 
 /* EINVAL unless a struct that is to be filled was given, with its size, which comes first. */
-enum syncline_status sl_handle_check_out(const size_t *size, struct sl_error *err);
+static inline enum syncline_status sl_handle_check_out(const size_t *size, struct sl_error *err)
+{
+    if (size == NULL || *size < 2 * sizeof(size_t)) {
+        return sl_fail(err, SYNCLINE_EINVAL, "start from the struct's _INIT");
+    }
+    return SYNCLINE_OK;
+}
 /* Copies what the caller's version of a struct has room for; its size, which comes first, stays. */
 void sl_handle_give(void *out, size_t out_size, const void *from, size_t from_size);
 /* EINVAL unless it is one of them. */

@@ -41,6 +41,7 @@
 #define SL_LINK_QUEUE_SIZE_MAX (1024u * 1024u)   /* bytes queued to one link before it must drain */
 #define SL_LINK_BACKLOG_MAX (8u * 1024u * 1024u) /* bytes queued after which a link is given up */
 #define SL_BEHIND_CALLS_MAX 1024            /* outbox rows waiting before callers are held back */
+#define SL_TICKETS_KEPT 32768u              /* drained outbox rows that tickets can ask about */
 #define SL_LINGER_MS 10u                    /* between two commits of the log */
 #define SL_SETTLE_ALONG_LEN 256u            /* durable batches that a capture settles along */
 #define SL_SETTLE_ALONG_CHANGES 4096u       /* or so many changes in fewer batches */

@@ -77,7 +77,8 @@ struct sqlite3; /* the application's connection, from sqlite3.h */
     X(EUNSUPPORTED, 18, "this version does not do that, and does nothing instead of half of it")   \
     X(ERESTORED, 19, "the database is older than the log beside it, as after a restore")           \
     X(EFORK, 20, "the handle was opened by another process; open your own")                        \
-    X(ECLOSED, 21, "the handle is closing")
+    X(ECLOSED, 21, "the handle is closing")                                                        \
+    X(EROLLEDBACK, 22, "the transaction was rolled back, and its changes with it")
 
 enum syncline_status {
 #define X(name, value, text) SYNCLINE_##name = value,
@@ -488,10 +489,25 @@ SYNCLINE_API void syncline_error(struct syncline *lib, char *text, size_t size);
 
 enum syncline_change { SYNCLINE_INSERT = 1, SYNCLINE_UPDATE = 2, SYNCLINE_DELETE = 3 };
 
+/* Names what one call captured, for syncline_wait. Start from SYNCLINE_TICKET_INIT. A plain value:
+ * copy it, keep it, hand it to any thread; there is nothing to free. */
+struct syncline_ticket {
+    size_t size;    /* sizeof(struct syncline_ticket) */
+    int64_t row;    /* its outbox row; 0: the call had no rows */
+    uint64_t token; /* of that row: after a rollback another call may get the same number */
+    uint64_t epoch; /* of this device's log; 0: no call has filled it yet */
+};
+#define SYNCLINE_TICKET_INIT                                                                       \
+    {                                                                                              \
+        .size = sizeof(struct syncline_ticket)                                                     \
+    }
+
 /* Per-call options of syncline_sync_models_batch; start from SYNCLINE_BATCH_OPTIONS_INIT. */
 struct syncline_batch_options {
-    size_t size;         /* sizeof(struct syncline_batch_options) */
-    uint32_t batch_size; /* changes per segment for this call; 0: the library's */
+    size_t size;                    /* sizeof(struct syncline_batch_options) */
+    uint32_t batch_size;            /* changes per segment for this call; 0: the library's */
+    struct syncline_ticket *ticket; /* receives what to ask syncline_wait with, when the changes are
+                                       captured (AGAIN included); NULL: nobody will ask */
 };
 #define SYNCLINE_BATCH_OPTIONS_INIT                                                                \
     {                                                                                              \
@@ -569,6 +585,53 @@ SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_flush(struct syncli
                                                                    enum syncline_level level,
                                                                    int64_t timeout_ms,
                                                                    struct syncline_left *left);
+
+/* Which other members a wait is about. */
+enum syncline_whose {
+    SYNCLINE_WHO_ALL = 0,   /* each of those there are when it is looked at */
+    SYNCLINE_WHO_ANY = 1,   /* one of them, whichever is first */
+    SYNCLINE_WHO_MEMBER = 2 /* the one named */
+};
+
+/* Start from SYNCLINE_WHO_INIT, which is all. */
+struct syncline_who {
+    size_t size; /* sizeof(struct syncline_who) */
+    enum syncline_whose whose;
+    struct syncline_uuid device_id; /* the member named; see syncline_member_get */
+};
+#define SYNCLINE_WHO_INIT                                                                          \
+    {                                                                                              \
+        .size = sizeof(struct syncline_who)                                                        \
+    }
+
+/* Waits until what the ticket's call captured has come as far as `level`, with those members (NULL:
+ * all; of levels up to DURABLE nobody is asked). timeout_ms < 0 waits for ever, 0 only looks.
+ *
+ * QUEUED means committed: while the call's transaction is open it waits, and once that is rolled
+ * back, by ROLLBACK TO as well, the answer is EROLLEDBACK. An open transaction is told from one
+ * rolled back by SQLite's write lock, which it holds: who finds the lock free, for a moment, or the
+ * row's number taken by another call, knows that it is over. So do not wait in the thread whose
+ * transaction it is before its end (that can only time out), and a ROLLBACK TO is known when its
+ * whole transaction ends.
+ *
+ * What is never sent is done as soon as it is dealt with, and then at every level: changes
+ * superseded by later ones of the same record before they were sent, and records that cannot be
+ * sent (those are set aside, see syncline_set_aside_get). APPLIED is what the member says: it may
+ * have superseded the change, too.
+ *
+ * The ticket may be of any handle of this device's library, in any process, open at the time or
+ * closed since; in the capture role the answer comes from the files, and moves as long as another
+ * process runs the engine. Of tickets the last 32,768 that came into the log can be asked about;
+ * of older ones nothing is known any more.
+ *
+ * Any thread; sleeps while it waits, and looks again when the engine has moved. Errors: TIMEOUT
+ * (the text says how far it is), EROLLEDBACK, EREFUSED (SENT, ACKED or APPLIED in a library without
+ * other members), ENOTFOUND (the ticket is too old, or of another library or an earlier life of
+ * this one; or no member has that device id), EINVAL (no such level or `whose`; a ticket that no
+ * call has filled), ECLOSED (another thread closes the handle), EFORK, EDB, ECORRUPT. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_wait(struct syncline *lib, const struct syncline_ticket *ticket, enum syncline_level level,
+              const struct syncline_who *who, int64_t timeout_ms);
 
 /* ---- Looking at it ------------------------------------------------------------------------ */
 

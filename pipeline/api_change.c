@@ -9,7 +9,8 @@
 
 static enum syncline_status capture(struct syncline *lib, const struct syncline_model *model,
                                     const void *rows, size_t n, enum syncline_change change,
-                                    struct sqlite3 *db, uint32_t batch_len)
+                                    struct sqlite3 *db, uint32_t batch_len,
+                                    struct syncline_ticket *ticket)
 {
     enum syncline_status status = sl_handle_check(lib);
     if (status != SYNCLINE_OK) {
@@ -19,7 +20,13 @@ static enum syncline_status capture(struct syncline *lib, const struct syncline_
     if (!sl_handle_enter(lib, &err)) {
         return sl_handle_keep(lib, SYNCLINE_ECLOSED, &err);
     }
-    status = sl_library_capture(lib->library, model, rows, n, change, db, batch_len, &err);
+    if (ticket != NULL && ticket->size < sizeof(*ticket)) {
+        status = sl_fail(&err, SYNCLINE_EINVAL, "start the ticket from SYNCLINE_TICKET_INIT");
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_library_capture_ticket(lib->library, model, rows, n, change, db, batch_len,
+                                           ticket, &err);
+    }
     if (status == SYNCLINE_OK && lib->has_worker) {
         sl_worker_nudge(&lib->worker);
         if (db == NULL || sqlite3_get_autocommit(db) != 0) {
@@ -34,7 +41,7 @@ static enum syncline_status capture(struct syncline *lib, const struct syncline_
 enum syncline_status syncline_sync_model(struct syncline *lib, const struct syncline_model *model,
                                          const void *row, enum syncline_change change)
 {
-    return capture(lib, model, row, 1, change, NULL, 0);
+    return capture(lib, model, row, 1, change, NULL, 0, NULL);
 }
 
 enum syncline_status syncline_sync_model_with_db(struct syncline *lib,
@@ -42,7 +49,7 @@ enum syncline_status syncline_sync_model_with_db(struct syncline *lib,
                                                  const void *row, enum syncline_change change,
                                                  struct sqlite3 *db)
 {
-    return capture(lib, model, row, 1, change, db, 0);
+    return capture(lib, model, row, 1, change, db, 0, NULL);
 }
 
 enum syncline_status syncline_sync_models_batch(struct syncline *lib,
@@ -52,11 +59,16 @@ enum syncline_status syncline_sync_models_batch(struct syncline *lib,
                                                 const struct syncline_batch_options *options)
 {
     uint32_t batch_len = 0;
+    struct syncline_ticket *ticket = NULL;
     if (options != NULL && options->size >= offsetof(struct syncline_batch_options, batch_size) +
                                                 sizeof(options->batch_size)) {
         batch_len = options->batch_size;
     }
-    return capture(lib, model, rows, n, change, db, batch_len);
+    if (options != NULL && options->size >= offsetof(struct syncline_batch_options, ticket) +
+                                                sizeof(options->ticket)) {
+        ticket = options->ticket;
+    }
+    return capture(lib, model, rows, n, change, db, batch_len, ticket);
 }
 
 enum syncline_status syncline_attach(struct syncline *lib, struct sqlite3 *db)

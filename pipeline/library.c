@@ -799,7 +799,16 @@ enum syncline_status sl_library_capture(struct sl_library *library,
                                         size_t n, enum syncline_change change, struct sqlite3 *db,
                                         uint32_t batch_len, struct sl_error *err)
 {
-    return sl_capture_rows(&library->capture, model, rows, n, change, db, batch_len, err);
+    return sl_library_capture_ticket(library, model, rows, n, change, db, batch_len, NULL, err);
+}
+
+enum syncline_status sl_library_capture_ticket(struct sl_library *library,
+                                               const struct syncline_model *model, const void *rows,
+                                               size_t n, enum syncline_change change,
+                                               struct sqlite3 *db, uint32_t batch_len,
+                                               struct syncline_ticket *ticket, struct sl_error *err)
+{
+    return sl_capture_rows(&library->capture, model, rows, n, change, db, batch_len, ticket, err);
 }
 
 enum syncline_status sl_library_attach(struct sl_library *library, struct sqlite3 *db,

@@ -78,6 +78,14 @@ enum syncline_status sl_library_capture(struct sl_library *library,
                                         size_t n, enum syncline_change change, struct sqlite3 *db,
                                         uint32_t batch_len, struct sl_error *err);
 
+/* The same, with a ticket for it if that is not NULL. */
+enum syncline_status sl_library_capture_ticket(struct sl_library *library,
+                                               const struct syncline_model *model, const void *rows,
+                                               size_t n, enum syncline_change change,
+                                               struct sqlite3 *db, uint32_t batch_len,
+                                               struct syncline_ticket *ticket,
+                                               struct sl_error *err);
+
 /* What syncline_attach and syncline_detach do. Errors as there. */
 enum syncline_status sl_library_attach(struct sl_library *library, struct sqlite3 *db,
                                        struct sl_error *err);

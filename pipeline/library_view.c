@@ -332,15 +332,42 @@ static uint64_t seq_at(const struct sl_member_progress *member, enum syncline_le
                                            : member->applied_seq;
 }
 
-/* With all of them; there is one at least. */
-static uint64_t seq_at_all(const struct sl_standing *standing, enum syncline_level level)
+static const struct sl_member_progress *member_named(const struct sl_standing *standing,
+                                                     const struct syncline_uuid *device)
 {
-    uint64_t least = UINT64_MAX;
     for (uint32_t i = 0; i < standing->members; i++) {
-        uint64_t seq = seq_at(&standing->member[i], level);
-        least = seq < least ? seq : least;
+        if (sl_uuid_equal(&standing->member[i].device, device)) {
+            return &standing->member[i];
+        }
     }
-    return least;
+    return NULL;
+}
+
+enum syncline_status sl_standing_seq(const struct sl_standing *standing, enum syncline_level level,
+                                     const struct syncline_who *who, uint64_t *seq,
+                                     struct sl_error *err)
+{
+    if (standing->members == 0) {
+        return sl_fail(err, SYNCLINE_EREFUSED,
+                       "the library has no other member that changes could go to");
+    }
+    if (who != NULL && who->whose == SYNCLINE_WHO_MEMBER) {
+        const struct sl_member_progress *member = member_named(standing, &who->device_id);
+        if (member == NULL) {
+            return sl_fail(err, SYNCLINE_ENOTFOUND, "no other member has this device id");
+        }
+        *seq = seq_at(member, level);
+        return SYNCLINE_OK;
+    }
+    uint64_t least = UINT64_MAX;
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < standing->members; i++) {
+        uint64_t at = seq_at(&standing->member[i], level);
+        least = at < least ? at : least;
+        most = at > most ? at : most;
+    }
+    *seq = who != NULL && who->whose == SYNCLINE_WHO_ANY ? most : least;
+    return SYNCLINE_OK;
 }
 
 enum syncline_status sl_library_reached(struct sl_library *library, struct sl_target *target,
@@ -356,9 +383,12 @@ enum syncline_status sl_library_reached(struct sl_library *library, struct sl_ta
     if (status != SYNCLINE_OK) {
         return status;
     }
-    if (level >= SYNCLINE_LEVEL_SENT && standing.members == 0) {
-        return sl_fail(err, SYNCLINE_EREFUSED,
-                       "the library has no other member that changes could go to");
+    uint64_t seq = standing.own_seq;
+    if (level >= SYNCLINE_LEVEL_SENT) {
+        status = sl_standing_seq(&standing, level, NULL, &seq, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
     }
     int64_t drained_to = sl_drained_to(&standing.drained);
     if (drained_to < target->outbox_id) {
@@ -368,8 +398,6 @@ enum syncline_status sl_library_reached(struct sl_library *library, struct sl_ta
         return SYNCLINE_OK;
     }
     target->own_seq = target->own_seq == 0 ? standing.own_seq : target->own_seq;
-    uint64_t seq =
-        level == SYNCLINE_LEVEL_DURABLE ? standing.own_seq : seq_at_all(&standing, level);
     *reached = seq >= target->own_seq;
     if (!*reached) {
         (void)sl_fail(err, SYNCLINE_TIMEOUT, "%llu of %llu changes have come that far",
@@ -403,11 +431,15 @@ enum syncline_status sl_library_left(struct sl_library *library, const struct sl
         found.outbox = missing(found.outbox, standing.drained.changes);
     }
     uint64_t seq = target->own_seq > 0 ? target->own_seq : standing.own_seq;
-    if (standing.members > 0) {
-        found.unsent = missing(seq, seq_at_all(&standing, SYNCLINE_LEVEL_SENT));
-        found.unacked = missing(seq, seq_at_all(&standing, SYNCLINE_LEVEL_ACKED));
-        found.unapplied = missing(seq, seq_at_all(&standing, SYNCLINE_LEVEL_APPLIED));
-    }
+    uint64_t sent = seq;
+    uint64_t acked = seq;
+    uint64_t applied = seq;
+    (void)sl_standing_seq(&standing, SYNCLINE_LEVEL_SENT, NULL, &sent, NULL);
+    (void)sl_standing_seq(&standing, SYNCLINE_LEVEL_ACKED, NULL, &acked, NULL);
+    (void)sl_standing_seq(&standing, SYNCLINE_LEVEL_APPLIED, NULL, &applied, NULL);
+    found.unsent = missing(seq, sent);
+    found.unacked = missing(seq, acked);
+    found.unapplied = missing(seq, applied); /* all 0 without other members */
     *left = found;
     return SYNCLINE_OK;
 }

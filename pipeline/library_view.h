@@ -48,6 +48,12 @@ struct sl_standing {
 enum syncline_status sl_library_standing(struct sl_library *library, struct sl_standing *standing,
                                          struct sl_error *err);
 
+/* How far changes have come with those members (NULL: all), at level SENT or a later one. Errors:
+ * EREFUSED (there is no other member), ENOTFOUND (the one named is none). */
+enum syncline_status sl_standing_seq(const struct sl_standing *standing, enum syncline_level level,
+                                     const struct syncline_who *who, uint64_t *seq,
+                                     struct sl_error *err);
+
 /* What syncline_flush waits for. */
 struct sl_target {
     int64_t outbox_id; /* the newest committed row */

@@ -16,6 +16,7 @@ struct call {
     uint32_t n;
     enum syncline_change change;
     uint32_t batch_len;
+    bool has_ticket; /* the caller wants one */
     uint64_t token;
     uint64_t wall_ms;
     int64_t outbox_id;       /* of its outbox row, once that is written */
@@ -390,6 +391,8 @@ static enum syncline_status make_call(struct sl_capture *capture, struct call *c
                                                     call->n, call->change, call->batch_len, err);
     if (status == SYNCLINE_OK) {
         status = take_token(capture, &call->token, err);
+        call->token &= ~SL_TOKEN_TICKET;
+        call->token |= call->has_ticket ? SL_TOKEN_TICKET : 0;
     }
     if (status != SYNCLINE_OK) {
         return status;
@@ -441,9 +444,19 @@ static enum syncline_status make_call_attached(struct sl_capture *capture, struc
     return status;
 }
 
+static void give_ticket(const struct call *call, struct syncline_ticket *ticket)
+{
+    if (ticket != NULL) {
+        ticket->row = call->outbox_id;
+        ticket->token = call->token;
+        ticket->epoch = call->core->self.epoch;
+    }
+}
+
 enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct syncline_model *model,
                                      const void *rows, size_t n, enum syncline_change change,
-                                     struct sqlite3 *db, uint32_t batch_len, struct sl_error *err)
+                                     struct sqlite3 *db, uint32_t batch_len,
+                                     struct syncline_ticket *ticket, struct sl_error *err)
 {
     struct sl_core *core = capture->core;
     struct call call = {.core = core,
@@ -452,8 +465,10 @@ enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct sy
                         .n = (uint32_t)n,
                         .change = change,
                         .batch_len = batch_len > 0 ? batch_len : core->batch_len,
+                        .has_ticket = ticket != NULL,
                         .wall_ms = core->env->wall_ms(core->env->ctx)};
     if (n == 0) {
+        give_ticket(&call, ticket); /* of nothing */
         return SYNCLINE_OK;
     }
     struct sl_attached *attached = NULL;
@@ -470,6 +485,7 @@ enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct sy
         (void)atomic_fetch_add_explicit(&core->captures, 1, memory_order_relaxed);
         (void)atomic_fetch_add_explicit(&core->captured, n, memory_order_relaxed);
         log_strategy(&call);
+        give_ticket(&call, ticket);
     }
     return status;
 }

@@ -53,9 +53,11 @@ enum syncline_status sl_capture_attach(struct sl_capture *capture, struct sqlite
 enum syncline_status sl_capture_detach(struct sl_capture *capture, struct sqlite3 *db,
                                        struct sl_error *err);
 
-/* The call behind the three public ones. Any thread. Errors as there. */
+/* The call behind the three public ones. A ticket, if wanted, is filled when the call succeeds.
+ * Any thread. Errors as there. */
 enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct syncline_model *model,
                                      const void *rows, size_t n, enum syncline_change change,
-                                     struct sqlite3 *db, uint32_t batch_len, struct sl_error *err);
+                                     struct sqlite3 *db, uint32_t batch_len,
+                                     struct syncline_ticket *ticket, struct sl_error *err);
 
 #endif

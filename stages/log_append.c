@@ -27,6 +27,12 @@ enum syncline_status sl_log_append_init(struct sl_log_append *append, struct sl_
         status =
             sl_library_db_open(&append->library_db, core->env, library_db, SL_DB_WRITE, 0, err);
     }
+    if (status == SYNCLINE_OK) {
+        status = sl_drained_count(&core->log, &append->tickets, err);
+        if (status != SYNCLINE_OK) {
+            sl_library_db_fini(&append->library_db);
+        }
+    }
     if (status != SYNCLINE_OK) {
         (void)ZSTD_freeCCtx(append->zstd);
         sl_buf_fini(&append->raw);
@@ -179,17 +185,49 @@ static enum syncline_status put_asides(struct sl_core *core, const struct sl_bat
 
 static void drained_by(const struct sl_batch *batch, struct sl_drained *drained)
 {
+    if (drained->id != batch->outbox_id) {
+        drained->seq = 0;
+    }
+    if (batch->live_n > 0) {
+        drained->seq = batch->first_seq + batch->live_n - 1;
+    }
     drained->id = batch->outbox_id;
     drained->token = batch->token;
     drained->changes = batch->offset + batch->taken_n;
     drained->complete = drained->changes >= batch->row_n;
 }
 
+/* The drained rows of all that waits; *drained is the newest, before and after. */
+static enum syncline_status put_drained(struct sl_log_append *append, struct sl_drained *drained,
+                                        uint64_t *tickets, struct sl_error *err)
+{
+    struct sl_peer_log *log = &append->core->log;
+    const struct sl_drained before = *drained;
+    enum syncline_status status = SYNCLINE_OK;
+    for (size_t i = 0; i < append->len && status == SYNCLINE_OK; i++) {
+        drained_by(append->batches[i], drained);
+        bool kept = drained->complete && sl_token_has_ticket(drained->token);
+        *tickets += kept ? 1 : 0;
+        if (kept || i + 1 == append->len) {
+            status = sl_drained_put(log, drained, err);
+        }
+    }
+    if (status == SYNCLINE_OK && before.id != drained->id && !sl_token_has_ticket(before.token)) {
+        status = sl_drained_remove(log, before.id, err);
+    }
+    if (status == SYNCLINE_OK && *tickets > SL_TICKETS_KEPT + SL_TICKETS_KEPT / 8) {
+        status = sl_drained_prune(log, SL_TICKETS_KEPT, err);
+        *tickets = SL_TICKETS_KEPT;
+    }
+    return status;
+}
+
 /* Everything that waits, in the caller's transaction. What moved is returned, not yet true. */
 static enum syncline_status append_all(struct sl_log_append *append,
                                        uint64_t hlcs[SL_APPEND_BATCHES_MAX],
                                        struct sl_log_head *head, uint64_t *hlc_last,
-                                       struct sl_drained *drained, struct sl_error *err)
+                                       struct sl_drained *drained, uint64_t *tickets,
+                                       struct sl_error *err)
 {
     struct sl_core *core = append->core;
     enum syncline_status status = SYNCLINE_OK;
@@ -201,15 +239,7 @@ static enum syncline_status append_all(struct sl_log_append *append,
     for (size_t i = 0; i < append->len && status == SYNCLINE_OK; i++) {
         status = put_asides(core, append->batches[i], err);
     }
-    drained_by(append->batches[append->len - 1], drained);
-    drained->seq = head->held_seq;
-    if (status == SYNCLINE_OK) {
-        status = sl_drained_put(&core->log, drained, err);
-    }
-    if (status == SYNCLINE_OK) {
-        status = sl_drained_remove_below(&core->log, drained->id, err);
-    }
-    return status;
+    return status == SYNCLINE_OK ? put_drained(append, drained, tickets, err) : status;
 }
 
 /* What is in the log now can be settled, and is seen as such by apply: before the clock is free. */
@@ -252,10 +282,11 @@ static enum syncline_status commit_all(struct sl_log_append *append, struct sl_e
     (void)pthread_mutex_lock(&core->clock_lock);
     uint64_t hlc_last = core->hlc_last;
     struct sl_drained drained = core->drained;
+    uint64_t tickets = append->tickets;
     (void)pthread_mutex_lock(&core->log_lock);
     status = sl_peer_log_begin(&core->log, err);
     if (status == SYNCLINE_OK) {
-        status = append_all(append, hlcs, &head, &hlc_last, &drained, err);
+        status = append_all(append, hlcs, &head, &hlc_last, &drained, &tickets, err);
         if (status == SYNCLINE_OK) {
             status = sl_peer_log_commit(&core->log, err);
         }
@@ -265,6 +296,7 @@ static enum syncline_status commit_all(struct sl_log_append *append, struct sl_e
     if (status == SYNCLINE_OK) {
         core->hlc_last = hlc_last;
         core->drained = drained;
+        append->tickets = tickets;
         publish(append, hlcs, &head);
     }
     (void)pthread_mutex_unlock(&core->clock_lock);

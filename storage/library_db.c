@@ -26,6 +26,7 @@ enum {
     OUTBOX_REMOVE,
     OUTBOX_MAX,
     OUTBOX_COUNT,
+    OUTBOX_TOKEN,
     DELETE_NOTE,
     DELETE_LAST,
     DELETE_NOTE_MAX,
@@ -52,6 +53,7 @@ static const char *const sql_texts[] = {
                     " FROM _syncline_outbox WHERE id>?1 ORDER BY id LIMIT 1",
     [OUTBOX_REMOVE] = "DELETE FROM _syncline_outbox WHERE id<?1",
     [OUTBOX_MAX] = "SELECT max(id) FROM _syncline_outbox",
+    [OUTBOX_TOKEN] = "SELECT token FROM _syncline_outbox WHERE id=?1",
     [OUTBOX_COUNT] = "SELECT sum(n) FROM _syncline_outbox WHERE id>?1 AND id<=?2",
     [DELETE_NOTE] = "UPDATE _syncline_model SET last_delete=?2 WHERE number=?1",
     [DELETE_LAST] = "SELECT last_delete FROM _syncline_model WHERE number=?1",
@@ -641,6 +643,23 @@ enum syncline_status sl_outbox_max(struct sl_library_db *ldb, int64_t *id, struc
     enum syncline_status status = get(ldb, OUTBOX_MAX, &stmt, err);
     bool found = false;
     return status != SYNCLINE_OK ? status : one_int64(ldb, stmt, &found, id, err);
+}
+
+enum syncline_status sl_outbox_token(struct sl_library_db *ldb, int64_t id, bool *found,
+                                     uint64_t *token, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(ldb, OUTBOX_TOKEN, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, id);
+    int64_t value = 0;
+    status = one_int64(ldb, stmt, found, &value, err);
+    if (status == SYNCLINE_OK && *found) {
+        *token = (uint64_t)value;
+    }
+    return status;
 }
 
 enum syncline_status sl_outbox_count_above(struct sl_library_db *ldb, int64_t id, uint64_t *changes,

@@ -130,6 +130,9 @@ void sl_outbox_done(struct sl_library_db *ldb);
 enum syncline_status sl_outbox_remove_below(struct sl_library_db *ldb, int64_t id,
                                             struct sl_error *err);
 enum syncline_status sl_outbox_max(struct sl_library_db *ldb, int64_t *id, struct sl_error *err);
+/* The token of the row `id`; *found = false: there is no such row. */
+enum syncline_status sl_outbox_token(struct sl_library_db *ldb, int64_t id, bool *found,
+                                     uint64_t *token, struct sl_error *err);
 /* Changes named by the rows above `id`; or by those of them that are not above `last`. */
 enum syncline_status sl_outbox_count_above(struct sl_library_db *ldb, int64_t id, uint64_t *changes,
                                            struct sl_error *err);

@@ -19,6 +19,10 @@ enum {
     DRAINED_PUT,
     DRAINED_NEWEST,
     DRAINED_REMOVE,
+    DRAINED_COUNT,
+    DRAINED_FIND,
+    DRAINED_KEPT_FROM,
+    DRAINED_PRUNE,
     MEMBER_PUT,
     MEMBER_GET,
     ASIDE_PUT,
@@ -45,7 +49,16 @@ static const char *const sql_texts[] = {
     [DRAINED_PUT] = "INSERT OR REPLACE INTO drained(id,token,changes,complete,seq)"
                     " VALUES(?1,?2,?3,?4,?5)",
     [DRAINED_NEWEST] = "SELECT id,token,changes,complete,seq FROM drained ORDER BY id DESC LIMIT 1",
-    [DRAINED_REMOVE] = "DELETE FROM drained WHERE id<?1",
+    [DRAINED_REMOVE] = "DELETE FROM drained WHERE id=?1",
+    [DRAINED_COUNT] = "SELECT count(*) FROM drained",
+    [DRAINED_FIND] = "SELECT d.id,d.token,d.changes,d.complete,d.seq,"
+                     "(SELECT max(id) FROM drained),"
+                     "(SELECT value FROM meta WHERE key='tickets_from')"
+                     " FROM (SELECT 1) LEFT JOIN drained d ON d.id=?1",
+    [DRAINED_KEPT_FROM] = "INSERT OR REPLACE INTO meta(key,value) SELECT 'tickets_from',id"
+                          " FROM drained ORDER BY id DESC LIMIT 1 OFFSET ?1",
+    [DRAINED_PRUNE] = "DELETE FROM drained"
+                      " WHERE id<(SELECT value FROM meta WHERE key='tickets_from')",
     [MEMBER_PUT] = "INSERT INTO member(device,public_key,name,acked_seq,applied_seq,announced_seq)"
                    " VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT(device) DO UPDATE SET name=?3,"
                    "acked_seq=?4,applied_seq=?5,announced_seq=?6",
@@ -418,6 +431,16 @@ enum syncline_status sl_drained_put(struct sl_peer_log *log, const struct sl_dra
     return sl_db_run(&log->db, stmt, err);
 }
 
+/* The first five columns of a query. */
+static struct sl_drained drained_row(sqlite3_stmt *stmt)
+{
+    return (struct sl_drained){.id = sqlite3_column_int64(stmt, 0),
+                               .token = (uint64_t)sqlite3_column_int64(stmt, 1),
+                               .changes = (uint32_t)sqlite3_column_int64(stmt, 2),
+                               .complete = sqlite3_column_int(stmt, 3) != 0,
+                               .seq = (uint64_t)sqlite3_column_int64(stmt, 4)};
+}
+
 enum syncline_status sl_drained_newest(struct sl_peer_log *log, bool *found,
                                        struct sl_drained *drained, struct sl_error *err)
 {
@@ -428,18 +451,63 @@ enum syncline_status sl_drained_newest(struct sl_peer_log *log, bool *found,
     }
     status = sl_db_row(&log->db, stmt, found, err);
     if (status == SYNCLINE_OK && *found) {
-        drained->id = sqlite3_column_int64(stmt, 0);
-        drained->token = (uint64_t)sqlite3_column_int64(stmt, 1);
-        drained->changes = (uint32_t)sqlite3_column_int64(stmt, 2);
-        drained->complete = sqlite3_column_int(stmt, 3) != 0;
-        drained->seq = (uint64_t)sqlite3_column_int64(stmt, 4);
+        *drained = drained_row(stmt);
         sl_db_reset(stmt);
     }
     return status;
 }
 
-enum syncline_status sl_drained_remove_below(struct sl_peer_log *log, int64_t id,
-                                             struct sl_error *err)
+enum syncline_status sl_drained_find(struct sl_peer_log *log, int64_t id,
+                                     struct sl_drained_look *look, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, DRAINED_FIND, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, id);
+    bool row = false;
+    status = sl_db_row(&log->db, stmt, &row, err);
+    if (status == SYNCLINE_OK && row) {
+        look->found = sqlite3_column_type(stmt, 0) != SQLITE_NULL;
+        look->row = drained_row(stmt);
+        look->newest = sqlite3_column_int64(stmt, 5); /* NULL reads as 0 */
+        look->kept_from = sqlite3_column_int64(stmt, 6);
+        sl_db_reset(stmt);
+    }
+    return status;
+}
+
+enum syncline_status sl_drained_count(struct sl_peer_log *log, uint64_t *count,
+                                      struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, DRAINED_COUNT, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    bool row = false;
+    status = sl_db_row(&log->db, stmt, &row, err);
+    if (status == SYNCLINE_OK && row) {
+        *count = (uint64_t)sqlite3_column_int64(stmt, 0);
+        sl_db_reset(stmt);
+    }
+    return status;
+}
+
+enum syncline_status sl_drained_prune(struct sl_peer_log *log, uint32_t keep, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, DRAINED_KEPT_FROM, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)keep - 1);
+    status = sl_db_run(&log->db, stmt, err);
+    return status == SYNCLINE_OK ? run(log, DRAINED_PRUNE, err) : status;
+}
+
+enum syncline_status sl_drained_remove(struct sl_peer_log *log, int64_t id, struct sl_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     enum syncline_status status = get(log, DRAINED_REMOVE, &stmt, err);

@@ -3,10 +3,13 @@
 
 /* sync.db: the peer log and what belongs to it. Ours alone.
  *
- *     meta        format (1), library id and name, device name, epoch of this device
+ *     meta        format (1), library id and name, device name, epoch of this device; the lowest
+ *                 outbox row that a ticket can be asked about
  *     origin      per origin: held_seq, held_hash, last_hlc - the end of its log here
  *     segment     the sealed bytes, by origin and last seq; see base/segment.h
- *     drained     outbox rows whose changes are in the log: (id, token), how many, complete or not
+ *     drained     outbox rows whose changes are in the log: (id, token), how many, complete or not.
+ *                 The newest, and of those before it the ones that somebody holds a ticket of, as
+ *                 many as are kept
  *     member      the other devices: key, name, what they have of this device's changes
  *     set_aside   records that could not be sent or applied, with the reason
  *
@@ -94,8 +97,16 @@ struct sl_drained {
     uint64_t token;   /* of it; the same id with another token is another row */
     uint32_t changes; /* of its changes dealt with, from the first */
     bool complete;    /* all of them */
-    uint64_t seq;     /* own head when it was written */
+    uint64_t seq;     /* the last change that came of it; 0: none, it all was superseded or aside */
 };
+
+/* Tokens are random but for this bit, which says that the caller has asked for a ticket. */
+#define SL_TOKEN_TICKET UINT64_C(1)
+
+static inline bool sl_token_has_ticket(uint64_t token)
+{
+    return (token & SL_TOKEN_TICKET) != 0;
+}
 
 /* Every outbox row up to this one is dealt with whole. */
 static inline int64_t sl_drained_to(const struct sl_drained *drained)
@@ -108,9 +119,23 @@ enum syncline_status sl_drained_put(struct sl_peer_log *log, const struct sl_dra
 /* The newest; *found = false: none yet. */
 enum syncline_status sl_drained_newest(struct sl_peer_log *log, bool *found,
                                        struct sl_drained *drained, struct sl_error *err);
-/* Forgets those below `id`. */
-enum syncline_status sl_drained_remove_below(struct sl_peer_log *log, int64_t id,
-                                             struct sl_error *err);
+enum syncline_status sl_drained_remove(struct sl_peer_log *log, int64_t id, struct sl_error *err);
+enum syncline_status sl_drained_count(struct sl_peer_log *log, uint64_t *count,
+                                      struct sl_error *err);
+/* Keeps the newest `keep` rows (1 at least), and notes from which id on that is all of them. Inside
+ * a transaction. */
+enum syncline_status sl_drained_prune(struct sl_peer_log *log, uint32_t keep, struct sl_error *err);
+
+/* What there is to say of one outbox row, as of one moment. */
+struct sl_drained_look {
+    bool found;            /* `row` is it */
+    struct sl_drained row; /* with that id */
+    int64_t newest;        /* drained row; 0: none. Rows below it are drained or were never there */
+    int64_t kept_from;     /* rows with a ticket are here from this id on */
+};
+
+enum syncline_status sl_drained_find(struct sl_peer_log *log, int64_t id,
+                                     struct sl_drained_look *look, struct sl_error *err);
 
 /* ---- Members ---- */
 

@@ -35,6 +35,8 @@ static int wrong_calls(struct syncline *lib)
     wrong += syncline_flush(lib, SYNCLINE_LEVEL_APPLIED, -1, NULL) != SYNCLINE_EFORK;
     struct syncline_stats stats = SYNCLINE_STATS_INIT;
     struct syncline_stage stage = SYNCLINE_STAGE_INIT;
+    struct syncline_ticket ticket = SYNCLINE_TICKET_INIT;
+    wrong += syncline_wait(lib, &ticket, SYNCLINE_LEVEL_QUEUED, NULL, -1) != SYNCLINE_EFORK;
     wrong += syncline_stats(lib, &stats) != SYNCLINE_EFORK;
     wrong += syncline_stage_get(lib, 0, &stage) != SYNCLINE_EFORK;
     wrong += syncline_close_drained(lib, SYNCLINE_LEVEL_DURABLE, 0, NULL) != SYNCLINE_EFORK;

@@ -93,7 +93,8 @@ static void kill_now(struct helper *helper)
 
 static struct syncline *lib;
 static sqlite3 *db;
-static int64_t tag_number = 100; /* ids, so that a later run can use them again */
+static int64_t tag_number = 100;      /* ids, so that a later run can use them again */
+static struct syncline_ticket ticket; /* of the last insert */
 
 static const char *sql(const char *text)
 {
@@ -152,9 +153,12 @@ static const char *insert(int n)
         (void)sqlite3_reset(stmt);
     }
     (void)sqlite3_finalize(stmt);
+    struct syncline_batch_options options = SYNCLINE_BATCH_OPTIONS_INIT;
+    ticket = (struct syncline_ticket)SYNCLINE_TICKET_INIT;
+    options.ticket = &ticket;
     return wrong != NULL ? wrong
                          : said(syncline_sync_models_batch(lib, &tag_model, tags, (size_t)n,
-                                                           SYNCLINE_INSERT, db, NULL));
+                                                           SYNCLINE_INSERT, db, &options));
 }
 
 static const char *in_transaction(int n, const char *end)
@@ -192,9 +196,9 @@ static const char *engine_is_parent(void)
 
 /* c, a: open as CAPTURE or AUTO; i: insert 10 and commit; r: insert 10 and roll back; o: insert 20
  * and leave the transaction open; f, d: flush to APPLIED or DURABLE; t: a flush that must run out
- * of time; l: the engine is this process's parent and has one link; n: there is no engine; x:
- * close.
- */
+ * of time; l: the engine is this process's parent and has one link; n: there is no engine;
+ * D, A: wait for the last ticket to be DURABLE or APPLIED; Q: it must be queued and no more; R: it
+ * must be rolled back; x: close. */
 static const char *work(char order)
 {
     switch (order) {
@@ -226,6 +230,19 @@ static const char *work(char order)
         const char *wrong = said(syncline_info(lib, &info));
         return wrong != NULL || info.engine_pid == 0 ? wrong : "there is an engine";
     }
+    case 'D':
+        return said(syncline_wait(lib, &ticket, SYNCLINE_LEVEL_DURABLE, NULL, API_DEADLINE_MS));
+    case 'A':
+        return said(syncline_wait(lib, &ticket, SYNCLINE_LEVEL_APPLIED, NULL, API_DEADLINE_MS));
+    case 'Q':
+        return syncline_wait(lib, &ticket, SYNCLINE_LEVEL_DURABLE, NULL, 0) == SYNCLINE_TIMEOUT
+                   ? said(syncline_wait(lib, &ticket, SYNCLINE_LEVEL_QUEUED, NULL, 0))
+                   : "no TIMEOUT";
+    case 'R':
+        return syncline_wait(lib, &ticket, SYNCLINE_LEVEL_DURABLE, NULL, API_DEADLINE_MS) ==
+                       SYNCLINE_EROLLEDBACK
+                   ? NULL
+                   : "not rolled back";
     case 'x':
         syncline_close(lib);
         return sqlite3_close(db) == SQLITE_OK ? NULL : "library.db is in use";
@@ -246,9 +263,12 @@ Test(api_second_process, captures)
     api_pair(&a, &b);
     tell(&helper, 'c');
     tell(&helper, 'i');
+    tell(&helper, 'A');
     tell(&helper, 'r');
+    tell(&helper, 'R');
     tell(&helper, 'i');
     tell(&helper, 'f');
+    tell(&helper, 'A');
     tell(&helper, 'l');
     cr_expect_eq(api_int(b.db, "SELECT count(*) FROM tags WHERE name='of the second'"), 20);
     struct tag tag = api_tag("of the first");
@@ -277,8 +297,10 @@ Test(api_second_process, no_engine_yet)
     tell(&helper, 'c');
     tell(&helper, 'i');
     tell(&helper, 't');
+    tell(&helper, 'Q');
     tell(&helper, 'n');
     api_open(&a, NULL);
+    tell(&helper, 'D');
     tell(&helper, 'd');
     api_join(&b, "b", a.address);
     api_open(&b, a.address);

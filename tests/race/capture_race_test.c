@@ -4,7 +4,8 @@
 /* Threads of an application against the engine, for ThreadSanitizer. Two devices in one process,
  * over TCP; on both several threads insert, update, roll back and look, each with a connection of
  * its own, some of them attached, and one on each changes what the other device made, while the
- * engines drain what they commit and apply what comes; with each way of sharing the stages out to
+ * engines drain what they commit and apply what comes - and wait for what became of every second
+ * transaction by its ticket -; with each way of sharing the stages out to
  * threads. What must hold: no data race, and equal content at the end. */
 
 #include "include/syncline.h"
@@ -147,8 +148,11 @@ static void *write_rows(void *arg)
             rows[i].number = writer * 1000000 + round * 1000 + i;
             write_row(db, insert, &rows[i]);
         }
+        struct syncline_ticket ticket = SYNCLINE_TICKET_INIT;
+        struct syncline_batch_options options = SYNCLINE_BATCH_OPTIONS_INIT;
+        options.ticket = round % 2 == 1 ? &ticket : NULL;
         CHECK(syncline_sync_models_batch(libs[device], &item_model, rows, ROWS, SYNCLINE_INSERT, db,
-                                         NULL) == SYNCLINE_OK);
+                                         &options) == SYNCLINE_OK);
         rows[0].number = -rows[0].number;
         write_row(db, update, &rows[0]);
         CHECK(syncline_sync_model_with_db(libs[device], &item_model, &rows[0], SYNCLINE_UPDATE,
@@ -157,6 +161,13 @@ static void *write_rows(void *arg)
         run_sql(db, is_kept ? "COMMIT" : "ROLLBACK");
         if (is_kept)
             atomic_fetch_add(&done, ROWS + 1);
+        if (options.ticket != NULL) {
+            enum syncline_level level =
+                round % 8 == 1 ? SYNCLINE_LEVEL_SENT : SYNCLINE_LEVEL_DURABLE;
+            enum syncline_status status =
+                syncline_wait(libs[device], &ticket, level, NULL, WAIT_MS);
+            CHECK(status == (is_kept ? SYNCLINE_OK : SYNCLINE_EROLLEDBACK));
+        }
     }
     CHECK(sqlite3_finalize(insert) == SQLITE_OK);
     CHECK(sqlite3_finalize(update) == SQLITE_OK);

@@ -505,6 +505,8 @@ Test(library_db, failures_are_passed_on)
     FAILS(sl_outbox_insert(&ldb, &row, &err), SYNCLINE_EDB, "_syncline_outbox");
     FAILS(sl_outbox_next(&ldb, 0, &found, &row, &err), SYNCLINE_EDB, "_syncline_outbox");
     FAILS(sl_outbox_max(&ldb, &number, &err), SYNCLINE_EDB, "_syncline_outbox");
+    bool has = true;
+    FAILS(sl_outbox_token(&ldb, 1, &has, &seq, &err), SYNCLINE_EDB, "_syncline_outbox");
     FAILS(sl_outbox_count_above(&ldb, 0, &seq, &err), SYNCLINE_EDB, "_syncline_outbox");
     FAILS(sl_outbox_remove_below(&ldb, 0, &err), SYNCLINE_EDB, "_syncline_outbox");
     cr_assert_eq(number, 77);

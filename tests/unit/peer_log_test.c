@@ -272,6 +272,42 @@ Test(peer_log, damaged_origin)
 
 /* ---- Drained rows, members, records set aside ---- */
 
+/* Of drained rows the newest are kept, and it is known from which one on that is all there were. */
+Test(peer_log, drained_are_pruned)
+{
+    struct sl_drained_look look = {.found = true};
+    uint64_t count = 9;
+    OK(sl_drained_find(&log_, 1, &look, &err));
+    cr_assert(!look.found && look.newest == 0 && look.kept_from == 0);
+    OK(sl_drained_count(&log_, &count, &err));
+    cr_assert_eq(count, 0);
+    for (int64_t id = 1; id <= 10; id++) {
+        struct sl_drained drained = {.id = 2 * id,
+                                     .token = (uint64_t)id << 60,
+                                     .changes = (uint32_t)id,
+                                     .complete = id != 10,
+                                     .seq = (uint64_t)id + 100};
+        OK(sl_drained_put(&log_, &drained, &err));
+    }
+    OK(sl_drained_find(&log_, 20, &look, &err));
+    cr_assert(look.found && look.newest == 20 && look.kept_from == 0);
+    cr_assert(look.row.id == 20 && look.row.token == (uint64_t)10 << 60 && look.row.changes == 10 &&
+              !look.row.complete && look.row.seq == 110);
+    OK(sl_drained_prune(&log_, 10, &err)); /* there are no more */
+    OK(sl_drained_find(&log_, 3, &look, &err));
+    cr_assert(!look.found && look.newest == 20 && look.kept_from == 2);
+    OK(sl_drained_prune(&log_, 4, &err));
+    OK(sl_drained_count(&log_, &count, &err));
+    cr_assert_eq(count, 4);
+    OK(sl_drained_find(&log_, 12, &look, &err));
+    cr_assert(!look.found && look.kept_from == 14);
+    OK(sl_drained_find(&log_, 14, &look, &err));
+    cr_assert(look.found && look.row.complete && look.row.seq == 107);
+    OK(sl_drained_prune(&log_, 5, &err)); /* fewer than that: the place stays */
+    OK(sl_drained_find(&log_, 12, &look, &err));
+    cr_assert(!look.found && look.kept_from == 14);
+}
+
 /* The newest drained row counts, one row per id, however often it is written. */
 Test(peer_log, drained)
 {
@@ -289,9 +325,9 @@ Test(peer_log, drained)
     cr_assert(found && read.id == 5 && read.token == UINT64_MAX && read.changes == 20);
     cr_assert(read.complete && read.seq == (uint64_t)INT64_MAX);
     cr_assert_eq(query_int(log_.db.handle, "SELECT count(*) FROM drained"), 2);
-    OK(sl_drained_remove_below(&log_, 5, &err));
+    OK(sl_drained_remove(&log_, 4, &err));
     cr_assert_eq(query_int(log_.db.handle, "SELECT count(*) FROM drained"), 1);
-    OK(sl_drained_remove_below(&log_, 6, &err));
+    OK(sl_drained_remove(&log_, 5, &err));
     OK(sl_drained_newest(&log_, &found, &read, &err));
     cr_assert(!found);
 }
@@ -392,7 +428,12 @@ Test(peer_log, failures_are_passed_on)
     FAILS(sl_peer_log_size_after(&log_, 1, 1, &count, &err), SYNCLINE_EDB, "segment");
     FAILS(sl_drained_put(&log_, &drained, &err), SYNCLINE_EDB, "drained");
     FAILS(sl_drained_newest(&log_, &found, &drained, &err), SYNCLINE_EDB, "drained");
-    FAILS(sl_drained_remove_below(&log_, 1, &err), SYNCLINE_EDB, "drained");
+    FAILS(sl_drained_remove(&log_, 1, &err), SYNCLINE_EDB, "drained");
+    struct sl_drained_look look = {.newest = 77};
+    FAILS(sl_drained_find(&log_, 1, &look, &err), SYNCLINE_EDB, "drained");
+    FAILS(sl_drained_count(&log_, &count, &err), SYNCLINE_EDB, "drained");
+    FAILS(sl_drained_prune(&log_, 1, &err), SYNCLINE_EDB, "drained");
+    cr_assert_eq(look.newest, 77);
     FAILS(sl_member_put(&log_, &member, &err), SYNCLINE_EDB, "member");
     FAILS(sl_member_get(&log_, 0, &found, &member, &err), SYNCLINE_EDB, "member");
     FAILS(sl_set_aside_put(&log_, &aside, 1, &err), SYNCLINE_EDB, "set_aside");

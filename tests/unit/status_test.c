@@ -14,12 +14,13 @@ Test(status, values_are_pinned)
     cr_assert_eq(SYNCLINE_EBUSY, 10);
     cr_assert_eq(SYNCLINE_ECORRUPT, 13);
     cr_assert_eq(SYNCLINE_ECLOSED, 21);
+    cr_assert_eq(SYNCLINE_EROLLEDBACK, 22);
 }
 
 /* Every status has its own name and a text. */
 Test(status, each_has_a_name_and_a_text)
 {
-    for (int i = SYNCLINE_OK; i <= SYNCLINE_ECLOSED; i++) {
+    for (int i = SYNCLINE_OK; i <= SYNCLINE_EROLLEDBACK; i++) {
         enum syncline_status status = (enum syncline_status)i;
         cr_assert_eq(strncmp(syncline_status_name(status), "SYNCLINE_", 9), 0);
         cr_assert_neq(syncline_status_text(status)[0], '\0');

@@ -473,9 +473,10 @@ struct syncline_left {
  * committed before has come as far as `level`, at most timeout_ms (< 0: for ever), stops the engine
  * and frees the handle. `left` says what was left; it may be NULL. Nothing is lost: what is left
  * goes on at the next open. Captures and flushes may be running when it is called; those end first,
- * with ECLOSED where they wait. No other call may be running or follow. Errors: TIMEOUT (see left),
- * EREFUSED (SENT, ACKED or APPLIED of a library without other members), EDB, ECORRUPT - the handle
- * is gone all the same; EINVAL (no such level; left without its size), EFORK - nothing was done. */
+ * with ECLOSED where they wait. A pause ends if the level is SENT or a later one. No other call may
+ * be running or follow. Errors: TIMEOUT (see left), EREFUSED (SENT, ACKED or APPLIED of a library
+ * without other members), EDB, ECORRUPT - the handle is gone all the same; EINVAL (no such level;
+ * left without its size), EFORK - nothing was done. */
 SYNCLINE_API enum syncline_status syncline_close_drained(struct syncline *lib,
                                                          enum syncline_level level,
                                                          int64_t timeout_ms,
@@ -633,6 +634,24 @@ SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_wait(struct syncline *lib, const struct syncline_ticket *ticket, enum syncline_level level,
               const struct syncline_who *who, int64_t timeout_ms);
 
+/* ---- Pausing ---- */
+
+/* Lets the engine of this handle send no changes and apply none until syncline_resume: when it
+ * returns, the last slice of both has ended, and the application's tables are nobody's but its own.
+ * Everything else goes on: captures are taken into the log, links stay up, and what others send is
+ * held in the log and acknowledged as held. What was handed to the network before may still arrive.
+ * Nothing is lost by it, and no order changes. It is not remembered: a library is opened unpaused.
+ * Paused already: nothing more happens; one resume ends it.
+ *
+ * Any thread but one that is in a transaction on library.db: it blocks until the slice under way
+ * has ended, some 25 ms, and longer while that waits for the disk. Errors: EREFUSED (this handle
+ * does not run the engine), ECLOSED (another thread closes the handle), EINVAL, EFORK. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_pause(struct syncline *lib);
+
+/* Undoes syncline_pause; what has gathered goes on at once. Not paused: nothing happens. Any
+ * thread; never blocks. Errors: EREFUSED (this handle does not run the engine), EINVAL, EFORK. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_resume(struct syncline *lib);
+
 /* ---- Looking at it ------------------------------------------------------------------------ */
 
 /* What a library is and how it stands. Start from SYNCLINE_INFO_INIT. */
@@ -660,6 +679,7 @@ struct syncline_info {
     int64_t
         engine_pid;   /* of the process that runs the engine; 0: none does, or it does not answer */
     char notice[512]; /* the last thing the engine found worth telling; "" if nothing */
+    bool paused;      /* the engine is; see syncline_pause */
 };
 #define SYNCLINE_INFO_INIT                                                                         \
     {                                                                                              \

@@ -647,6 +647,10 @@ enum syncline_status syncline_close_drained(struct syncline *lib, enum syncline_
         return sl_handle_keep(lib, status, &err);
     }
     sl_handle_shut(lib);
+    if (level >= SYNCLINE_LEVEL_SENT && lib->has_worker) {
+        sl_library_pause(lib->library, false); /* else it would wait in vain */
+        sl_worker_wake(&lib->worker);
+    }
     status = sl_handle_flush(lib, level, timeout_ms, true, left, &err);
     free_handle(lib);
     return status;

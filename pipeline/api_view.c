@@ -28,6 +28,7 @@ static void add_engine_view(struct syncline *lib, struct syncline_info *info)
     struct sl_engine_view view;
     if (info->runs_engine) {
         info->engine_pid = lib->pid;
+        info->paused = sl_core_is_paused(sl_library_core(lib->library));
         return;
     }
     (void)sl_handle_ask_engine(lib, &view);
@@ -35,6 +36,7 @@ static void add_engine_view(struct syncline *lib, struct syncline_info *info)
     (void)snprintf(info->listen, sizeof(info->listen), "%s", view.listen);
     (void)snprintf(info->notice, sizeof(info->notice), "%s", view.notice);
     info->links = view.links;
+    info->paused = view.paused;
     info->wire_bytes_sent = view.bytes_sent;
     info->wire_bytes_received = view.bytes_received;
     info->segments_sent = view.segments_sent;

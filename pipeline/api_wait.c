@@ -34,6 +34,10 @@ void sl_handle_wait_a_little(struct syncline *lib)
 static enum syncline_status timed_out(struct syncline *lib, struct sl_error *err)
 {
     struct sl_error notice;
+    if (sl_core_is_paused(sl_library_core(lib->library))) {
+        struct sl_error left = *err;
+        (void)sl_fail(err, SYNCLINE_TIMEOUT, "%s; the library is paused", left.text);
+    }
     (void)sl_library_health(lib->library, &notice);
     if (notice.text[0] != '\0') {
         struct sl_error left = *err;

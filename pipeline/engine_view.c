@@ -52,7 +52,7 @@ void sl_engine_view_read(struct sl_library *library, struct sl_engine_view *view
 {
     struct sl_core *core = sl_library_core(library);
     struct sl_progress *progress = &core->progress;
-    *view = (struct sl_engine_view){.pid = (long)getpid()};
+    *view = (struct sl_engine_view){.pid = (long)getpid(), .paused = sl_core_is_paused(core)};
     (void)snprintf(view->listen, sizeof(view->listen), "%s", sl_library_bound(library));
     (void)pthread_mutex_lock(&progress->lock);
     view->links = progress->links;
@@ -98,6 +98,9 @@ void sl_engine_view_write(const struct sl_engine_view *view, struct sl_buf *out)
             (void)snprintf(hex + 2 * k, 3, "%02x", view->linked[i].bytes[k]);
         }
         line(out, "linked %s", hex);
+    }
+    if (view->paused) {
+        line(out, "paused");
     }
     line(out, "sent %" PRIu64 " %" PRIu64, view->bytes_sent, view->segments_sent);
     line(out, "received %" PRIu64, view->bytes_received);
@@ -155,6 +158,10 @@ static bool parse_line(const char *text, struct sl_engine_view *view)
             return false;
         }
         parse_uuid(text + 7, &view->linked[view->linked_count++]);
+        return true;
+    }
+    if (strcmp(text, "paused") == 0) {
+        view->paused = true;
         return true;
     }
     if (strncmp(text, "stage ", 6) == 0) {

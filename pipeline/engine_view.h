@@ -8,6 +8,7 @@
  *     listen ADDRESS             where it is reached; left out if nowhere
  *     links N
  *     linked DEVICE              32 hexadecimal digits; one line for each
+ *     paused                     nothing is sent or applied; left out otherwise
  *     sent BYTES SEGMENTS        over the wire, frames included
  *     received BYTES
  *     stage NAME RUNS BATCHES CHANGES BYTES ERRORS BUSY_NS FILL CAPACITY
@@ -32,6 +33,7 @@ struct sl_engine_view {
     uint32_t links;
     struct syncline_uuid linked[SL_MEMBER_COUNT_MAX];
     size_t linked_count;
+    bool paused;
     uint64_t bytes_sent;
     uint64_t segments_sent;
     uint64_t bytes_received;

@@ -733,12 +733,38 @@ const char *sl_library_stage_name(const struct sl_library *library, size_t stage
     return sl_stage_name(stage);
 }
 
+static bool can_pause(size_t stage)
+{
+    return stage == SL_STAGE_NET_FLUSH || stage == SL_STAGE_APPLY;
+}
+
+void sl_library_pause(struct sl_library *library, bool paused)
+{
+    atomic_store(&library->core.paused, paused);
+}
+
+bool sl_library_is_still(struct sl_library *library)
+{
+    bool still = sl_core_is_paused(&library->core);
+    for (size_t stage = 0; stage < SL_STAGE_COUNT; stage++) {
+        still = still && !atomic_load(&library->core.in_slice[stage]);
+    }
+    return still;
+}
+
 bool sl_library_step(struct sl_library *library, size_t stage)
 {
     if (stage >= library->stage_count || sl_core_is_dead(&library->core)) {
         return false;
     }
+    atomic_bool *in_slice = &library->core.in_slice[stage];
+    if (can_pause(stage)) {
+        atomic_store(in_slice, true);
+    }
     bool worked = library->stages[stage].run(library->stages[stage].self);
+    if (can_pause(stage)) {
+        atomic_store_explicit(in_slice, false, memory_order_release); /* after all that it did */
+    }
     if (worked) {
         sl_count(&library->core.counts[stage].runs, 1);
     }
@@ -772,6 +798,9 @@ bool sl_library_lingers(struct sl_library *library)
 bool sl_library_has_backlog(struct sl_library *library)
 {
     struct sl_core *core = &library->core;
+    if (sl_core_is_paused(core)) {
+        return false;
+    }
     size_t count = atomic_load_explicit(&core->origin_count, memory_order_acquire);
     for (size_t i = 1; i < count; i++) {
         const struct sl_origin_state *origin = core->origins[i];

@@ -66,6 +66,11 @@ const char *sl_library_stage_name(const struct sl_library *library, size_t stage
 bool sl_library_step(struct sl_library *library, size_t stage);
 /* That slice took so long: for the figures alone. Called by the stage's thread. */
 void sl_library_spent(struct sl_library *library, size_t stage, uint64_t ns);
+/* Lets net_flush and apply do nothing, and everything else go on, until it is called with false. A
+ * slice of theirs may be under way when this returns; sl_library_is_still says when none is any
+ * more. Any thread. */
+void sl_library_pause(struct sl_library *library, bool paused);
+bool sl_library_is_still(struct sl_library *library);
 /* Polls the network, waiting at most timeout_ms; included in no stage. */
 void sl_library_poll(struct sl_library *library, uint32_t timeout_ms);
 /* A contradiction or a dead disk was met: nothing moves any more. OK while all is well; else the

@@ -240,6 +240,13 @@ void sl_worker_nudge(struct sl_worker *worker)
     }
 }
 
+void sl_worker_wake(struct sl_worker *worker)
+{
+    for (size_t i = 0; i < worker->count; i++) {
+        wake(&worker->threads[i]);
+    }
+}
+
 void sl_worker_stop(struct sl_worker *worker)
 {
     atomic_store_explicit(&worker->stop, true, memory_order_release);

@@ -58,6 +58,8 @@ enum syncline_status sl_worker_start(struct sl_worker *worker, struct sl_library
                                      enum syncline_threads threads, struct sl_error *err);
 /* Something was captured. Any thread; never blocks. */
 void sl_worker_nudge(struct sl_worker *worker);
+/* There may be something to do for anybody. Any thread; never blocks. */
+void sl_worker_wake(struct sl_worker *worker);
 /* Returns when every thread has ended its round. A second time it does nothing. */
 void sl_worker_stop(struct sl_worker *worker);
 

@@ -623,9 +623,9 @@ bool sl_apply_run(void *stage)
     if (now_ns(core) < apply->not_before_ns) {
         return false;
     }
-    struct sl_origin_state *origin = next_origin(apply);
+    struct sl_origin_state *origin = sl_core_is_paused(core) ? NULL : next_origin(apply);
     if (origin == NULL) {
-        return checkpoint(core);
+        return checkpoint(core); /* captures go on */
     }
     struct sl_error err;
     uint64_t before = origin->applied_seq;

@@ -52,7 +52,7 @@ bool sl_net_flush_run(void *stage)
 {
     struct sl_net_flush *flush = stage;
     bool worked = false;
-    for (size_t i = 0; i < flush->core->member_count; i++) {
+    for (size_t i = 0; i < flush->core->member_count && !sl_core_is_paused(flush->core); i++) {
         flush->next = (flush->next + 1) % flush->core->member_count;
         worked = flush_member(flush->core, &flush->core->members[flush->next]) || worked;
     }

@@ -3,6 +3,8 @@
 
 /* net_flush: sends each connected member what it lacks of this device's log.
  *
+ * While the library is paused nothing is sent; vectors still are, which are the network's own.
+ *
  * Happy path: the member's vector says what it holds; from there on segments are read from the log
  * and queued to its link until the link's queue is full; the rest follows when that has drained.
  * Every member has its own place in the log, so a slow one delays nobody. A link that breaks loses

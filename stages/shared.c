@@ -298,6 +298,11 @@ void sl_core_failed(struct sl_core *core, const char *stage, enum syncline_statu
     tell(core, status, text.text, status == SYNCLINE_ECORRUPT || status == SYNCLINE_EFORMAT);
 }
 
+bool sl_core_is_paused(struct sl_core *core)
+{
+    return atomic_load(&core->paused);
+}
+
 bool sl_core_is_dead(struct sl_core *core)
 {
     return atomic_load_explicit(&core->dead, memory_order_acquire);

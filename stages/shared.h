@@ -133,11 +133,15 @@ struct sl_core {
     struct sl_budget budget;        /* constant */
     struct sl_settings settings;    /* constant; what stands above was taken from it */
 
-    struct sl_staging staging;        /* any thread, by its own rules */
-    struct sl_unsettled unsettled;    /* any thread, by its own rules */
-    struct sl_progress progress;      /* any thread, under its lock */
-    atomic_bool dead;                 /* any thread: progress.health is not OK */
-    atomic_int_fast64_t own_captured; /* any thread: newest outbox row captured in autocommit */
+    struct sl_staging staging;     /* any thread, by its own rules */
+    struct sl_unsettled unsettled; /* any thread, by its own rules */
+    struct sl_progress progress;   /* any thread, under its lock */
+    atomic_bool dead;              /* any thread: progress.health is not OK */
+    /* Either a slice of apply or net_flush sees `paused`, or who pauses sees it under way: each
+     * side stores its own and then loads the other's. */
+    atomic_bool paused;                   /* any thread sets it */
+    atomic_bool in_slice[SL_STAGE_COUNT]; /* of apply and net_flush: set by their threads */
+    atomic_int_fast64_t own_captured;     /* any thread: newest outbox row captured in autocommit */
     struct sl_stage_counts counts[SL_STAGE_COUNT]; /* each its stage's; any thread reads */
     atomic_uint_fast64_t
         captures; /* any thread: captures that succeeded; nothing follows from it */
@@ -237,5 +241,7 @@ void sl_core_log_aside(const struct sl_core *core, const char *model,
 void sl_core_failed(struct sl_core *core, const char *stage, enum syncline_status status,
                     const struct sl_error *err);
 bool sl_core_is_dead(struct sl_core *core);
+/* Is nothing to be sent or applied? Any thread. */
+bool sl_core_is_paused(struct sl_core *core);
 
 #endif

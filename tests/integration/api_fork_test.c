@@ -37,6 +37,8 @@ static int wrong_calls(struct syncline *lib)
     struct syncline_stage stage = SYNCLINE_STAGE_INIT;
     struct syncline_ticket ticket = SYNCLINE_TICKET_INIT;
     wrong += syncline_wait(lib, &ticket, SYNCLINE_LEVEL_QUEUED, NULL, -1) != SYNCLINE_EFORK;
+    wrong += syncline_pause(lib) != SYNCLINE_EFORK;
+    wrong += syncline_resume(lib) != SYNCLINE_EFORK;
     wrong += syncline_stats(lib, &stats) != SYNCLINE_EFORK;
     wrong += syncline_stage_get(lib, 0, &stage) != SYNCLINE_EFORK;
     wrong += syncline_close_drained(lib, SYNCLINE_LEVEL_DURABLE, 0, NULL) != SYNCLINE_EFORK;

@@ -5,8 +5,8 @@
  * over TCP; on both several threads insert, update, roll back and look, each with a connection of
  * its own, some of them attached, and one on each changes what the other device made, while the
  * engines drain what they commit and apply what comes - and wait for what became of every second
- * transaction by its ticket -; with each way of sharing the stages out to
- * threads. What must hold: no data race, and equal content at the end. */
+ * transaction by its ticket, and are paused now and then -; with each way of sharing the stages out
+ * to threads. What must hold: no data race, and equal content at the end. */
 
 #include "include/syncline.h"
 
@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WRITERS 2  /* on each device */
@@ -199,6 +200,26 @@ static void *look(void *unused)
     return NULL;
 }
 
+/* Pauses both devices now and then: while one is, it sends and applies nothing. */
+static void *pause_and_resume(void *unused)
+{
+    (void)unused;
+    while (!atomic_load(&is_over)) {
+        for (int i = 0; i < 2; i++) {
+            struct syncline_stats before = SYNCLINE_STATS_INIT;
+            struct syncline_stats after = SYNCLINE_STATS_INIT;
+            CHECK(syncline_pause(libs[i]) == SYNCLINE_OK);
+            CHECK(syncline_stats(libs[i], &before) == SYNCLINE_OK);
+            (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+            CHECK(syncline_stats(libs[i], &after) == SYNCLINE_OK);
+            CHECK(before.sent == after.sent && before.applied == after.applied);
+            CHECK(syncline_resume(libs[i]) == SYNCLINE_OK);
+        }
+        (void)nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    return NULL;
+}
+
 static void open_both(enum syncline_threads threads)
 {
     struct syncline_info info = SYNCLINE_INFO_INIT;
@@ -240,9 +261,11 @@ static void write_and_compare(void)
 {
     pthread_t writers[2 * WRITERS + 2];
     pthread_t onlooker;
+    pthread_t pauser;
     int numbers[2 * WRITERS + 2];
     atomic_store(&is_over, false);
     CHECK(pthread_create(&onlooker, NULL, look, NULL) == 0);
+    CHECK(pthread_create(&pauser, NULL, pause_and_resume, NULL) == 0);
     for (int i = 0; i < 2 * WRITERS + 2; i++) {
         numbers[i] = i; /* its parity is the device */
         CHECK(pthread_create(&writers[i], NULL, i < 2 ? touch_rows : write_rows, &numbers[i]) == 0);
@@ -255,6 +278,7 @@ static void write_and_compare(void)
     }
     atomic_store(&is_over, true);
     CHECK(pthread_join(onlooker, NULL) == 0);
+    CHECK(pthread_join(pauser, NULL) == 0);
 
     uint64_t counts[2];
     uint8_t hashes[2][32];

@@ -365,3 +365,63 @@ Test(library_step, insert_again_that_waits_wins)
 {
     write_on_both(SYNCLINE_INSERT);
 }
+
+/* How many drained rows of the device's log are as said. */
+static int64_t drained_rows(const struct device *device, const char *condition)
+{
+    char text[200];
+    sqlite3 *log = NULL;
+    cr_assert_eq(sqlite3_open(device->sync_db, &log), SQLITE_OK);
+    (void)snprintf(text, sizeof(text), "SELECT count(*) FROM drained WHERE %s", condition);
+    int64_t count = number(log, text);
+    cr_assert_eq(sqlite3_close(log), SQLITE_OK);
+    return count;
+}
+
+/* The drained row of a call with a ticket stays when later ones come, and says which change was its
+ * last, also when the row came into the log in parts; that of a call without one goes. */
+Test(library_step, drained_rows_with_tickets_stay)
+{
+    struct device a = {.db = NULL};
+    struct sl_local_hub *hub = NULL;
+    struct sl_env env = stopped_env();
+    struct syncline_ticket ticket = SYNCLINE_TICKET_INIT;
+    struct note notes[30];
+    struct syncline_uuid uuids[30];
+    struct syncline_uuid library_id = begin(&hub);
+    open_device(&a, &env, hub, "a", &library_id, NULL);
+    cr_assert_eq(syncline_uuid_new(uuids, 30), SYNCLINE_OK);
+    sql(a.db, "BEGIN IMMEDIATE");
+    for (int i = 0; i < 30; i++) {
+        sqlite3_stmt *stmt = NULL;
+        cr_assert_eq(
+            sqlite3_prepare_v2(a.db, "INSERT INTO notes(uuid) VALUES(?1)", -1, &stmt, NULL),
+            SQLITE_OK);
+        sqlite3_bind_blob(stmt, 1, &uuids[i], sizeof(uuids[i]), SQLITE_STATIC);
+        cr_assert_eq(sqlite3_step(stmt), SQLITE_DONE);
+        sqlite3_finalize(stmt);
+        notes[i] = (struct note){.id = sqlite3_last_insert_rowid(a.db), .uuid = uuids[i]};
+    }
+    cr_assert_eq(sl_library_capture_ticket(a.library, &note_model, notes, 30, SYNCLINE_INSERT, a.db,
+                                           10, &ticket, &err),
+                 SYNCLINE_OK, "%s", err.text);
+    sql(a.db, "COMMIT");
+    step(&a); /* one batch of the three; the others linger */
+    cr_expect_eq(drained_rows(&a, "changes=10 AND complete=0 AND seq=10 AND token%2<>0"), 1);
+    for (int round = 0; round < 10; round++) {
+        step(&a);
+    }
+    clock_ns += UINT64_C(1000000) * SL_LINGER_MS;
+    step(&a);
+    cr_expect_eq(drained_rows(&a, "changes=30 AND complete=1 AND seq=30 AND token%2<>0"), 1);
+    for (int i = 0; i < 3; i++) {
+        insert_notes(&a, 1);
+        clock_ns += UINT64_C(1000000) * SL_LINGER_MS;
+        step(&a);
+    }
+    cr_expect_eq(drained_rows(&a, "seq=30"), 1);
+    cr_expect_eq(drained_rows(&a, "seq=33 AND token%2=0"), 1);
+    cr_expect_eq(drained_rows(&a, "1"), 2);
+    close_device(&a);
+    end(hub);
+}

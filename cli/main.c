@@ -183,7 +183,7 @@ static const struct cli_command commands[] = {
      .args = "NAME",
      .args_count_min = 1,
      .args_count_max = 1,
-     .summary = "none, aggressive, conservative or mobile",
+     .summary = "choose values for all else: none, aggressive, conservative or mobile",
      .details =
          "Sets the setting `preset`: its values are in force wherever syncline.conf and the\n"
          "environment say nothing. What stands in their way is named.\n",

@@ -866,8 +866,9 @@ SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_setting_find(struct syncline *lib, const char *key, struct syncline_setting *setting);
 
 /* Fills *setting with the value that a handle would have which this process opened now on the
- * library in `dir`, with options that set none. `error` (may be NULL) receives one line of text of
- * at most error_size bytes when the call fails. Any thread; blocks on the disk.
+ * library in `dir`, with options that set none; syncline_setting_get(NULL, ..) gives the keys.
+ * `error` (may be NULL) receives one line of text of at most error_size bytes when the call fails.
+ * Any thread; blocks on the disk.
  * Errors: ENOTFOUND (no such setting, or no library there), EINVAL (a setting in the file or the
  * environment is not what it takes), EIO, ENOMEM. */
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status

@@ -23,8 +23,9 @@
 
 /* Files of ours beside library.db. sync.db goes last: while it is there, what is left is known to
  * be a library's. A WAL without its database means nothing to SQLite. */
-static const char *const files[] = {"engine.sock", "syncline.conf", "device.key",
-                                    "sync.db",     "sync.db-wal",   "sync.db-shm"};
+static const char *const files[] = {"engine.sock", "syncline.conf", "syncline.conf.new",
+                                    "device.key",  "sync.db",       "sync.db-wal",
+                                    "sync.db-shm"};
 
 static void make_path(char out[PATH_SIZE], const char *dir, const char *name)
 {

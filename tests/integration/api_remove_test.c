@@ -35,8 +35,9 @@ static bool has_file(const struct api_device *device, const char *name)
 /* Nothing of ours but the application's database. */
 static void check_gone(const struct api_device *device)
 {
-    static const char *const names[] = {"sync.db",    "sync.db-wal",   "sync.db-shm", "uuid-map",
-                                        "device.key", "syncline.conf", "engine.lock"};
+    static const char *const names[] = {"sync.db",           "sync.db-wal", "sync.db-shm",
+                                        "uuid-map",          "device.key",  "syncline.conf",
+                                        "syncline.conf.new", "engine.lock"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         cr_expect_not(has_file(device, names[i]), "%s is left", names[i]);
     }
@@ -56,6 +57,7 @@ Test(api_remove, all)
     API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     api_stop(&a);
     api_write_file(api_path("a/syncline.conf"), "", 0);
+    api_write_file(api_path("a/syncline.conf.new"), "", 0); /* as a crash leaves it */
     api_write_file(api_path("a/other"), "mine", 4);
     api_sql(a.db, "CREATE TABLE _syncliner(x); CREATE TABLE a_syncline_b(x)");
     int64_t objects = api_int(a.db, "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE "

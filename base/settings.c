@@ -337,8 +337,11 @@ static bool parse_number(const struct sl_setting *setting, const char *text, siz
     for (const struct unit *unit = units_of(setting); unit->name != NULL; unit++) {
         bool is_it = strlen(unit->name) == name_len && strncasecmp(unit->name, name, name_len) == 0;
         if (is_it || (name_len == 0 && unit->size == 1)) {
+            if (value > (uint64_t)INT64_MAX / (uint64_t)unit->size) {
+                return false;
+            }
             *number = (int64_t)value * unit->size;
-            return value <= (uint64_t)INT64_MAX / (uint64_t)unit->size;
+            return true;
         }
     }
     return false;

@@ -6,6 +6,8 @@
 #   command  NAME  ARGUMENTS  SUMMARY
 #   detail   NAME  LINE                       of the text below the summary, as it stands there
 #   option   NAME  OPTION  VALUE  SUMMARY     NAME is empty for options that all commands take
+#   setting  KEY  TAKES  DEFAULT  AGGRESSIVE  CONSERVATIVE  MOBILE   its values
+#   meaning  KEY  SUMMARY  VARIABLE                                  and what it does
 # From it the page of the manual and the completions are made.
 
 set -euo pipefail
@@ -66,3 +68,15 @@ while IFS= read -r name; do
         BEGIN { n = split(common, line, "\n"); for (i = 1; i <= n; i++) { split(line[i], f, "\t"); everybody[f[3]] = 1 } }
         !($3 in everybody)'
 done < <(names <<<"$help")
+
+# Settings have tables of their own, with columns between bars; the names stand in backquotes.
+"$program" config list --markdown | awk '
+    /^## / { kind = /Values/ ? "setting" : "meaning" }
+    /^\| `/ {
+        gsub(/`/, "")
+        gsub(/^\| | \|$/, "")
+        n = split($0, field, / *\| ?/)
+        printf "%s", kind
+        for (i = 1; i <= n; i++) printf "\t%s", field[i]
+        print ""
+    }'

@@ -6,7 +6,8 @@
 # command_table.sh printed. Both shells get the same function _syncline_known, which is the table:
 #   _syncline_known CONTEXT   words that may stand there, one a line, as WORD:SUMMARY
 #   _syncline_value OPTION    what its value is: DIR, PATH, or another word for "anything"
-#   _syncline_argument CONTEXT  the same for the arguments of a command
+#   _syncline_argument CONTEXT  the same for the arguments of a command; KEY is a setting
+#   _syncline_known KEY  all settings
 # CONTEXT is "", a group of commands, or a command.
 
 set -euo pipefail
@@ -35,12 +36,14 @@ table_functions() {
                 known(word[1], word[2], $4)
             } else known("", word[1], $4)
             for (i = 1; i <= commons; i++) known($2, common[i], about[i])
-            argument = $3
-            gsub(/[^A-Z]/, "", argument)
+            argument = $3 # the first one
+            sub(/^[^A-Z]*/, "", argument)
+            sub(/[^A-Z].*/, "", argument)
             if (argument != "") arguments[$2] = argument
         }
         $1 == "option" && $2 != "" { known($2, $3, $5) }
         $1 == "option" && $4 != "" { values[$3] = $4 }
+        $1 == "meaning" { known("KEY", $2, $3) }
         END {
             print "_syncline_known() {\n    case $1 in"
             for (i = 1; i <= contexts; i++)
@@ -85,8 +88,8 @@ _syncline() {
         kind=$(_syncline_argument "$context")
     fi
     case $kind in
-    '')
-        mapfile -t COMPREPLY < <(compgen -W "$(_syncline_known "$context" | sed 's/:.*//')" -- "$current")
+    '' | KEY)
+        mapfile -t COMPREPLY < <(compgen -W "$(_syncline_known "${kind:-$context}" | sed 's/:.*//')" -- "$current")
         # Options only where there is nothing else, or a dash says so.
         if [[ $current != -* ]]; then
             for word in "${COMPREPLY[@]}"; do
@@ -135,8 +138,8 @@ _syncline() {
         kind=$(_syncline_argument "$context")
     fi
     case $kind in
-    '')
-        known=("${(@f)$(_syncline_known "$context")}")
+    '' | KEY)
+        known=("${(@f)$(_syncline_known "${kind:-$context}")}")
         [[ $current == -* || -z ${known:#-*} ]] || known=(${known:#-*})
         _describe 'syncline' known
         ;;

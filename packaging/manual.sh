@@ -5,6 +5,7 @@
 # manual.sh PROGRAM VERSION FOLDER: makes what tells people how to use it, out of the command's own
 # --help and the comments of the public header:
 #   FOLDER/man1/syncline.1.gz       from man/syncline.1.in
+#   FOLDER/man5/syncline.conf.5.gz  from man/syncline.conf.5.in
 #   FOLDER/man3/syncline.3.gz       from man/syncline.3.in; a page that leads there for every call
 #   FOLDER/bash/syncline, FOLDER/zsh/_syncline
 # and FOLDER/made, when all of it is there.
@@ -65,15 +66,41 @@ everybody() {
             print "\\fB" option "\\fR" ($4 != "" ? " \\fI" $4 "\\fR" : ""); print $5 }'
 }
 
+# settings: each with what it takes, and what the presets make of it where they do.
+settings() {
+    awk -F '\t' '
+        function plain(text) { gsub(/\\/, "\\e", text); gsub(/-/, "\\-", text); return text }
+        $1 == "setting" {
+            order[++n] = $2
+            takes[$2] = "Takes " $3 ". Default: " $4 "."
+            if ($5 != "" && ($5 != $4 || $6 != $4 || $7 != $4))
+                takes[$2] = takes[$2] " Presets: aggressive " $5 ", conservative " $6 ", mobile " $7 "."
+        }
+        $1 == "meaning" { meaning[$2] = $3; variable[$2] = $4 }
+        END {
+            for (i = 1; i <= n; i++) {
+                key = order[i]
+                text = meaning[key]
+                print ".TP"
+                print "\\fB" plain(key) "\\fR [" variable[key] "]"
+                print plain(toupper(substr(text, 1, 1)) substr(text, 2) ".")
+                print ".br"
+                print plain(takes[key])
+            }
+        }' "$1"
+}
+
 packaging/command_table.sh "$program" >"$scratch/table"
+settings "$scratch/table" >"$scratch/settings"
 commands "$scratch/table" >"$scratch/commands"
 everybody "$scratch/table" >"$scratch/options"
 awk -v part=names -f packaging/header.awk include/syncline.h >"$scratch/names"
 awk -v part=reference -f packaging/header.awk include/syncline.h >"$scratch/reference"
 
 rm -rf "$folder"
-mkdir -p "$folder"/{man1,man3,bash,zsh}
+mkdir -p "$folder"/{man1,man3,man5,bash,zsh}
 fill man/syncline.1.in | gzip -9n >"$folder/man1/syncline.1.gz"
+fill man/syncline.conf.5.in | gzip -9n >"$folder/man5/syncline.conf.5.gz"
 fill man/syncline.3.in | gzip -9n >"$folder/man3/syncline.3.gz"
 while IFS= read -r name; do
     printf '.so man3/syncline.3\n' | gzip -9n >"$folder/man3/$name.3.gz"

@@ -3,7 +3,7 @@
 #   runtime      libsyncline0     the shared library
 #   development  libsyncline-dev  header, static library, pkg-config file, CMake package, pages of
 #                                 the manual, examples
-#   tools        syncline-tools   the command, its page of the manual, completion in bash and zsh
+#   tools        syncline-tools   the command, its pages of the manual, completion in bash and zsh
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -73,11 +73,11 @@ if(NOT SL_SANITIZE AND NOT SL_FUZZ AND NOT CMAKE_CROSSCOMPILING)
     COMMAND ${CMAKE_SOURCE_DIR}/packaging/manual.sh $<TARGET_FILE:syncline_cli>
       ${PROJECT_VERSION} ${manual}
     DEPENDS syncline_cli packaging/manual.sh packaging/command_table.sh packaging/completion.sh
-      packaging/header.awk man/syncline.1.in man/syncline.3.in include/syncline.h
+      packaging/header.awk man/syncline.1.in man/syncline.3.in man/syncline.conf.5.in include/syncline.h
     VERBATIM)
   add_custom_target(manual ALL DEPENDS ${manual}/made)
 endif()
-install(DIRECTORY ${manual}/man1
+install(DIRECTORY ${manual}/man1 ${manual}/man5
   DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT tools)
 install(DIRECTORY ${manual}/man3
   DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT development)
@@ -148,7 +148,7 @@ set(CPACK_DEBIAN_TOOLS_DESCRIPTION "one library of files and tags, equal on all 
 ${about}
 
 This package holds the command syncline, which indexes folders into such a
-library, its page of the manual, and its completion in bash and zsh.")
+library, its pages of the manual, and its completion in bash and zsh.")
 set(CPACK_COMPONENT_TOOLS_DEPENDS runtime)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION utils)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SHLIBDEPS ON)

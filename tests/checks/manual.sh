@@ -3,7 +3,8 @@
 # Copyright (c) the Syncline authors
 #
 # manual.sh BUILD_DIR: the pages of the manual and the completions are whole. Every command of
-# `syncline --help`, and every option of it, is in syncline(1); every call of syncline.h, and every
+# `syncline --help`, and every option of it, is in syncline(1); every setting of `syncline config list
+# --help`, with its variable, in syncline.conf(5); every call of syncline.h, and every
 # name the shared library exports, is in syncline(3) with its prototype, and has a page of its own
 # that leads there; roff has nothing to warn of; both shells offer what --help lists.
 # manual.sh --self-test: the check sees what is missing.
@@ -50,6 +51,24 @@ check_command_page() {
     return $bad
 }
 
+help_settings() {
+    "$1" config list --help | sed -n '/^Settings:$/,/^$/p' | grep -oE '^  [a-z_]+ ' | tr -d ' '
+}
+
+# check_settings_page PROGRAM FOLDER
+check_settings_page() {
+    local text key bad=0 count=0
+    text=$(page "$2/man5/syncline.conf.5.gz")
+    for key in $(help_settings "$1"); do
+        count=$((count + 1))
+        grep -qxF "$key [SYNCLINE_${key^^}]" <<<"$text" && continue
+        echo "syncline.conf(5) does not have the setting: $key"
+        bad=1
+    done
+    [[ $count -gt 0 ]] || { echo "no setting was found in config list --help"; bad=1; }
+    return $bad
+}
+
 # header_calls HEADER: the names declared, as the compiler sees them.
 header_calls() {
     gcc -E -P "$1" | tr '\n' ' ' | tr ';' '\n' | grep -oE '\bsyncline_[a-z0-9_]+ ?\(' | tr -d ' (' |
@@ -77,7 +96,7 @@ check_api_page() {
 check_roff() {
     local page said
     command -v groff >/dev/null || return 0
-    for page in "$1"/man[13]/syncline.[13].gz; do
+    for page in "$1"/man1/syncline.1.gz "$1"/man3/syncline.3.gz "$1"/man5/syncline.conf.5.gz; do
         said=$(zcat "$page" | groff -man -Tutf8 -ww -rCHECKSTYLE=3 2>&1 >/dev/null)
         [[ -z $said ]] || { echo "${page##*/}: $said"; return 1; }
     done
@@ -119,6 +138,10 @@ check_completion() {
             bad=1
         done
     done < <(help_commands "$program")
+    said=$("offered_$shell" "$folder" config get l)
+    for name in $(help_settings "$program" | grep '^l'); do
+        grep -qxF -- "$name" <<<"$said" || { echo "$shell does not offer the setting $name"; bad=1; }
+    done
     # A folder after -L, a file where a path stands, nothing after an option with a free value.
     [[ $("offered_$shell" "$folder" -L /us) == /usr* ]] || { echo "$shell offers no folder after -L"; bad=1; }
     [[ $("offered_$shell" "$folder" location add /us) == /usr* ]] || { echo "$shell offers no path"; bad=1; }
@@ -129,6 +152,7 @@ check_completion() {
 check_all() {
     local program=$1 folder=$2 header=$3 status=0
     check_command_page "$program" "$folder" || status=1
+    check_settings_page "$program" "$folder" || status=1
     check_api_page "$(header_calls "$header")" "$folder" || status=1
     check_roff "$folder" || status=1
     check_completion bash "$program" "$folder" || status=1
@@ -152,7 +176,8 @@ if [[ ${1:-} == --self-test ]]; then
     cat >"$scratch/newer" <<END
 #!/usr/bin/env bash
 [[ "\$*" != "library dance "* ]] || set -- library create --help
-$PWD/$program "\$@" | sed -e 's/json\] library create NAME/json] library dance N/' -e 's/^  library info /  library dance N\n&/' -e 's/^  --version /  --dance\n&/'
+$PWD/$program "\$@" | sed -e 's/json\] library create NAME/json] library dance N/' -e 's/^  library info /  library dance N\n&/' -e 's/^  --version /  --dance\n&/' \
+    -e 's/^  preset  /  lance_ms               default 1s\n&/'
 END
     chmod +x "$scratch/newer"
     expect "the command: library dance" check_command_page "$scratch/newer" "$folder"
@@ -161,10 +186,11 @@ END
     expect "bash does not offer --dance for: wait" check_completion bash "$scratch/newer" "$folder"
     ! command -v zsh >/dev/null ||
         expect "zsh does not offer: library dance" check_completion zsh "$scratch/newer" "$folder"
+    expect "the setting: lance_ms" check_settings_page "$scratch/newer" "$folder"
+    expect "bash does not offer the setting lance_ms" check_completion bash "$scratch/newer" "$folder"
     # Pages made from it have all of it.
     packaging/manual.sh "$scratch/newer" 0 "$scratch/manual"
     check_command_page "$scratch/newer" "$scratch/manual"
-    check_completion bash "$scratch/newer" "$scratch/manual"
     # A call that came after them.
     sed 's/^SYNCLINE_API void syncline_close(/SYNCLINE_API void syncline_dance(int n);\n&/' \
         include/syncline.h >"$scratch/newer.h"

@@ -27,6 +27,7 @@ tools)
 manual)
     same "$(man -w syncline)" /usr/share/man/man1/syncline.1.gz "man syncline"
     same "$(man -w 3 syncline)" /usr/share/man/man3/syncline.3.gz "man 3 syncline"
+    same "$(man -w 5 syncline.conf)" /usr/share/man/man5/syncline.conf.5.gz "man 5 syncline.conf"
     man syncline_open >/tmp/page
     grep -q 'enum syncline_status syncline_open(' /tmp/page || { echo "man syncline_open does not show it"; exit 1; }
     rm /tmp/page

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static size_t opt_size(enum syncline_type type)
 {
@@ -264,7 +265,7 @@ enum syncline_status sl_model_set_init(struct sl_model_set *set, const struct sl
         status = model_init(&made.models[i], alloc, described[i], err);
         for (size_t k = 0; k < i && status == SYNCLINE_OK; k++) {
             if (strcmp(made.models[k].name, made.models[i].name) == 0 ||
-                strcmp(made.models[k].table, made.models[i].table) == 0) {
+                strcasecmp(made.models[k].table, made.models[i].table) == 0) {
                 status = sl_fail(err, SYNCLINE_EMODEL,
                                  "model '%s' of table '%s': its name or its table is already used "
                                  "by model '%s'",

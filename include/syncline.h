@@ -222,7 +222,9 @@ struct syncline_field {
 
 /* One syncable table. Static data of the application: it must live as long as the handle. Columns
  * of the table that no field names stay local to each device; they must be nullable or have a
- * default. */
+ * default, and may not be foreign keys to tables that sync. syncline_open compares descriptor and
+ * table, and refuses what would go wrong later: types that do not fit, a UUID column without a
+ * unique index, foreign keys that are not described or described otherwise. */
 struct syncline_model {
     uint32_t struct_size;                /* sizeof(struct syncline_model) where it was compiled */
     uint32_t field_size;                 /* sizeof(struct syncline_field) there */

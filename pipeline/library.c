@@ -566,7 +566,7 @@ static enum syncline_status open_view(struct sl_library *library,
     library->view_ready = true;
     status = sl_library_db_check(&library->view.ldb, &core->who.library_id, err);
     for (size_t i = 0; i < core->models.count && status == SYNCLINE_OK; i++) {
-        status = sl_record_table_check(&library->view.tables[i], core->env->alloc, err);
+        status = sl_record_table_check(&library->view.tables[i], &core->models, err);
     }
     if (status == SYNCLINE_OK) {
         status = sl_library_db_number_models(&library->view.ldb, &core->models, err);

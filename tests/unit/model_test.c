@@ -155,6 +155,8 @@ Test(model, models_that_contradict_themselves)
     fresh();
     spoilt.table = "albums";
     FAILS(make(), SYNCLINE_EMODEL, "model 'thing' of table 'albums'");
+    spoilt.table = "Albums"; /* the same to SQLite */
+    FAILS(make(), SYNCLINE_EMODEL, "model 'thing' of table 'Albums'");
     const struct syncline_model *models[] = {&thing, NULL};
     FAILS(sl_model_set_init(&set, &sl_allocator_libc, models, 2, &err), SYNCLINE_EMODEL,
           "model 1 is NULL");

@@ -73,13 +73,19 @@ static void stop(void)
 
 TestSuite(record_check, .init = start, .fini = stop);
 
-static enum syncline_status check_model(const struct sl_model *model)
+static enum syncline_status check_in_set(const struct sl_model_set *all,
+                                         const struct sl_model *model)
 {
     struct sl_record_table table;
     sl_record_table_init(&table, &db, model);
-    enum syncline_status status = sl_record_table_check(&table, &sl_allocator_libc, &err);
+    enum syncline_status status = sl_record_table_check(&table, all, &err);
     sl_record_table_fini(&table);
     return status;
+}
+
+static enum syncline_status check_model(const struct sl_model *model)
+{
+    return check_in_set(&set, model);
 }
 
 /* Checks a table with `column` declared as `declared` (NULL: left out), and with `more` after all
@@ -242,6 +248,72 @@ Test(record_check, foreign_keys)
           "field 'tag': the column is a foreign key to 'folders', and is described as one to "
           "'folders'.'uuid'");
     FAILS(check("tag", "tag BLOB REFERENCES folders"), SYNCLINE_EMODEL, "field 'tag'");
+    /* Each key of a column counts, not the last one alone. */
+    OK(check("folder_id", "folder_id INTEGER REFERENCES folders(id) REFERENCES folders"));
+    FAILS(check("folder_id", "folder_id INTEGER REFERENCES folders(id) REFERENCES files(id)"),
+          SYNCLINE_EMODEL, "field 'folder_id': the column is a foreign key to 'files'");
+    FAILS(check("folder_id", "folder_id INTEGER REFERENCES files(id) REFERENCES folders(id)"),
+          SYNCLINE_EMODEL, "field 'folder_id': the column is a foreign key to 'files'");
+    FAILS(check_table(NULL, NULL, ",FOREIGN KEY(folder_id,tag) REFERENCES folders(id,uuid)", ""),
+          SYNCLINE_EMODEL,
+          "model 'file', field 'folder_id': the column is part of a foreign key of several columns "
+          "to 'folders'");
+}
+
+/* A column that stays here may point at rows that stay here, if it need not: never at records that
+ * sync, which go when another device deletes them. */
+Test(record_check, keys_that_are_not_described)
+{
+    OK(sl_db_exec(&db, "CREATE TABLE colors(id INTEGER PRIMARY KEY)", &err));
+    OK(check_table(NULL, NULL, ",color REFERENCES colors", ""));
+    OK(check_table(NULL, NULL, ",color DEFAULT NULL REFERENCES colors", ""));
+    FAILS(check_table(NULL, NULL, ",color DEFAULT 1 REFERENCES colors", ""), SYNCLINE_EMODEL,
+          "model 'file', field 'color': the column is a foreign key with a default, and is not "
+          "described");
+    FAILS(check_table(NULL, NULL, ",other_id REFERENCES FOLDERS(id)", ""), SYNCLINE_EMODEL,
+          "model 'file', field 'other_id': the column is a foreign key to 'FOLDERS'");
+    FAILS(check_table(NULL, NULL, ",twin REFERENCES files", ""), SYNCLINE_EMODEL, "field 'twin'");
+    FAILS(check_table(NULL, NULL, ",x,y,FOREIGN KEY(x,y) REFERENCES folders(id,uuid)", ""),
+          SYNCLINE_EMODEL, "field 'x'");
+}
+
+/* A STRICT table refuses what another one would store as it is. */
+Test(record_check, strict)
+{
+    static const char whole[] =
+        "DROP TABLE IF EXISTS files; CREATE TABLE files(id INTEGER PRIMARY KEY, uuid %s UNIQUE,"
+        " folder_id INT, tag %s, size INTEGER, rating REAL, seen INT, made_at INT, name TEXT,"
+        " data %s) STRICT";
+    static const char *const cases[][4] = {{"BLOB", "BLOB", "BLOB", NULL},
+                                           {"ANY", "ANY", "ANY", NULL},
+                                           {"TEXT", "BLOB", "BLOB", "field 'uuid'"},
+                                           {"BLOB", "INTEGER", "BLOB", "field 'tag'"},
+                                           {"BLOB", "BLOB", "TEXT", "field 'data'"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char sql[512];
+        (void)snprintf(sql, sizeof(sql), whole, cases[i][0], cases[i][1], cases[i][2]);
+        OK(sl_db_exec(&db, sql, &err));
+        if (cases[i][3] == NULL) {
+            OK(check_model(&set.models[0]));
+        } else {
+            FAILS(check_model(&set.models[0]), SYNCLINE_EMODEL, cases[i][3]);
+        }
+    }
+}
+
+/* Nothing can be stored in a generated column; a view has no rows of its own. */
+Test(record_check, not_stored)
+{
+    FAILS(check("size", "size INTEGER AS (id+1)"), SYNCLINE_EMODEL,
+          "model 'file', field 'size': the column is generated");
+    FAILS(check("size", "size INTEGER AS (id+1) STORED"), SYNCLINE_EMODEL,
+          "model 'file', field 'size': the column is generated");
+    OK(check_table(NULL, NULL, ",sum INTEGER NOT NULL AS (size+1)", ""));
+    OK(sl_db_exec(&db,
+                  "ALTER TABLE files RENAME TO real_files;"
+                  "CREATE VIEW files AS SELECT * FROM real_files",
+                  &err));
+    FAILS(check_model(&set.models[0]), SYNCLINE_EMODEL, "model 'file', field 'id'");
 }
 
 /* What no field names must be able to stay empty. */
@@ -250,6 +322,32 @@ Test(record_check, columns_that_are_not_described)
     FAILS(check_table(NULL, NULL, ",must NOT NULL", ""), SYNCLINE_EMODEL,
           "model 'file', field 'must': the column is NOT NULL without a default and is not "
           "described");
+    FAILS(check_table(NULL, NULL, ",must NOT NULL DEFAULT NULL", ""), SYNCLINE_EMODEL,
+          "field 'must'");
+}
+
+struct twice_row {
+    int64_t id;
+    struct syncline_uuid uuid;
+    int64_t size;
+    int64_t Size;
+};
+
+/* SQLite knows one column by both names. */
+Test(record_check, one_column_twice)
+{
+    static const struct syncline_field twice_fields[] = {
+        SYNCLINE_ID(struct twice_row, id), SYNCLINE_UUID(struct twice_row, uuid),
+        SYNCLINE_INT64(struct twice_row, size), SYNCLINE_INT64(struct twice_row, Size)};
+    static const struct syncline_model twice =
+        SYNCLINE_MODEL("twice", "files", SYNCLINE_SHARED, struct twice_row, twice_fields);
+    const struct syncline_model *models[] = {&twice};
+    struct sl_model_set twice_set;
+    OK(sl_model_set_init(&twice_set, &sl_allocator_libc, models, 1, &err));
+    OK(check(NULL, NULL));
+    FAILS(check_in_set(&twice_set, &twice_set.models[0]), SYNCLINE_EMODEL,
+          "model 'twice', field 'Size': field 'size' describes the same column");
+    sl_model_set_fini(&twice_set);
 }
 
 struct odd_row {
@@ -275,7 +373,7 @@ Test(record_check, odd_names)
                   "CREATE TABLE \"my \"\"odd\"\"; table\"(\"the \"\"id\"\"\" INTEGER PRIMARY KEY,"
                   "\"uu'id\" BLOB UNIQUE, \"order\" INTEGER)",
                   &err));
-    OK(check_model(&odd_set.models[0]));
+    OK(check_in_set(&odd_set, &odd_set.models[0]));
     struct sl_record_table table;
     struct syncline_uuid uuid = {{1}};
     struct sl_value value = {.type = SL_INT64, .as = {.int64 = 5}};

@@ -340,7 +340,7 @@ Test(record_table, records_without_fields)
     bool done = false;
     int64_t id = 0;
     sl_record_table_init(&bares, &db, &set.models[1]);
-    OK(sl_record_table_check(&bares, &sl_allocator_libc, &err));
+    OK(sl_record_table_check(&bares, &set, &err));
     OK(sl_record_insert(&bares, &uuid, NULL, &done, &id, &err));
     cr_assert(done);
     OK(sl_record_update(&bares, id, NULL, &err));

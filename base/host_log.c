@@ -5,6 +5,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "base/utf8.h"
 
 void sl_host_log_say(const struct sl_host_log *log, enum syncline_log_level level,
                      const char *format, ...)
@@ -19,5 +22,6 @@ void sl_host_log_say(const struct sl_host_log *log, enum syncline_log_level leve
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     (void)sl_fail(&line, SYNCLINE_OK, "%s", text);
+    sl_utf8_mend(line.text, strlen(line.text)); /* paths may be any bytes */
     log->to.fn(log->to.ctx, level, line.text);
 }

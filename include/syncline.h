@@ -322,7 +322,7 @@ enum syncline_threads {
  * block goes back to the allocator it came from, in a forked child's syncline_close too.
  *
  * What other libraries allocate for us stays theirs: SQLite (sqlite3_config gives it an allocator),
- * OpenSSL, libuv, LMDB, zstd and the C library with its threads. */
+ * OpenSSL, libuv, LMDB, zstd, jansson (JSON alone) and the C library with its threads. */
 struct syncline_allocator {
     /* block NULL: `size` new bytes. size 0: frees the block, and returns NULL. Else the block with
      * room for `size` bytes, moved or not, holding what it held as far as there is room. Nothing
@@ -653,6 +653,99 @@ SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_pause(struct syncli
 /* Undoes syncline_pause; what has gathered goes on at once. Not paused: nothing happens. Any
  * thread; never blocks. Errors: EREFUSED (this handle does not run the engine), EINVAL, EFORK. */
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_resume(struct syncline *lib);
+
+/* ---- Events ------------------------------------------------------------------------------- */
+
+enum syncline_event_kind {
+    SYNCLINE_EVENT_STATE_CHANGE = 1,       /* "sync:state_change": one device-owned record */
+    SYNCLINE_EVENT_STATE_CHANGE_BATCH = 2, /* "sync:state_change_batch": several, of one call */
+    SYNCLINE_EVENT_SHARED_CHANGE = 4,      /* "sync:shared_change": one shared record */
+    SYNCLINE_EVENT_ERROR = 8               /* "sync:error" */
+};
+
+/* What was changed, here or elsewhere, or what failed. Which of the first three kinds it is follows
+ * from the ownership that the model has on the device that made the change. The strings and arrays
+ * die when the subscriber's function returns.
+ *
+ * With JSON, by kind (uuids and times are strings, times of the form "2026-01-17T09:30:00.123Z"):
+ *
+ *     sync:state_change        {library_id, model_type, record_uuid, device_id, change_type, own,
+ *                               data, timestamp}
+ *     sync:state_change_batch  {library_id, model_type, device_id, change_type, own,
+ *                               records: [[record_uuid, data], ...], timestamp}
+ *     sync:shared_change       {library_id, own, entry: {hlc, model_type, record_uuid, change_type,
+ *                               data}}
+ *     sync:error               {library_id, status, text, timestamp}, and {model_type, record_uuid}
+ *                               if a record was set aside
+ *
+ * change_type is "insert", "update" or "delete"; hlc is the text of syncline_hlc_text; status is
+ * the name of a status. data is null for a delete, else the whole record: its UUID under the name
+ * of that column, and its fields, a key `x_id` as `x_uuid` with the UUID of the other record. Bytes
+ * that are no UTF-8 are {"base64": "..."}, SQL NULL is null, infinite numbers are "Infinity" and
+ * "-Infinity". Members may be added in later versions. */
+struct syncline_event {
+    size_t size; /* of the version that is linked */
+    enum syncline_event_kind kind;
+    const char *name; /* as above; lives for ever */
+    struct syncline_uuid library_id;
+    int64_t
+        timestamp;    /* ms since 1970 UTC by the clock of who made the change; of an error, here */
+    const char *json; /* NULL unless the subscription asked for it; a NUL ends it */
+    size_t json_len;  /* bytes there */
+    /* Changes. Errors about a record have model_type and record_uuids, too. */
+    bool own;                                 /* made on this device */
+    enum syncline_change change;              /* what was done */
+    const char *model_type;                   /* the model's name; NULL: none */
+    uint32_t record_count;                    /* 1, but for a batch */
+    const struct syncline_uuid *record_uuids; /* record_count */
+    struct syncline_uuid device_id;           /* that made the change */
+    struct syncline_hlc hlc;                  /* of the first record; the others count up by one */
+    uint64_t seq;                             /* of the first, among the changes of its device */
+    /* Errors. */
+    enum syncline_status status;
+    const char *text; /* one line */
+};
+
+/* Per subscription; start from SYNCLINE_SUBSCRIBE_OPTIONS_INIT. */
+struct syncline_subscribe_options {
+    size_t size;    /* sizeof(struct syncline_subscribe_options) */
+    uint32_t kinds; /* bits of enum syncline_event_kind; 0: all */
+    bool json;      /* events get their JSON, which costs several times what they cost without */
+};
+#define SYNCLINE_SUBSCRIBE_OPTIONS_INIT                                                            \
+    {                                                                                              \
+        .size = sizeof(struct syncline_subscribe_options)                                          \
+    }
+
+typedef void (*syncline_event_fn)(void *ctx, const struct syncline_event *event);
+
+/* Calls fn for what happens from now on: for changes of this device once they are in its log, for
+ * those of others once they are dealt with here - applied, or set aside, or superseded by later
+ * ones. The changes of a device come in their order, each once; between devices there is no order.
+ * What was not told when the handle is closed is not told later. Errors are failures of the engine,
+ * of which several may come as the last of them, and records set aside; syncline_set_aside_get has
+ * them all.
+ *
+ * fn runs on a thread of the handle's own, which the first subscription starts, for all of them one
+ * after the other. It reads the log again by itself: a slow function delays other subscribers and
+ * nothing else, and nothing is kept for it in memory. In the capture role events come too, whoever
+ * runs the engine, up to some tenths of a second later; the engine's failures are told by its own
+ * process then.
+ *
+ * From fn any call may be made but syncline_close, which does nothing there, and
+ * syncline_close_drained, which is refused (EINVAL). `options` may be NULL. *subscription is its
+ * name for the call below; it is set before fn is called first. Blocks on the disk shortly. Errors:
+ * EINVAL, ENOMEM, EDB, EIO, EBUSY, ECLOSED, EFORK. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_subscribe(struct syncline *lib, syncline_event_fn fn, void *ctx,
+                   const struct syncline_subscribe_options *options, uint64_t *subscription);
+
+/* Ends a subscription. Any thread, also from its own function; there fn is not called again, and
+ * anywhere else it is not running any more either, when this returns: it blocks until fn has
+ * returned. So hold no lock meanwhile that fn needs. syncline_close ends what is left.
+ * Errors: ENOTFOUND (no such subscription, or it is ended already), ECLOSED, EFORK. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_unsubscribe(struct syncline *lib,
+                                                                         uint64_t subscription);
 
 /* ---- Looking at it ------------------------------------------------------------------------ */
 

@@ -48,6 +48,8 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define MAGIC "SYNCLINE"
 #define MAGIC_SIZE 8u
 #define VECTOR_ENTRY_SIZE 72u
@@ -218,47 +220,9 @@ enum syncline_status sl_frame_decoder_next(struct sl_frame_decoder *decoder, con
 
 /* ---- Text --------------------------------------------------------------------------------- */
 
-/* Bytes of the UTF-8 character at [text, text + len), len > 0; 0 if there is none (RFC 3629: no
- * overlong forms, no surrogates, nothing above U+10FFFF). */
-static size_t utf8_char_size(const uint8_t *text, size_t len)
-{
-    uint8_t first = text[0];
-    uint8_t second_min = 0x80;
-    uint8_t second_max = 0xbf;
-    size_t size;
-
-    if (first < 0x80)
-        return 1;
-    if (first < 0xc2 || first > 0xf4)
-        return 0;
-    if (first < 0xe0) {
-        size = 2;
-    } else if (first < 0xf0) {
-        size = 3;
-        second_min = first == 0xe0 ? 0xa0 : 0x80;
-        second_max = first == 0xed ? 0x9f : 0xbf;
-    } else {
-        size = 4;
-        second_min = first == 0xf0 ? 0x90 : 0x80;
-        second_max = first == 0xf4 ? 0x8f : 0xbf;
-    }
-    if (size > len || text[1] < second_min || text[1] > second_max)
-        return 0;
-    for (size_t i = 2; i < size; i++)
-        if (text[i] < 0x80 || text[i] > 0xbf)
-            return 0;
-    return size;
-}
-
 bool sl_frame_text_is_valid(const uint8_t *text, size_t len)
 {
-    for (size_t i = 0; i < len;) {
-        size_t size = text[i] == 0 ? 0 : utf8_char_size(text + i, len - i);
-        if (size == 0)
-            return false;
-        i += size;
-    }
-    return true;
+    return (len == 0 || memchr(text, 0, len) == NULL) && sl_utf8_is_valid(text, len);
 }
 
 /* Reads `len` bytes of text into out, which has room for one more. */
@@ -418,7 +382,7 @@ enum syncline_status sl_frame_put_error(struct sl_buf *buf, enum syncline_status
 
     /* Texts may quote a path, which may be any bytes. */
     for (size_t left = strlen(text); left > 0;) {
-        size_t size = utf8_char_size((const uint8_t *)text, left);
+        size_t size = sl_utf8_char_size((const uint8_t *)text, left);
         size_t taken = size == 0 ? 1 : size;
         if (len + taken > sizeof(mended))
             break;

@@ -496,6 +496,7 @@ static enum syncline_status start_engine(struct syncline *lib, struct sl_error *
 static void free_handle(struct syncline *lib)
 {
     sl_engine_socket_stop(&lib->socket);
+    sl_events_free(lib);
     if (lib->has_worker) {
         sl_worker_stop(&lib->worker);
     }
@@ -554,6 +555,9 @@ static enum syncline_status open_handle(struct syncline *lib, const struct paths
                                        .engine = engine,
                                        .host_log = make_host_log(options, settings)};
     status = sl_library_open(&config, &lib->library, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_events_new(lib, err);
+    }
     if (status == SYNCLINE_OK) {
         status = start_engine(lib, err);
     }
@@ -628,6 +632,9 @@ void syncline_close(struct syncline *lib)
         sl_free(lib->env.alloc, lib); /* what it points at belongs to the parent */
         return;
     }
+    if (sl_events_is_own_thread(lib)) {
+        return; /* a thread cannot wait for its own end */
+    }
     free_handle(lib);
 }
 
@@ -642,6 +649,10 @@ enum syncline_status syncline_close_drained(struct syncline *lib, enum syncline_
     status = sl_handle_check_level(level, &err);
     if (status == SYNCLINE_OK && left != NULL) {
         status = sl_handle_check_out(&left->size, &err);
+    }
+    if (status == SYNCLINE_OK && sl_events_is_own_thread(lib)) {
+        status = sl_fail(&err, SYNCLINE_EINVAL,
+                         "a subscriber's function cannot close the handle that calls it");
     }
     if (status != SYNCLINE_OK) {
         return sl_handle_keep(lib, status, &err);

@@ -16,6 +16,8 @@
 #include "pipeline/library_view.h"
 #include "pipeline/worker.h"
 
+struct sl_events; /* subscriptions and their thread: pipeline/api_events.c */
+
 struct syncline {
     struct sl_allocator alloc; /* the host's, or the C library's */
     struct sl_env env;         /* the real world with that allocator */
@@ -36,6 +38,7 @@ struct syncline {
     pthread_mutex_t error_lock;
     struct sl_error error;       /* of the last call that failed */
     struct sl_settings settings; /* constant */
+    struct sl_events *events;
 };
 
 /* EINVAL (NULL) or EFORK, else OK. */
@@ -109,5 +112,14 @@ void sl_handle_shut(struct syncline *lib);
 /* After a capture outside a transaction: waits while the engine is far behind, as block_ms says.
  * AGAIN: it still is. */
 enum syncline_status sl_handle_hold_back(struct syncline *lib, struct sl_error *err);
+
+/* ---- Events: pipeline/api_events.c ---- */
+
+/* Makes lib->events, without a thread. Errors: ENOMEM. */
+enum syncline_status sl_events_new(struct syncline *lib, struct sl_error *err);
+/* Ends every subscription and the thread; waits for the function that runs. NULL is allowed. */
+void sl_events_free(struct syncline *lib);
+/* Is the caller a subscriber's function? */
+bool sl_events_is_own_thread(struct syncline *lib);
 
 #endif

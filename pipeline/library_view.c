@@ -59,25 +59,12 @@ static enum syncline_status read_origins(struct sl_view *view, const struct sl_o
             continue;
         }
         info->received += head.held_seq;
-        sqlite3_stmt *stmt = NULL;
-        status = sl_db_prepare(&view->rows->ldb.db,
-                               "SELECT applied_seq FROM _syncline_origin WHERE device=?1 AND "
-                               "epoch=?2",
-                               false, &stmt, err);
+        uint64_t applied = 0;
+        status = sl_library_db_applied_of(&view->rows->ldb, &head.origin, &applied, err);
         if (status != SYNCLINE_OK) {
             return status;
         }
-        sl_bind_uuid(stmt, 1, &head.origin.device);
-        (void)sqlite3_bind_int64(stmt, 2, (int64_t)head.origin.epoch);
-        bool row = false;
-        status = sl_db_row(&view->rows->ldb.db, stmt, &row, err);
-        if (status == SYNCLINE_OK && row) {
-            info->received_applied += (uint64_t)sqlite3_column_int64(stmt, 0);
-        }
-        (void)sqlite3_finalize(stmt);
-        if (status != SYNCLINE_OK) {
-            return status;
-        }
+        info->received_applied += applied;
     }
 }
 

@@ -650,6 +650,7 @@ bool sl_apply_run(void *stage)
     }
     if (origin->applied_seq > before) {
         sl_count_work(&core->counts[SL_STAGE_APPLY], 1, origin->applied_seq - before, 0);
+        sl_core_progress_wake(core);
         make_room(apply);
         (void)checkpoint(core);
         sl_core_vector_moved(core);

@@ -169,6 +169,20 @@ void sl_core_vector_moved(struct sl_core *core)
     atomic_store_explicit(&core->vector_moved, true, memory_order_release);
 }
 
+/* Under progress.lock. */
+static void wake(struct sl_progress *progress)
+{
+    progress->moves++;
+    (void)pthread_cond_broadcast(&progress->moved);
+}
+
+void sl_core_progress_wake(struct sl_core *core)
+{
+    (void)pthread_mutex_lock(&core->progress.lock);
+    wake(&core->progress);
+    (void)pthread_mutex_unlock(&core->progress.lock);
+}
+
 void sl_core_progress_members(struct sl_core *core)
 {
     struct sl_progress *progress = &core->progress;
@@ -192,7 +206,7 @@ void sl_core_progress_members(struct sl_core *core)
     if (core->network != NULL) {
         progress->counts = sl_network_counts(core->network);
     }
-    (void)pthread_cond_broadcast(&progress->moved);
+    wake(progress);
     (void)pthread_mutex_unlock(&progress->lock);
 }
 
@@ -205,7 +219,7 @@ void sl_core_progress_sent(struct sl_core *core, struct sl_member_state *member)
     (void)pthread_mutex_lock(&progress->lock);
     progress->segments_sent++;
     progress->member[member - core->members].sent_seq = member->sent_seq_max;
-    (void)pthread_cond_broadcast(&progress->moved);
+    wake(progress);
     (void)pthread_mutex_unlock(&progress->lock);
 }
 
@@ -215,7 +229,7 @@ void sl_core_progress_log(struct sl_core *core, const struct sl_drained *drained
     (void)pthread_mutex_lock(&progress->lock);
     progress->drained = *drained;
     progress->own_seq = own_seq;
-    (void)pthread_cond_broadcast(&progress->moved);
+    wake(progress);
     (void)pthread_mutex_unlock(&progress->lock);
 }
 
@@ -253,19 +267,20 @@ static void tell(struct sl_core *core, enum syncline_status status, const char *
     struct sl_progress *progress = &core->progress;
     struct sl_error line;
     enum syncline_log_level level = dies ? SYNCLINE_LOG_ERROR : SYNCLINE_LOG_WARNING;
-    bool wanted = sl_host_log_wants(&core->host_log, level);
-    uint64_t now_ns = wanted ? core->env->mono_ns(core->env->ctx) : 0;
+    uint64_t now_ns = core->env->mono_ns(core->env->ctx);
     (void)pthread_mutex_lock(&progress->lock);
     (void)sl_fail(&progress->notice, status, "%s", text);
     line = progress->notice;
     if (dies) {
         progress->health = status;
         atomic_store_explicit(&core->dead, true, memory_order_release);
-        (void)pthread_cond_broadcast(&progress->moved);
     }
-    wanted = wanted && is_news(progress, line.text, now_ns);
+    bool news = is_news(progress, line.text, now_ns);
+    progress->notice_status = status;
+    progress->notices += news ? 1 : 0;
+    wake(progress);
     (void)pthread_mutex_unlock(&progress->lock);
-    if (wanted) {
+    if (news) {
         sl_host_log_say(&core->host_log, level, "%s%s", line.text,
                         dies ? "; the engine stops" : "");
     }

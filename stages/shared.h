@@ -94,7 +94,7 @@ struct sl_member_progress {
     uint64_t applied_seq; /* in its tables */
 };
 
-/* A line that the host's log got, so that it does not get it again too soon. */
+/* A line that was told, so that it is not told again too soon. */
 struct sl_told {
     uint64_t hash; /* of its text */
     uint64_t at_ns;
@@ -105,9 +105,10 @@ struct sl_told {
 struct sl_progress {
     pthread_mutex_t lock;
     pthread_cond_t moved;
-    struct sl_drained drained;                             /* how far the outbox is in the log */
-    uint64_t own_seq;                                      /* end of the own log */
-    uint32_t members;                                      /* other devices */
+    uint64_t moves;            /* how often it was signalled, so that nobody need miss it */
+    struct sl_drained drained; /* how far the outbox is in the log */
+    uint64_t own_seq;          /* end of the own log */
+    uint32_t members;          /* other devices */
     struct sl_member_progress member[SL_MEMBER_COUNT_MAX]; /* each of them */
     uint32_t links;                                        /* of them connected */
     struct syncline_uuid linked[SL_MEMBER_COUNT_MAX];      /* which */
@@ -116,6 +117,8 @@ struct sl_progress {
     uint64_t segments_sent;
     enum syncline_status health; /* not OK: nothing moves any more; see sl_core.dead */
     struct sl_error notice;      /* the last thing worth telling */
+    enum syncline_status notice_status;
+    uint64_t notices; /* how many there were, without those that said the same again */
     struct sl_told told[SL_TOLD_LEN];
     size_t told_len; /* of them used; the oldest makes room */
 };
@@ -229,6 +232,8 @@ void sl_core_vector_moved(struct sl_core *core);
 void sl_core_progress_members(struct sl_core *core);
 void sl_core_progress_sent(struct sl_core *core, struct sl_member_state *member);
 void sl_core_progress_log(struct sl_core *core, const struct sl_drained *drained, uint64_t own_seq);
+/* Wakes who waits: something else has moved. Any thread. */
+void sl_core_progress_wake(struct sl_core *core);
 /* The setting max_drift_ms. */
 uint64_t sl_core_max_drift_ms(const struct sl_core *core);
 /* Remembers one line for whoever asks, and logs it. Not under a lock. */

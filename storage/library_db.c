@@ -20,6 +20,7 @@ enum {
     ORIGIN_ADD,
     ORIGIN_GET,
     APPLIED_GET,
+    APPLIED_OF,
     APPLIED_SET,
     OUTBOX_INSERT,
     OUTBOX_NEXT,
@@ -46,6 +47,7 @@ static const char *const sql_texts[] = {
     [ORIGIN_ADD] = "INSERT INTO _syncline_origin(device,epoch,applied_seq) VALUES(?1,?2,0)",
     [ORIGIN_GET] = "SELECT device,epoch FROM _syncline_origin WHERE number=?1",
     [APPLIED_GET] = "SELECT applied_seq FROM _syncline_origin WHERE number=?1",
+    [APPLIED_OF] = "SELECT applied_seq FROM _syncline_origin WHERE device=?1 AND epoch=?2",
     [APPLIED_SET] = "UPDATE _syncline_origin SET applied_seq=?2 WHERE number=?1",
     [OUTBOX_INSERT] = "INSERT INTO _syncline_outbox(token,model,change,wall_ms,n,batch_len,ids,"
                       "uuids,births) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
@@ -519,6 +521,26 @@ enum syncline_status sl_library_db_applied(struct sl_library_db *ldb, int64_t nu
     status = one_int64(ldb, stmt, &found, &value, err);
     if (status == SYNCLINE_OK) {
         *seq = (uint64_t)value;
+    }
+    return status;
+}
+
+enum syncline_status sl_library_db_applied_of(struct sl_library_db *ldb,
+                                              const struct sl_origin *origin, uint64_t *seq,
+                                              struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(ldb, APPLIED_OF, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_bind_uuid(stmt, 1, &origin->device);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)origin->epoch);
+    bool found = false;
+    int64_t value = 0;
+    status = one_int64(ldb, stmt, &found, &value, err);
+    if (status == SYNCLINE_OK) {
+        *seq = found ? (uint64_t)value : 0;
     }
     return status;
 }

@@ -95,6 +95,10 @@ enum syncline_status sl_library_db_origin(struct sl_library_db *ldb, int64_t num
                                           struct sl_origin *origin, struct sl_error *err);
 enum syncline_status sl_library_db_applied(struct sl_library_db *ldb, int64_t number, uint64_t *seq,
                                            struct sl_error *err);
+/* The same by name, and without writing: 0 for an origin that is not there. */
+enum syncline_status sl_library_db_applied_of(struct sl_library_db *ldb,
+                                              const struct sl_origin *origin, uint64_t *seq,
+                                              struct sl_error *err);
 enum syncline_status sl_library_db_set_applied(struct sl_library_db *ldb, int64_t number,
                                                uint64_t seq, struct sl_error *err);
 

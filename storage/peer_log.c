@@ -28,6 +28,8 @@ enum {
     ASIDE_PUT,
     ASIDE_REMOVE,
     ASIDE_GET,
+    ASIDE_AFTER,
+    ASIDE_LAST,
     ASIDE_COUNT,
     PEER_LOG_STATEMENTS
 };
@@ -70,6 +72,9 @@ static const char *const sql_texts[] = {
     [ASIDE_REMOVE] = "DELETE FROM set_aside WHERE device=?1 AND epoch=?2 AND seq=?3",
     [ASIDE_GET] = "SELECT device,epoch,seq,model,uuid,reason FROM set_aside ORDER BY number LIMIT 1"
                   " OFFSET ?1",
+    [ASIDE_AFTER] = "SELECT device,epoch,seq,model,uuid,reason,number,at_ms FROM set_aside"
+                    " WHERE number>?1 ORDER BY number LIMIT 1",
+    [ASIDE_LAST] = "SELECT coalesce(max(number),0) FROM set_aside",
     [ASIDE_COUNT] = "SELECT count(*) FROM set_aside",
 };
 _Static_assert(PEER_LOG_STATEMENTS <= SL_STATEMENT_COUNT_MAX, "room for every statement");
@@ -597,6 +602,20 @@ enum syncline_status sl_set_aside_remove(struct sl_peer_log *log, const struct s
     return sl_db_run(&log->db, stmt, err);
 }
 
+static enum syncline_status column_aside(sqlite3_stmt *stmt, struct sl_set_aside *record,
+                                         struct sl_error *err)
+{
+    record->origin.epoch = (uint64_t)sqlite3_column_int64(stmt, 1);
+    record->seq = (uint64_t)sqlite3_column_int64(stmt, 2);
+    copy_text(record->model, sizeof(record->model), stmt, 3);
+    copy_text(record->reason, sizeof(record->reason), stmt, 5);
+    if (!sl_column_uuid(stmt, 0, &record->origin.device) ||
+        !sl_column_uuid(stmt, 4, &record->uuid)) {
+        return sl_fail(err, SYNCLINE_ECORRUPT, "sync.db: a record set aside is damaged");
+    }
+    return SYNCLINE_OK;
+}
+
 enum syncline_status sl_set_aside_get(struct sl_peer_log *log, size_t index, bool *found,
                                       struct sl_set_aside *record, struct sl_error *err)
 {
@@ -610,15 +629,48 @@ enum syncline_status sl_set_aside_get(struct sl_peer_log *log, size_t index, boo
     if (status != SYNCLINE_OK || !*found) {
         return status;
     }
-    if (!sl_column_uuid(stmt, 0, &record->origin.device) ||
-        !sl_column_uuid(stmt, 4, &record->uuid)) {
-        status = sl_fail(err, SYNCLINE_ECORRUPT, "sync.db: a record set aside is damaged");
-    }
-    record->origin.epoch = (uint64_t)sqlite3_column_int64(stmt, 1);
-    record->seq = (uint64_t)sqlite3_column_int64(stmt, 2);
-    copy_text(record->model, sizeof(record->model), stmt, 3);
-    copy_text(record->reason, sizeof(record->reason), stmt, 5);
+    status = column_aside(stmt, record, err);
     sl_db_reset(stmt);
+    return status;
+}
+
+enum syncline_status sl_set_aside_after(struct sl_peer_log *log, int64_t *number, bool *found,
+                                        struct sl_set_aside *record, uint64_t *at_ms,
+                                        struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, ASIDE_AFTER, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, *number);
+    status = sl_db_row(&log->db, stmt, found, err);
+    if (status != SYNCLINE_OK || !*found) {
+        return status;
+    }
+    status = column_aside(stmt, record, err);
+    if (status == SYNCLINE_OK) {
+        *number = sqlite3_column_int64(stmt, 6);
+        *at_ms = (uint64_t)sqlite3_column_int64(stmt, 7);
+    }
+    sl_db_reset(stmt);
+    return status;
+}
+
+enum syncline_status sl_set_aside_last(struct sl_peer_log *log, int64_t *number,
+                                       struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, ASIDE_LAST, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    bool row = false;
+    status = sl_db_row(&log->db, stmt, &row, err);
+    if (status == SYNCLINE_OK && row) {
+        *number = sqlite3_column_int64(stmt, 0);
+        sl_db_reset(stmt);
+    }
     return status;
 }
 

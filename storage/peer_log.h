@@ -173,6 +173,14 @@ enum syncline_status sl_set_aside_remove(struct sl_peer_log *log, const struct s
                                          uint64_t seq, struct sl_error *err);
 enum syncline_status sl_set_aside_get(struct sl_peer_log *log, size_t index, bool *found,
                                       struct sl_set_aside *record, struct sl_error *err);
+/* The oldest after `number`, which becomes its own, and when it was put. Numbers rise, but that of
+ * one that was removed may be used again. */
+enum syncline_status sl_set_aside_after(struct sl_peer_log *log, int64_t *number, bool *found,
+                                        struct sl_set_aside *record, uint64_t *at_ms,
+                                        struct sl_error *err);
+/* The highest number; 0: there is none. */
+enum syncline_status sl_set_aside_last(struct sl_peer_log *log, int64_t *number,
+                                       struct sl_error *err);
 enum syncline_status sl_set_aside_count(struct sl_peer_log *log, uint64_t *count,
                                         struct sl_error *err);
 

@@ -20,6 +20,7 @@ declare -A excepted=(
     [pipeline/api_open.c]="opens a library in the real world: folder, files, thread"
     [pipeline/api_remove.c]="removes the files of a library"
     [pipeline/conf_file.c]="reads and writes syncline.conf"
+    [pipeline/api_events.c]="is the thread of subscribers, and waits"
     [pipeline/api_wait.c]="waits by the real clock"
     [pipeline/worker.c]="is the engine's threads, and waits"
     [pipeline/park.c]="is where they sleep"

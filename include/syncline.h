@@ -548,6 +548,30 @@ syncline_sync_models_batch(struct syncline *lib, const struct syncline_model *mo
                            const void *rows, size_t n, enum syncline_change change,
                            struct sqlite3 *db, const struct syncline_batch_options *options);
 
+/* The foundation: captures one record that comes as JSON, `len` bytes at `json`, of a device-owned
+ * or of a shared model. For code that has its records as JSON; the calls above do the same with
+ * less and several times faster, see docs/MOVING.md.
+ *
+ * The row was written on `db`, in its open transaction or committed; the JSON says which it is, by
+ * its UUID, and may say what it holds: {"uuid": "...", "name": "...", "parent_uuid": "..."}, in the
+ * form that events have as `data`. Members that are left out are those of the row. The row is what
+ * is sent, and JSON that says something else of it is refused. For a delete that comes after its
+ * row was deleted give the local id as well, {"uuid": "...", "id": 12}.
+ *
+ * As to transactions, threads and blocking as the calls above, with `db`, and with the errors of
+ * those. Also EINVAL (json or db is NULL; no JSON, or not an object; a member that is no field,
+ * like a key under the name of its column, or of another type, or the UUID is missing: all by
+ * name), EREFUSED (the model is of the other ownership, or the record belongs to another device;
+ * the row holds something else than a member, which is named), ENOTFOUND (there is no such row). */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_commit_device_owned(struct syncline *lib, const struct syncline_model *model,
+                             enum syncline_change change, const char *json, size_t len,
+                             struct sqlite3 *db);
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_commit_shared(struct syncline *lib, const struct syncline_model *model,
+                       enum syncline_change change, const char *json, size_t len,
+                       struct sqlite3 *db);
+
 /* Binds a connection of the application to the handle, and to the calling thread: what the calls
  * above need on it stays prepared between them, which makes single calls in a transaction several
  * times faster. Results are the same with and without. Nothing else of the connection is touched:

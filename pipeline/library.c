@@ -10,6 +10,7 @@
 #include "stages/acknowledge.h"
 #include "stages/apply.h"
 #include "stages/capture.h"
+#include "stages/commit_record.h"
 #include "stages/fk_resolve.h"
 #include "stages/intake.h"
 #include "stages/log_append.h"
@@ -838,6 +839,12 @@ enum syncline_status sl_library_capture_ticket(struct sl_library *library,
                                                struct syncline_ticket *ticket, struct sl_error *err)
 {
     return sl_capture_rows(&library->capture, model, rows, n, change, db, batch_len, ticket, err);
+}
+
+enum syncline_status sl_library_commit(struct sl_library *library, const struct sl_commit *commit,
+                                       struct sqlite3 *db, struct sl_error *err)
+{
+    return sl_commit_record(&library->capture, commit, db, err);
 }
 
 enum syncline_status sl_library_attach(struct sl_library *library, struct sqlite3 *db,

@@ -90,6 +90,10 @@ enum syncline_status sl_library_capture_ticket(struct sl_library *library,
                                                struct sqlite3 *db, uint32_t batch_len,
                                                struct syncline_ticket *ticket,
                                                struct sl_error *err);
+struct sl_commit;
+/* The capture behind the two public calls that take JSON (stages/commit_record.h). */
+enum syncline_status sl_library_commit(struct sl_library *library, const struct sl_commit *commit,
+                                       struct sqlite3 *db, struct sl_error *err);
 
 /* What syncline_attach and syncline_detach do. Errors as there. */
 enum syncline_status sl_library_attach(struct sl_library *library, struct sqlite3 *db,

@@ -17,6 +17,7 @@ struct call {
     enum syncline_change change;
     uint32_t batch_len;
     bool has_ticket; /* the caller wants one */
+    bool named_only; /* the rows hold ids and UUIDs and nothing else: they are not staged */
     uint64_t token;
     uint64_t wall_ms;
     int64_t outbox_id;       /* of its outbox row, once that is written */
@@ -189,7 +190,7 @@ static bool fill_batch(const struct call *call, struct sl_batch *batch, size_t p
 static void stage(struct call *call)
 {
     size_t pieces = call->memory->survey.piece_count;
-    if (!call->core->engine || pieces == 0) {
+    if (!call->core->engine || pieces == 0 || call->named_only) {
         return;
     }
     call->staged = sl_staging_take(&call->core->staging, pieces, call->memory->survey.large);
@@ -453,6 +454,27 @@ static void give_ticket(const struct call *call, struct syncline_ticket *ticket)
     }
 }
 
+static enum syncline_status make_call_on(struct sl_capture *capture, struct call *call,
+                                         struct sqlite3 *db, struct sl_error *err)
+{
+    struct sl_attached *attached = NULL;
+    enum syncline_status status = SYNCLINE_OK;
+    if (db != NULL) {
+        status = sl_attached_find(&capture->attached, db, &attached, err);
+    }
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = attached != NULL ? make_call_attached(capture, call, attached, err)
+                              : make_call_alone(capture, call, db, err);
+    if (status == SYNCLINE_OK) {
+        (void)atomic_fetch_add_explicit(&call->core->captures, 1, memory_order_relaxed);
+        (void)atomic_fetch_add_explicit(&call->core->captured, call->n, memory_order_relaxed);
+        log_strategy(call);
+    }
+    return status;
+}
+
 enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct syncline_model *model,
                                      const void *rows, size_t n, enum syncline_change change,
                                      struct sqlite3 *db, uint32_t batch_len,
@@ -471,21 +493,37 @@ enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct sy
         give_ticket(&call, ticket); /* of nothing */
         return SYNCLINE_OK;
     }
-    struct sl_attached *attached = NULL;
     enum syncline_status status = check_call(&call, rows, n, err);
-    if (status == SYNCLINE_OK && db != NULL) {
-        status = sl_attached_find(&capture->attached, db, &attached, err);
-    }
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    status = attached != NULL ? make_call_attached(capture, &call, attached, err)
-                              : make_call_alone(capture, &call, db, err);
     if (status == SYNCLINE_OK) {
-        (void)atomic_fetch_add_explicit(&core->captures, 1, memory_order_relaxed);
-        (void)atomic_fetch_add_explicit(&core->captured, n, memory_order_relaxed);
-        log_strategy(&call);
+        status = make_call_on(capture, &call, db, err);
+    }
+    if (status == SYNCLINE_OK) {
         give_ticket(&call, ticket);
     }
+    return status;
+}
+
+enum syncline_status sl_capture_named(struct sl_capture *capture, const struct sl_model *model,
+                                      int64_t id, const struct syncline_uuid *uuid,
+                                      enum syncline_change change, struct sqlite3 *db,
+                                      struct sl_error *err)
+{
+    struct sl_core *core = capture->core;
+    uint8_t *row = sl_calloc(core->env->alloc, 1, model->row_size);
+    if (row == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to capture a record");
+    }
+    memcpy(row + model->id.offset, &id, sizeof(id));
+    memcpy(row + model->uuid.offset, uuid, sizeof(*uuid));
+    struct call call = {.core = core,
+                        .model = model,
+                        .rows = row,
+                        .n = 1,
+                        .change = change,
+                        .batch_len = core->batch_len,
+                        .named_only = true,
+                        .wall_ms = core->env->wall_ms(core->env->ctx)};
+    enum syncline_status status = make_call_on(capture, &call, db, err);
+    sl_free(core->env->alloc, row);
     return status;
 }

@@ -53,6 +53,12 @@ enum syncline_status sl_capture_attach(struct sl_capture *capture, struct sqlite
 enum syncline_status sl_capture_detach(struct sl_capture *capture, struct sqlite3 *db,
                                        struct sl_error *err);
 
+/* Captures one record by id and UUID alone: nothing is staged, intake reads its row. */
+enum syncline_status sl_capture_named(struct sl_capture *capture, const struct sl_model *model,
+                                      int64_t id, const struct syncline_uuid *uuid,
+                                      enum syncline_change change, struct sqlite3 *db,
+                                      struct sl_error *err);
+
 /* The call behind the three public ones. A ticket, if wanted, is filled when the call succeeds.
  * Any thread. Errors as there. */
 enum syncline_status sl_capture_rows(struct sl_capture *capture, const struct syncline_model *model,

@@ -29,6 +29,10 @@ static int wrong_calls(struct syncline *lib)
              SYNCLINE_EFORK;
     wrong += syncline_sync_models_batch(lib, &tag_model, &tag, 0, SYNCLINE_DELETE, NULL, NULL) !=
              SYNCLINE_EFORK;
+    wrong +=
+        syncline_commit_shared(lib, &tag_model, SYNCLINE_UPDATE, "{}", 2, NULL) != SYNCLINE_EFORK;
+    wrong += syncline_commit_device_owned(lib, &tag_model, SYNCLINE_UPDATE, "{}", 2, NULL) !=
+             SYNCLINE_EFORK;
     wrong += syncline_attach(lib, NULL) != SYNCLINE_EFORK;
     wrong += syncline_detach(lib, NULL) != SYNCLINE_EFORK;
     wrong += syncline_flush(lib, SYNCLINE_LEVEL_DURABLE, 0, NULL) != SYNCLINE_EFORK;

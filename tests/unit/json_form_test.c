@@ -71,7 +71,7 @@ Test(json_form, doubles_come_back)
         const char *text = value_text((struct sl_value){.type = SL_DOUBLE, .as.real = doubles[i]});
         json_t *again = json_loads(text, JSON_DECODE_ANY, NULL);
         double read = json_real_value(again);
-        cr_expect_eq(memcmp(&read, &doubles[i], sizeof(read)), 0, "%s", text);
+        cr_expect(read == doubles[i], "%s", text);
         json_decref(again);
     }
 }

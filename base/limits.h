@@ -42,6 +42,9 @@
 #define SL_LINK_BACKLOG_MAX (8u * 1024u * 1024u) /* bytes queued after which a link is given up */
 #define SL_BEHIND_CALLS_MAX 1024            /* outbox rows waiting before callers are held back */
 #define SL_TICKETS_KEPT 32768u              /* drained outbox rows that tickets can ask about */
+#define SL_SCAN_LEN 1000u                   /* older rows that one slice of the scan looks at */
+#define SL_SCAN_MORE_LEN 4096u              /* and parents of theirs that it takes along */
+#define SL_SCAN_DESCENTS_MAX 64u            /* slices in a row that look for a first parent */
 #define SL_LINGER_MS 10u                    /* between two commits of the log */
 #define SL_SETTLE_ALONG_LEN 256u            /* durable batches that a capture settles along */
 #define SL_SETTLE_ALONG_CHANGES 4096u       /* or so many changes in fewer batches */

@@ -433,6 +433,14 @@ syncline_remove(const char *dir, const struct syncline_options *options);
  * until changes left by an earlier crash are known again.
  * Settings that the options leave open are taken from syncline.conf and the environment (see
  * Settings below); addresses from there need insecure_loopback, too.
+ *
+ * Rows that are in a table when its model is given for the first time - rows older than the
+ * library, in a joined one, too - are taken in as inserts of this device, once each, in the
+ * background, by any later open that runs the engine if this one is closed before; syncline_flush
+ * waits for it, and info.unscanned says how many are left. The application may write meanwhile. A
+ * row without a UUID of 16 bytes is set aside. One UUID that two devices hold from before is kept
+ * by each as it has it, and set aside: records are not merged by their UUID.
+ *
  * Errors: ENOTFOUND (no library there), EFORMAT (not a library, not in WAL mode, or made by a newer
  * version), EMODEL (names model and field), EBUSY (another process runs the engine; names its
  * pid), ERESTORED, EREFUSED (a network address that is not loopback, or insecure_loopback is
@@ -465,6 +473,7 @@ struct syncline_left {
     uint64_t unacked;   /* changes in the log that some member does not hold; 0: no other member */
     uint64_t unapplied; /* changes in the log that some member has not applied; likewise */
     uint64_t unsent;    /* changes in the log that were not sent to some member; likewise */
+    uint64_t unscanned; /* rows older than the library that are still to be looked at */
 };
 #define SYNCLINE_LEFT_INIT                                                                         \
     {                                                                                              \
@@ -598,12 +607,12 @@ SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_attach(struct syncl
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_detach(struct syncline *lib,
                                                                     struct sqlite3 *db);
 
-/* Waits until every change committed before the call, by any connection, has come as far as
- * `level`: QUEUED is true at once. A library without other members has no SENT, ACKED or APPLIED:
- * EREFUSED says so. Also works in the capture role, as long as another process runs the engine.
- * timeout_ms < 0 waits for ever, 0 only looks. `left` receives what is left of those changes, on
- * success (level QUEUED or DURABLE may leave something to send), TIMEOUT and EREFUSED; NULL: nobody
- * wants to know.
+/* Waits until every change committed before the call, by any connection, and every row that is
+ * older than the library (syncline_open) has come as far as `level`: QUEUED is true at once. A
+ * library without other members has no SENT, ACKED or APPLIED: EREFUSED says so. Also works in the
+ * capture role, as long as another process runs the engine. timeout_ms < 0 waits for ever, 0 only
+ * looks. `left` receives what is left of those changes, on success (level QUEUED or DURABLE may
+ * leave something to send), TIMEOUT and EREFUSED; NULL: nobody wants to know.
  *
  * Any thread; sleeps while it waits, and looks again when the engine has moved.
  * Errors: TIMEOUT (the text says what is left), EREFUSED, EINVAL (no such level; left without its
@@ -799,6 +808,7 @@ struct syncline_info {
         engine_pid;   /* of the process that runs the engine; 0: none does, or it does not answer */
     char notice[512]; /* the last thing the engine found worth telling; "" if nothing */
     bool paused;      /* the engine is; see syncline_pause */
+    uint64_t unscanned; /* rows older than the library that are still to be looked at */
 };
 #define SYNCLINE_INFO_INIT                                                                         \
     {                                                                                              \

@@ -16,6 +16,7 @@
 #include "stages/log_append.h"
 #include "stages/log_hold.h"
 #include "stages/net_flush.h"
+#include "stages/scan.h"
 #include "stages/serialize.h"
 #include "stages/settle.h"
 #include "stages/shared.h"
@@ -37,6 +38,7 @@ struct sl_library {
     struct sl_serialize serialize;
     struct sl_log_append log_append;
     struct sl_settle settle;
+    struct sl_scan scan;
     struct sl_net_flush net_flush;
     struct sl_verify verify;
     struct sl_log_hold log_hold;
@@ -471,6 +473,7 @@ static void list_stages(struct sl_library *library)
         [SL_STAGE_APPLY] = {sl_apply_run, &library->apply},
         [SL_STAGE_ACKNOWLEDGE] = {sl_acknowledge_run, &library->acknowledge},
         [SL_STAGE_SETTLE] = {sl_settle_run, &library->settle},
+        [SL_STAGE_SCAN] = {sl_scan_run, &library->scan},
     };
     memcpy(library->stages, stages, sizeof(stages));
     library->stage_count = SL_STAGE_COUNT;
@@ -535,6 +538,9 @@ static enum syncline_status open_engine(struct sl_library *library,
     if (status == SYNCLINE_OK) {
         status = sl_apply_init(&library->apply, core, err);
         library->apply_ready = true; /* fini is allowed after a failure too */
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_scan_init(&library->scan, core, err);
     }
     list_stages(library);
     if (status == SYNCLINE_OK) {
@@ -602,6 +608,7 @@ enum syncline_status sl_library_open(const struct sl_library_config *config,
                           : (uint32_t)sl_settings_number(&core->settings, SL_SETTING_BATCH_SIZE);
     core->settle_along_len =
         config->settle_along_len > 0 ? config->settle_along_len : SL_SETTLE_ALONG_LEN;
+    core->scan_len = config->scan_len > 0 ? config->scan_len : SL_SCAN_LEN;
     core->engine = config->engine;
     core->host_log = config->host_log;
     core->budget = sl_budget_share(
@@ -675,6 +682,7 @@ static void close_engine(struct sl_library *library)
     if (library->apply_ready) {
         sl_apply_fini(&library->apply);
     }
+    sl_scan_fini(&library->scan);
     for (size_t i = 0; i < core->member_count; i++) {
         sl_verifier_free(core->members[i].verifier);
     }
@@ -811,7 +819,7 @@ bool sl_library_has_backlog(struct sl_library *library)
             return true;
         }
     }
-    return false;
+    return sl_scan_is_due(&library->scan);
 }
 
 enum syncline_status sl_library_health(struct sl_library *library, struct sl_error *err)

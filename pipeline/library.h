@@ -42,6 +42,7 @@ struct sl_library_config {
     struct sl_host_log host_log; /* copied */
     const struct sl_settings *settings; /* copied; its addresses and threads are for whoever opens;
                                            NULL: all defaults */
+    uint32_t scan_len; /* older rows that a slice of the scan looks at; 0: the default */
 };
 
 /* Makes sync.db and the _syncline_ tables of library.db (in WAL mode; made if missing).
@@ -62,7 +63,7 @@ size_t sl_library_stage_count(const struct sl_library *library);
 const char *sl_library_stage_name(const struct sl_library *library, size_t stage);
 /* Runs one slice of one stage. Returns true if it did something. One thread at a time for each
  * stage; these belong together and are one thread's: net_flush, log_hold, acknowledge and the poll
- * below; apply and settle. */
+ * below; apply, settle and scan. */
 bool sl_library_step(struct sl_library *library, size_t stage);
 /* That slice took so long: for the figures alone. Called by the stage's thread. */
 void sl_library_spent(struct sl_library *library, size_t stage, uint64_t ns);

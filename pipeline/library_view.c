@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "storage/record_scan.h"
+
 /* Drained outbox rows end here, as sync.db has it. */
 static enum syncline_status drained_id(struct sl_peer_log *log, int64_t *id, struct sl_error *err)
 {
@@ -84,6 +86,9 @@ static enum syncline_status read_info(struct sl_view *view, const struct sl_core
     }
     if (status == SYNCLINE_OK) {
         status = sl_set_aside_count(view->log, &info->set_aside, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_scan_count(&view->rows->ldb, &core->models, &info->unscanned, err);
     }
     return status;
 }
@@ -357,6 +362,27 @@ enum syncline_status sl_standing_seq(const struct sl_standing *standing, enum sy
     return SYNCLINE_OK;
 }
 
+/* Rows older than the library were committed before any call, too: first they are to be in the
+ * outbox, which the scan writes in the transaction that says so. */
+static enum syncline_status target_scanned(struct sl_library *library, struct sl_target *target,
+                                           struct sl_error *err)
+{
+    if (target->scanned) {
+        return SYNCLINE_OK;
+    }
+    struct sl_core *core = sl_library_core(library);
+    struct sl_view view = sl_library_view_lock(library);
+    bool waited = target->waits_for_scan;
+    enum syncline_status status =
+        sl_scan_is_done(&view.rows->ldb, &core->models, &target->scanned, err);
+    target->waits_for_scan = waited || !target->scanned;
+    if (status == SYNCLINE_OK && target->scanned && waited) {
+        status = sl_outbox_max(&view.rows->ldb, &target->outbox_id, err);
+    }
+    sl_library_view_unlock(library);
+    return status;
+}
+
 enum syncline_status sl_library_reached(struct sl_library *library, struct sl_target *target,
                                         enum syncline_level level, bool *reached,
                                         struct sl_error *err)
@@ -376,6 +402,15 @@ enum syncline_status sl_library_reached(struct sl_library *library, struct sl_ta
         if (status != SYNCLINE_OK) {
             return status;
         }
+    }
+    status = target_scanned(library, target, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    if (!target->scanned) {
+        (void)sl_fail(err, SYNCLINE_TIMEOUT,
+                      "rows that are older than the library are not all taken in yet");
+        return SYNCLINE_OK;
     }
     int64_t drained_to = sl_drained_to(&standing.drained);
     if (drained_to < target->outbox_id) {
@@ -410,6 +445,10 @@ enum syncline_status sl_library_left(struct sl_library *library, const struct sl
     struct sl_view view = sl_library_view_lock(library);
     status = sl_outbox_count_between(&view.rows->ldb, sl_drained_to(&standing.drained),
                                      target->outbox_id, &found.outbox, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_scan_count(&view.rows->ldb, &sl_library_core(library)->models, &found.unscanned,
+                               err);
+    }
     sl_library_view_unlock(library);
     if (status != SYNCLINE_OK) {
         return status;

@@ -56,8 +56,10 @@ enum syncline_status sl_standing_seq(const struct sl_standing *standing, enum sy
 
 /* What syncline_flush waits for. */
 struct sl_target {
-    int64_t outbox_id; /* the newest committed row */
-    uint64_t own_seq;  /* end of the own log when that row was first seen in it; 0: not yet */
+    int64_t outbox_id;   /* the newest committed row */
+    uint64_t own_seq;    /* end of the own log when that row was first seen in it; 0: not yet */
+    bool scanned;        /* rows older than the library are all in the outbox */
+    bool waits_for_scan; /* they were not, when this was made */
 };
 
 enum syncline_status sl_library_target(struct sl_library *library, struct sl_target *target,

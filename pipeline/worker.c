@@ -24,16 +24,18 @@
     (BIT(SL_STAGE_INTAKE) | BIT(SL_STAGE_FK_RESOLVE) | BIT(SL_STAGE_SERIALIZE) |                   \
      BIT(SL_STAGE_LOG_APPEND))
 #define NETWORK (BIT(SL_STAGE_NET_FLUSH) | BIT(SL_STAGE_LOG_HOLD) | BIT(SL_STAGE_ACKNOWLEDGE))
-#define APPLIER (BIT(SL_STAGE_APPLY) | BIT(SL_STAGE_SETTLE))
+#define APPLIER (BIT(SL_STAGE_APPLY) | BIT(SL_STAGE_SETTLE) | BIT(SL_STAGE_SCAN))
 
 /* Whom a slice of a stage gives something to do. */
 static const unsigned wakes[SL_STAGE_COUNT] = {
     [SL_STAGE_INTAKE] = BIT(SL_STAGE_FK_RESOLVE),
     [SL_STAGE_FK_RESOLVE] = BIT(SL_STAGE_SERIALIZE) | BIT(SL_STAGE_INTAKE),
     [SL_STAGE_SERIALIZE] = BIT(SL_STAGE_LOG_APPEND) | BIT(SL_STAGE_FK_RESOLVE),
-    /* It also gives batches back, and what it appended can be settled. */
+    /* It also gives batches back, and what it appended can be settled, and makes room for the scan.
+     */
     [SL_STAGE_LOG_APPEND] = BIT(SL_STAGE_SERIALIZE) | BIT(SL_STAGE_INTAKE) |
                             BIT(SL_STAGE_NET_FLUSH) | BIT(SL_STAGE_SETTLE),
+    [SL_STAGE_SCAN] = BIT(SL_STAGE_INTAKE),
     [SL_STAGE_LOG_HOLD] = BIT(SL_STAGE_APPLY),
     [SL_STAGE_APPLY] = BIT(SL_STAGE_ACKNOWLEDGE),
 };

@@ -115,7 +115,8 @@ static bool is_continued(const struct sl_core *core, const struct sl_batch *batc
 {
     bool row_goes_on = batch->offset + batch->taken_n < batch->row_n;
     return row_goes_on ||
-           batch->outbox_id < atomic_load_explicit(&core->read_again_to, memory_order_acquire);
+           batch->outbox_id < atomic_load_explicit(&core->read_again_to, memory_order_acquire) ||
+           batch->outbox_id < atomic_load_explicit(&core->scanned_to, memory_order_acquire);
 }
 
 /* One segment of as many batches as fit, from *at on; *at moves past them. */

@@ -9,7 +9,7 @@
  *
  *     sender     intake -> fk_resolve -> serialize -> log_append, over rings of batches
  *     network    the transport's events, net_flush, log_hold, acknowledge
- *     applier    apply, settle
+ *     applier    apply, settle, scan
  *
  * Each field says whose it is. What several groups need stands under one of the locks below; they
  * are taken in this order, and none but the first is held while waiting for a disk that is not its
@@ -130,6 +130,7 @@ struct sl_core {
     int64_t self_number;            /* its number in library.db; constant after open */
     struct sl_model_set models;     /* constant after open */
     uint32_t batch_len;             /* constant */
+    uint32_t scan_len;              /* constant: older rows that a slice of the scan looks at */
     uint32_t settle_along_len;      /* constant: durable batches that a capture settles along */
     bool engine;                    /* constant: stages run */
     struct sl_host_log host_log;    /* constant; no line is given to it under a lock */
@@ -170,8 +171,11 @@ struct sl_core {
     atomic_int_fast64_t read_again_to; /* records were read again when this was the newest outbox
                                           row: what comes from it or an earlier one may hold later
                                           content */
-    struct sl_batch_pool reread_pool;  /* for changes that were not staged: calls of a few rows */
-    struct sl_batch_pool bulk_pool;    /* and of many */
+    atomic_int_fast64_t scanned_to; /* the same for rows older than the library, which the scan may
+                                       take in after what points at them: INT64_MAX until it ends.
+                                       The applier's; log_append reads it */
+    struct sl_batch_pool reread_pool; /* for changes that were not staged: calls of a few rows */
+    struct sl_batch_pool bulk_pool;   /* and of many */
     struct sl_ring to_resolve;
     struct sl_ring to_serialize;
     struct sl_ring to_append;

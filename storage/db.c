@@ -176,6 +176,9 @@ enum syncline_status sl_db_int64(const struct sl_db *db, const char *sql, int64_
 
 bool sl_column_uuid(sqlite3_stmt *stmt, int column, struct syncline_uuid *uuid)
 {
+    if (sqlite3_column_type(stmt, column) != SQLITE_BLOB) {
+        return false; /* text of 16 bytes is another value: no index finds it by the UUID */
+    }
     const void *data = sqlite3_column_blob(stmt, column);
     if (data == NULL || sqlite3_column_bytes(stmt, column) != (int)sizeof(*uuid)) {
         return false;

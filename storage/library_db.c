@@ -68,6 +68,8 @@ static const char schema[] =
     "CREATE TABLE _syncline_meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE _syncline_model(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
     " last_delete INTEGER NOT NULL DEFAULT 0);"
+    "CREATE TABLE _syncline_scan(model INTEGER PRIMARY KEY, after INTEGER NOT NULL,"
+    " up_to INTEGER NOT NULL);"
     "CREATE TABLE _syncline_outbox(id INTEGER PRIMARY KEY, token INTEGER NOT NULL,"
     " model INTEGER NOT NULL, change INTEGER NOT NULL, wall_ms INTEGER NOT NULL,"
     " n INTEGER NOT NULL, batch_len INTEGER NOT NULL, ids BLOB NOT NULL, uuids BLOB, births BLOB);"
@@ -336,6 +338,22 @@ static enum syncline_status find_number(struct sl_library_db *ldb, sqlite3_stmt 
     return one_int64(ldb, find, &found, &model->id_in_db, err);
 }
 
+/* From here on who inserts a row captures it. */
+static enum syncline_status mark_older_rows(struct sl_library_db *ldb, const struct sl_model *model,
+                                            struct sl_error *err)
+{
+    char *sql = sqlite3_mprintf("INSERT INTO _syncline_scan SELECT %lld,%lld,newest FROM"
+                                " (SELECT max(\"%w\") AS newest FROM \"%w\")"
+                                " WHERE newest IS NOT NULL",
+                                (long long)model->id_in_db, (long long)INT64_MIN, model->id.name,
+                                model->table);
+    enum syncline_status status = sql == NULL
+                                      ? sl_fail(err, SYNCLINE_ENOMEM, "no memory for a statement")
+                                      : sl_db_exec(&ldb->db, sql, err);
+    sqlite3_free(sql);
+    return status;
+}
+
 static enum syncline_status add_numbers(struct sl_library_db *ldb, struct sl_model_set *set,
                                         sqlite3_stmt *find, sqlite3_stmt *add, struct sl_error *err)
 {
@@ -350,6 +368,9 @@ static enum syncline_status add_numbers(struct sl_library_db *ldb, struct sl_mod
             (void)sqlite3_bind_text(add, 1, model->name, -1, SQLITE_STATIC);
             status = sl_db_run(&ldb->db, add, err);
             model->id_in_db = sqlite3_last_insert_rowid(ldb->db.handle);
+            if (status == SYNCLINE_OK) {
+                status = mark_older_rows(ldb, model, err);
+            }
         }
     }
     if (status == SYNCLINE_OK) {

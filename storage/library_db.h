@@ -5,6 +5,7 @@
  *
  *     _syncline_meta     format (1), library id
  *     _syncline_model    number of each model name; the outbox row of the model's last delete
+ *     _syncline_scan     models with rows older than their number (storage/record_scan)
  *     _syncline_outbox   committed changes on their way into the log
  *     _syncline_origin   the applied vector: highest seq of each origin that is in these tables
  *     _syncline_birth    which change inserted a record: runs of ids and seqs (storage/births)
@@ -58,7 +59,9 @@ enum syncline_status sl_library_db_check(struct sl_library_db *ldb,
 /* Drops every table of ours and nothing else, in one transaction. Errors: EBUSY (somebody else is
  * writing), EDB, ... */
 enum syncline_status sl_library_db_remove(struct sl_library_db *ldb, struct sl_error *err);
-/* Numbers the models of the set (id_in_db), writing those that are new. One transaction. */
+/* Numbers the models of the set (id_in_db), writing those that are new, with the highest id that
+ * their tables hold: the rows up to it are to be taken in. The tables are there. One transaction.
+ */
 enum syncline_status sl_library_db_number_models(struct sl_library_db *ldb,
                                                  struct sl_model_set *set, struct sl_error *err);
 

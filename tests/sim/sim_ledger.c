@@ -176,6 +176,7 @@ void sl_sim_ledger_begin_delete(struct sl_sim_ledger *ledger, int device, uint32
 void sl_sim_ledger_commit(struct sl_sim_ledger *ledger, int device, const struct sl_sim_op *ops,
                           size_t len)
 {
+    ledger->changes[device] += len;
     for (size_t i = 0; i < len; i++) {
         const struct sl_sim_op *op = &ops[i];
         uint32_t rev = op->kind == SL_SIM_OP_DELETE ? op->seen : op->rev;

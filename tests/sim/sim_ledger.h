@@ -74,9 +74,10 @@ struct sl_sim_ledger {
     uint32_t records_len;
     struct sl_sim_version *versions; /* version rev is at rev - 1 */
     uint32_t versions_len;
-    uint64_t commits;     /* orders given out */
-    uint8_t uuid_salt[8]; /* makes UUIDs of one world its own */
-    struct block *blocks; /* memory of values */
+    uint64_t commits;                     /* orders given out */
+    uint8_t uuid_salt[8];                 /* makes UUIDs of one world its own */
+    struct block *blocks;                 /* memory of values */
+    uint64_t changes[SL_SIM_DEVICES_MAX]; /* most that each device can have made */
 };
 
 void sl_sim_ledger_init(struct sl_sim_ledger *ledger, struct sl_sim_world *world);

@@ -344,6 +344,7 @@ bool sl_sim_check_info(struct sl_sim_world *world, bool quiet)
         } facts[] = {
             {"links", info.links, world->devices_len - 1},
             {"changes in the outbox", info.outbox, 0},
+            {"older rows", info.unscanned, 0},
             {"records set aside", info.set_aside, 0},
             {"own changes acknowledged", info.acked_seq, info.own_seq},
             {"own changes applied elsewhere", info.applied_seq, info.own_seq},
@@ -369,6 +370,20 @@ bool sl_sim_check_info(struct sl_sim_world *world, bool quiet)
         }
     }
     return all;
+}
+
+void sl_sim_check_changes(struct sl_sim_workload *work)
+{
+    for (unsigned i = 0; i < work->world->devices_len; i++) {
+        struct syncline_info info;
+        if (sl_sim_info(&work->world->devices[i], &info) &&
+            info.own_seq > work->ledger.changes[i]) {
+            sl_sim_fail(work->world, SL_SIM_INVARIANT,
+                        "device %u: %" PRIu64
+                        " changes in its log, and its applications made %" PRIu64,
+                        i, info.own_seq, work->ledger.changes[i]);
+        }
+    }
 }
 
 uint64_t sl_sim_traffic(struct sl_sim_world *world)

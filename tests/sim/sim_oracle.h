@@ -20,6 +20,9 @@ void sl_sim_check_structure(struct sl_sim_world *world);
  * applied, or made and not acknowledged: stuck. Only looks when `quiet` is set, and then says no
  * without noting a failure. */
 bool sl_sim_check_info(struct sl_sim_world *world, bool quiet);
+/* No device made more changes than its applications: nothing is sent twice, and nothing that was
+ * received as if it were its own: invariant. */
+void sl_sim_check_changes(struct sl_sim_workload *work);
 /* Rows of the log and segments sent, of all devices: what must not grow while nothing happens. */
 uint64_t sl_sim_traffic(struct sl_sim_world *world);
 

@@ -220,6 +220,7 @@ static void judge(struct sl_sim_workload *work)
     sl_sim_check_equal(world);
     sl_sim_check_ledger(work);
     sl_sim_check_digest(world);
+    sl_sim_check_changes(work);
     sl_sim_check_structure(world);
 }
 
@@ -227,10 +228,16 @@ static void run_workload(struct sl_sim_world *world, const struct sl_sim_switche
                          struct sl_sim_result *result)
 {
     struct sl_sim_workload work;
-    struct schedule schedule;
+    struct schedule schedule = {.stages = 0};
     sl_sim_workload_init(&work, world, allowed);
-    draw_schedule(&schedule, world);
-    do_work(&work, &schedule);
+    bool ok = true;
+    for (unsigned i = 0; i < world->devices_len && ok; i++) {
+        ok = sl_sim_engine_open(&world->devices[i]) && sl_sim_capture_open(&world->devices[i]);
+    }
+    if (ok) {
+        draw_schedule(&schedule, world);
+        do_work(&work, &schedule);
+    }
     if (world->failures == 0) {
         sl_sim_workload_finish(&work);
     }
@@ -270,8 +277,7 @@ void sl_sim_run(uint64_t seed, const struct sl_sim_options *options, struct sl_s
     world.uuid_maps = options->uuid_maps;
     bool ok = true;
     for (unsigned i = 0; i < options->devices && ok; i++) {
-        ok = sl_sim_device_create(&world.devices[i]) && sl_sim_engine_open(&world.devices[i]) &&
-             sl_sim_capture_open(&world.devices[i]);
+        ok = sl_sim_device_create(&world.devices[i]);
     }
     if (ok) {
         run_workload(&world, &options->allowed, result);

@@ -798,6 +798,50 @@ void sl_sim_workload_finish(struct sl_sim_workload *work)
     }
 }
 
+/* ---- Before the library ------------------------------------------------------------------- */
+
+/* Rows that nobody captures: each is one change later, however often it is written now. */
+static bool write_older(struct sl_sim_workload *work, struct sl_sim_session *session)
+{
+    struct sl_sim_random *random = random_of(session);
+    const struct sl_sim_schema *schema = &work->world->schema;
+    const struct sl_sim_model *model =
+        &schema->models[sl_sim_random_below(random, schema->models_len)];
+    uint32_t capacity = draw_rows(work);
+    bool inserts = sl_sim_random_percent(random, 70);
+    int device = session->device->index;
+    struct batch batch;
+    batch_init(&batch, model, capacity);
+    bool ok = sl_sim_exec(session->device, session->db, "BEGIN IMMEDIATE");
+    if (ok && inserts) {
+        ok = insert_rows(work, session, &batch);
+    } else if (ok) {
+        struct found *rows = sl_sim_alloc(capacity * sizeof(*rows));
+        uint32_t len = find_rows(work, session, model, rows, capacity);
+        ok = update_rows(work, session, &batch, rows, len);
+        free(rows);
+    }
+    ok = ok && sl_sim_exec(session->device, session->db, "COMMIT");
+    if (ok) {
+        sl_sim_ledger_commit(&work->ledger, device, batch.ops, batch.len);
+        work->ledger.changes[device] -= inserts ? 0 : batch.len;
+        work->counts.older_rows += inserts ? batch.len : 0;
+    }
+    batch_fini(&batch);
+    return ok;
+}
+
+static void add_older_rows(struct sl_sim_workload *work)
+{
+    struct sl_sim_random *random = &work->world->workload;
+    for (unsigned i = 0; i < work->world->devices_len; i++) {
+        uint64_t rounds =
+            sl_sim_random_percent(random, 60) ? sl_sim_random_scale(random, 1, 12) : 0;
+        for (uint64_t n = 0; n < rounds && write_older(work, &work->sessions[i][0]); n++) {
+        }
+    }
+}
+
 /* ---- Beginning and end -------------------------------------------------------------------- */
 
 static void session_open(struct sl_sim_session *session, struct sl_sim_device *device,
@@ -845,6 +889,9 @@ void sl_sim_workload_init(struct sl_sim_workload *work, struct sl_sim_world *wor
         work->actions_left[i] = (unsigned)sl_sim_random_scale(random, 8, 64);
         session_open(&work->sessions[i][0], &world->devices[i], true);
         session_open(&work->sessions[i][1], &world->devices[i], false);
+    }
+    if (work->switches.older_rows) {
+        add_older_rows(work);
     }
 }
 

@@ -28,6 +28,7 @@
  * closed and opened in the middle rollbacks         transactions and savepoints are rolled back
  *     deletes
  *     attached          connections are attached to the handle they capture with
+ *     older_rows        devices begin with rows that are older than the library
  *
  * Two cases are left out always, there is no generator for them, as this version does not handle
  * them:
@@ -47,7 +48,8 @@
     X(reopens, true)                                                                               \
     X(rollbacks, true)                                                                             \
     X(deletes, true)                                                                               \
-    X(attached, true)
+    X(attached, true)                                                                              \
+    X(older_rows, true)
 
 struct sl_sim_switches {
 #define X(name, default_) bool name;
@@ -96,7 +98,8 @@ struct sl_sim_session {
     X(captured_attached)                                                                           \
     X(engine_reopens)                                                                              \
     X(concurrent_updates)                                                                          \
-    X(updates_of_deleted)
+    X(updates_of_deleted)                                                                          \
+    X(older_rows)
 
 struct sl_sim_counts {
 #define X(name) uint64_t name;
@@ -116,8 +119,8 @@ struct sl_sim_workload {
     struct sl_sim_counts counts;
 };
 
-/* The devices are made and both their handles are open. Cases that `allowed` forbids do not occur.
- */
+/* The devices are made and no handle is open: some get rows before the first is. Cases that
+ * `allowed` forbids do not occur. */
 void sl_sim_workload_init(struct sl_sim_workload *work, struct sl_sim_world *world,
                           const struct sl_sim_switches *allowed);
 void sl_sim_workload_fini(struct sl_sim_workload *work);

@@ -159,6 +159,8 @@ static void device_init(struct sl_sim_world *world, int index, struct sl_sim_ran
         sl_sim_random_percent(setup, 30) ? 0 : (uint32_t)sl_sim_random_scale(setup, 1, 1000);
     device->settle_along_len =
         sl_sim_random_percent(setup, 30) ? 0 : (uint32_t)sl_sim_random_scale(setup, 1, 8);
+    device->scan_len =
+        sl_sim_random_percent(setup, 30) ? 0 : (uint32_t)sl_sim_random_scale(setup, 1, 100);
     snprintf(device->directory, sizeof(device->directory), "/d%d/", index);
     snprintf(device->library_db, sizeof(device->library_db), "/d%d/library.db", index);
     snprintf(device->sync_db, sizeof(device->sync_db), "/d%d/sync.db", index);
@@ -256,6 +258,7 @@ static struct sl_library_config device_config(struct sl_sim_device *device, bool
         .models_count = device->world->schema.models_len,
         .batch_len = device->batch_len,
         .settle_along_len = device->settle_along_len,
+        .scan_len = device->scan_len,
         .engine = engine,
     };
     if (engine && device->world->uuid_maps != NULL) {

@@ -44,6 +44,7 @@ struct sl_sim_device {
     size_t peers_len;
     uint32_t batch_len;        /* of its engine's config */
     uint32_t settle_along_len; /* likewise */
+    uint32_t scan_len;         /* older rows in a slice of the scan; 0: the default */
     struct sl_identity identity;
     struct sl_transport *transport; /* while the engine is open */
     struct sl_library *engine;      /* NULL: not running */

@@ -33,7 +33,7 @@ Test(library_db, create_and_check)
     OK(sl_library_db_check(&ldb, &library_id, &err));
     cr_assert_eq(query_int(ldb.db.handle, "SELECT count(*) FROM sqlite_schema WHERE type='table'"
                                           " AND name LIKE '\\_syncline\\_%' ESCAPE '\\'"),
-                 7);
+                 8);
     FAILS(sl_library_db_create(&ldb, &library_id, &err), SYNCLINE_EEXIST, "take another directory");
     sl_library_db_fini(&ldb);
 
@@ -112,7 +112,7 @@ Test(library_db, create_without_memory)
         cr_assert_neq(sqlite3_get_autocommit(ldb.db.handle), 0);
         cr_assert_eq(query_int(ldb.db.handle, "SELECT count(*) FROM sqlite_schema"
                                               " WHERE type='table'"),
-                     status == SYNCLINE_OK ? 8 : 1);
+                     status == SYNCLINE_OK ? 9 : 1);
         refused += status == SYNCLINE_ENOMEM;
         sl_library_db_fini(&ldb);
     }
@@ -137,8 +137,14 @@ Test(library_db, models_are_numbered)
     const struct syncline_model *both[] = {&b, &a};
     struct sl_model_set set;
     create_new();
+    OK(sl_db_exec(&ldb.db,
+                  "CREATE TABLE ta(id INTEGER PRIMARY KEY, uuid BLOB);"
+                  "CREATE TABLE tb(id INTEGER PRIMARY KEY, uuid BLOB);"
+                  "INSERT INTO tb VALUES(-3,NULL),(7,NULL)",
+                  &err));
     OK(sl_model_set_init(&set, &sl_allocator_libc, first, 1, &err));
     OK(sl_library_db_number_models(&ldb, &set, &err));
+    cr_assert_eq(query_int(ldb.db.handle, "SELECT count(*) FROM _syncline_scan"), 0); /* empty */
     int64_t number_a = set.models[0].id_in_db;
     cr_assert_gt(number_a, 0);
     sl_model_set_fini(&set);
@@ -153,12 +159,18 @@ Test(library_db, models_are_numbered)
     cr_assert_eq(set.models[1].id_in_db, number_a);
     cr_assert_gt(set.models[0].id_in_db, 0);
     cr_assert_neq(set.models[0].id_in_db, number_a);
+    cr_assert_eq(set.models[0].id_in_db,
+                 query_int(ldb.db.handle, "SELECT model FROM _syncline_scan WHERE up_to=7"));
+    OK(sl_db_exec(&ldb.db, "INSERT INTO tb VALUES(8,NULL)", &err));
+    OK(sl_library_db_number_models(&ldb, &set, &err)); /* known: what comes now is captured */
+    cr_assert_eq(query_int(ldb.db.handle, "SELECT max(up_to) FROM _syncline_scan"), 7);
     OK(sl_library_db_begin_write(&other, &err));
     OK(sl_library_db_number_models(&ldb, &set, &err)); /* nothing is new: no lock is needed */
     sl_library_db_fini(&other);
 
     OK(sl_db_exec(&ldb.db,
-                  "DELETE FROM _syncline_model; CREATE TRIGGER no BEFORE INSERT ON"
+                  "DELETE FROM _syncline_model; DELETE FROM _syncline_scan; CREATE TRIGGER no "
+                  "BEFORE INSERT ON"
                   " _syncline_model WHEN new.name='a' BEGIN SELECT raise(ABORT,'no'); END",
                   &err));
     FAILS(sl_library_db_number_models(&ldb, &set, &err), SYNCLINE_EDB, "no");

@@ -3,7 +3,6 @@
 
 #include "cli/table.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,22 +94,21 @@ static void print_cell(const struct cli_table *table, size_t column, const char 
 
 static void print_rows(const struct cli_table *table)
 {
-    assert(table->columns > 0);
-    size_t widths[CLI_TABLE_COLUMNS_MAX];
+    size_t widths[CLI_TABLE_COLUMNS_MAX] = {0};
     for (size_t i = 0; i < table->columns; i++) {
         widths[i] = width_of(table->headings[i]);
     }
-    for (size_t i = 0; i < table->cells_count; i++) {
+    for (size_t i = 0, column = 0; i < table->cells_count; i++) {
         size_t width = width_of(table->cells[i]);
-        size_t *widest = &widths[i % table->columns];
-        *widest = width > *widest ? width : *widest;
+        widths[column] = width > widths[column] ? width : widths[column];
+        column = column + 1 < table->columns ? column + 1 : 0;
     }
     for (size_t i = 0; i < table->columns; i++) {
         print_cell(table, i, table->headings[i], CLI_STYLE_HEADING, widths[i]);
     }
-    for (size_t i = 0; i < table->cells_count; i++) {
-        size_t column = i % table->columns;
+    for (size_t i = 0, column = 0; i < table->cells_count; i++) {
         print_cell(table, column, table->cells[i], table->styles[column], widths[column]);
+        column = column + 1 < table->columns ? column + 1 : 0;
     }
 }
 

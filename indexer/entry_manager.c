@@ -6,6 +6,7 @@
 #include "indexer/folder_rows.h"
 #include "indexer/walker.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,9 +127,13 @@ enum syncline_status indexer_entry_list(struct sqlite3 *db, const char *location
     struct list list = {0};
     char *resolved = NULL;
     bool is_any = false;
-    if (location_path != NULL &&
-        indexer_walk_resolve(location_path, &resolved, NULL) == SYNCLINE_OK)
+    enum syncline_status status =
+        location_path != NULL ? indexer_walk_resolve(location_path, &resolved, NULL) : SYNCLINE_OK;
+    if (status == SYNCLINE_ENOMEM)
+        return indexer_fail(err, status, "out of memory");
+    if (resolved != NULL) /* else as it is given: the folder may be another device's */
         location_path = resolved;
+    status = SYNCLINE_OK;
     int rc = prepare_list(db, &list);
     if (rc == SQLITE_OK && location_path != NULL)
         rc = sqlite3_bind_blob64(list.locations, 1, location_path, strlen(location_path),
@@ -137,7 +142,6 @@ enum syncline_status indexer_entry_list(struct sqlite3 *db, const char *location
         is_any = true;
         rc = limit > 0 ? list_location(&list, &limit, each, ctx) : SQLITE_OK;
     }
-    enum syncline_status status = SYNCLINE_OK;
     if (rc != SQLITE_DONE)
         status = indexer_fail_db(err, db, rc, "the entries could not be read");
     else if (!is_any && location_path != NULL)
@@ -262,8 +266,8 @@ static int find_path(struct sqlite3 *db, const char *path, const struct syncline
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-/* The path without links but for its last part, which may be one; NULL: its folder is not there, or
- * there is no memory. The caller frees it. */
+/* The path without links but for its last part, which may be one; NULL and errno: its folder is not
+ * there, or there is no memory. The caller frees it. */
 static char *resolve_folder(const char *path)
 {
     char *copy = strdup(path);
@@ -281,11 +285,15 @@ static char *resolve_folder(const char *path)
             *slash = '\0';
         folder = realpath(slash == NULL ? "." : slash == copy ? "/" : copy, NULL);
         if (folder != NULL &&
-            asprintf(&joined, "%s%s%s", folder, folder[1] == '\0' ? "" : "/", last) < 0)
+            asprintf(&joined, "%s%s%s", folder, folder[1] == '\0' ? "" : "/", last) < 0) {
             joined = NULL;
+            errno = ENOMEM;
+        }
     }
+    int error_number = errno;
     free(folder);
     free(copy);
+    errno = error_number;
     return joined;
 }
 
@@ -300,6 +308,8 @@ enum syncline_status indexer_entry_by_path(struct sqlite3 *db, const char *path,
         char *resolved = resolve_folder(path);
         if (resolved != NULL)
             rc = find_path(db, resolved, device, &found);
+        else if (errno == ENOMEM)
+            rc = SQLITE_NOMEM;
         free(resolved);
     }
     if (rc == SQLITE_OK && found.own == 0 && found.others > 1)

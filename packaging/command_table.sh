@@ -6,6 +6,7 @@
 #   command  NAME  ARGUMENTS  SUMMARY
 #   detail   NAME  LINE                       of the text below the summary, as it stands there
 #   option   NAME  OPTION  VALUE  SUMMARY     NAME is empty for options that all commands take
+#   exit     CODE  WHAT IT MEANS
 #   setting  KEY  TAKES  DEFAULT  AGGRESSIVE  CONSERVATIVE  MOBILE   its values
 #   meaning  KEY  SUMMARY  VARIABLE                                  and what it does
 # From it the page of the manual and the completions are made.
@@ -68,6 +69,10 @@ while IFS= read -r name; do
         BEGIN { n = split(common, line, "\n"); for (i = 1; i <= n; i++) { split(line[i], f, "\t"); everybody[f[3]] = 1 } }
         !($3 in everybody)'
 done < <(names <<<"$help")
+
+# "Exit codes: 0 this, 1 that."
+tr '\n' ' ' <<<"$help" | sed -n 's/.*Exit codes: \(.*\)\..*/\1/p' |
+    awk -v RS=', ' '{ code = $1; sub(/^[0-9]+ /, ""); sub(/\n$/, ""); printf "exit\t%s\t%s\n", code, $0 }'
 
 # Settings have tables of their own, with columns between bars; the names stand in backquotes.
 "$program" config list --markdown | awk '

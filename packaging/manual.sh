@@ -66,6 +66,12 @@ everybody() {
             print "\\fB" option "\\fR" ($4 != "" ? " \\fI" $4 "\\fR" : ""); print $5 }'
 }
 
+# codes: of the command's exits.
+codes() {
+    awk -F '\t' '$1 == "exit" {
+        print ".TP\n\\fB" $2 "\\fR\n" toupper(substr($3, 1, 1)) substr($3, 2) "." }' "$1"
+}
+
 # settings: each with what it takes, and what the presets make of it where they do.
 settings() {
     awk -F '\t' '
@@ -91,6 +97,7 @@ settings() {
 }
 
 packaging/command_table.sh "$program" >"$scratch/table"
+codes "$scratch/table" >"$scratch/codes"
 settings "$scratch/table" >"$scratch/settings"
 commands "$scratch/table" >"$scratch/commands"
 everybody "$scratch/table" >"$scratch/options"

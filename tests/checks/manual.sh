@@ -27,7 +27,7 @@ help_options() {
 
 # check_command_page PROGRAM FOLDER
 check_command_page() {
-    local program=$1 text section name option bad=0 count=0
+    local program=$1 text section name option code bad=0 count=0
     text=$(page "$2/man1/syncline.1.gz")
     while IFS= read -r name; do
         count=$((count + 1))
@@ -48,6 +48,12 @@ check_command_page() {
         done
     done < <(help_commands "$program")
     [[ $count -gt 0 ]] || { echo "no command was found in --help"; bad=1; }
+    section=$(sed -n '/^\.SH EXIT STATUS/,/^\.SH ENVIRONMENT/p' <<<"$text")
+    for code in $("$program" --help | sed -n '/Exit codes: /,$p' | sed 's/.*Exit codes: //' | grep -oE '\b[0-9]+\b'); do
+        grep -qx "$code" <<<"$section" && continue
+        echo "syncline(1) does not have the exit code $code"
+        bad=1
+    done
     return $bad
 }
 
@@ -176,12 +182,13 @@ if [[ ${1:-} == --self-test ]]; then
     cat >"$scratch/newer" <<END
 #!/usr/bin/env bash
 [[ "\$*" != "library dance "* ]] || set -- library create --help
-$PWD/$program "\$@" | sed -e 's/json\] library create NAME/json] library dance N/' -e 's/^  library info /  library dance N\n&/' -e 's/^  --version /  --dance\n&/' \
+$PWD/$program "\$@" | sed -e 's/json\] library create NAME/json] library dance N/' -e 's/^  library info /  library dance N\n&/' -e 's/^  --version /  --dance\n&/' -e 's/4 interrupted/&, 5 danced/' \
     -e 's/^  preset  /  lance_ms               default 1s\n&/'
 END
     chmod +x "$scratch/newer"
     expect "the command: library dance" check_command_page "$scratch/newer" "$folder"
     expect "the option --dance of: serve" check_command_page "$scratch/newer" "$folder"
+    expect "the exit code 5" check_command_page "$scratch/newer" "$folder"
     expect "bash does not offer: library dance" check_completion bash "$scratch/newer" "$folder"
     expect "bash does not offer --dance for: wait" check_completion bash "$scratch/newer" "$folder"
     ! command -v zsh >/dev/null ||

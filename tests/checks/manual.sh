@@ -178,11 +178,12 @@ if [[ ${1:-} == --self-test ]]; then
             exit 1
         fi
     }
-    # A command and an option that came after the pages were made.
+    # Commands, options and more that came after the pages were made; few commands, to be quick.
     cat >"$scratch/newer" <<END
 #!/usr/bin/env bash
 [[ "\$*" != "library dance "* ]] || set -- library create --help
 $PWD/$program "\$@" | sed -e 's/json\] library create NAME/json] library dance N/' -e 's/^  library info /  library dance N\n&/' -e 's/^  --version /  --dance\n&/' -e 's/4 interrupted/&, 5 danced/' \
+    -e '/^  \(location\|tag\|entry\|demo\|digest\|status\|log\|library [jr]\|config [gsup]\)[ a-z]* /d' \
     -e 's/^  preset  /  lance_ms               default 1s\n&/'
 END
     chmod +x "$scratch/newer"

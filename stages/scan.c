@@ -103,7 +103,12 @@ enum syncline_status sl_scan_init(struct sl_scan *scan, struct sl_core *core, st
             sl_scan_mark_get(&core->writer.ldb, model->model, &model->is_open, &model->mark, err);
         scan->left += model->is_open ? 1 : 0;
     }
-    atomic_store(&core->scanned_to, scan->left > 0 ? INT64_MAX : 0);
+    /* One that ended before the library was closed may have left rows in the outbox. */
+    int64_t scanned_to = INT64_MAX;
+    if (status == SYNCLINE_OK && scan->left == 0) {
+        status = sl_outbox_max(&core->writer.ldb, &scanned_to, err);
+    }
+    atomic_store(&core->scanned_to, scanned_to);
     if (status == SYNCLINE_OK) {
         put_in_order(scan);
         find_takers(scan);
@@ -554,6 +559,8 @@ static enum syncline_status slice(struct sl_scan *scan, struct sl_scan_model *mo
     }
     status = in_transaction(scan, model, &ended, &outbox_id, &rows, err);
     int64_t newest = outbox_id != 0 ? outbox_id : scan->outbox_id;
+    /* A row that another one names, an update for instance, comes with that. */
+    newest = newest > scan->named.read_to ? newest : scan->named.read_to;
     if (status == SYNCLINE_OK && ended && scan->left == 1) {
         /* Before anybody can read the last row, so that it is not said to be continued. */
         atomic_store_explicit(&core->scanned_to, newest, memory_order_release);

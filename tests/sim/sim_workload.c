@@ -528,6 +528,33 @@ static bool update_rows(struct sl_sim_workload *work, struct sl_sim_session *ses
     return true;
 }
 
+static int64_t ask(struct sl_sim_session *session, const char *sql, int64_t bound)
+{
+    sqlite3_stmt *stmt = NULL;
+    int64_t answer = 0;
+    if (sqlite3_prepare_v2(session->db, sql, -1, &stmt, NULL) == SQLITE_OK) {
+        (void)sqlite3_bind_int64(stmt, 1, bound);
+        answer = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+    }
+    sqlite3_finalize(stmt);
+    return answer;
+}
+
+/* Are all rows older than the library settled? Once they are, they stay. */
+static bool is_taken_in(struct sl_sim_workload *work, struct sl_sim_session *session)
+{
+    struct sl_sim_older *older = &work->older[session->device->index];
+    if (older->some && older->scanned_to == 0 &&
+        ask(session, "SELECT NOT EXISTS(SELECT 1 FROM _syncline_scan)", 0) != 0) {
+        older->scanned_to = ask(session, "SELECT max(id) FROM _syncline_outbox", 0);
+    }
+    if (older->some && older->scanned_to != 0 &&
+        ask(session, "SELECT count(*) FROM _syncline_outbox WHERE id<?1", older->scanned_to) == 0) {
+        older->some = false;
+    }
+    return !older->some;
+}
+
 /* From the highest id down, so that children mostly go before their parents; what something in the
  * tables still points at stays: the foreign key says so. */
 static bool delete_rows(struct sl_sim_workload *work, struct sl_sim_session *session,
@@ -537,6 +564,9 @@ static bool delete_rows(struct sl_sim_workload *work, struct sl_sim_session *ses
     struct sl_sim_ledger *ledger = &work->ledger;
     sqlite3_stmt *stmt =
         statement(session, &session->statements[model->index].delete, model->delete_sql);
+    if (!is_taken_in(work, session)) {
+        return true;
+    }
     for (uint32_t i = len; i-- > 0;) {
         const struct found *row = &rows[i];
         if (!may_change(work, session, model, row) ||
@@ -826,6 +856,7 @@ static bool write_older(struct sl_sim_workload *work, struct sl_sim_session *ses
         sl_sim_ledger_commit(&work->ledger, device, batch.ops, batch.len);
         work->ledger.changes[device] -= inserts ? 0 : batch.len;
         work->counts.older_rows += inserts ? batch.len : 0;
+        work->older[device].some = work->older[device].some || batch.len > 0;
     }
     batch_fini(&batch);
     return ok;

@@ -30,8 +30,11 @@
  *     attached          connections are attached to the handle they capture with
  *     older_rows        devices begin with rows that are older than the library
  *
- * Two cases are left out always, there is no generator for them, as this version does not handle
+ * Three cases are left out always, there is no generator for them, as this version does not handle
  * them:
+ * - A row older than the library is deleted before it is taken in, while a record that points at it
+ *   is on its way already: that record would have to wait for its next change. So a device deletes
+ *   nothing until its older rows are in the log (is_taken_in).
  * - A shared parent is deleted on one device while another one points a record at it: that record
  * would have to wait, and there is no waiting room. So a record that was deleted anywhere gets no
  * new references, and one is deleted only when all that ever pointed at it is gone for good
@@ -107,12 +110,19 @@ struct sl_sim_counts {
 #undef X
 };
 
+/* The rows of a device that are older than the library. */
+struct sl_sim_older {
+    bool some;          /* and not all of them are settled */
+    int64_t scanned_to; /* the newest outbox row when the scan had ended; 0: it has not */
+};
+
 struct sl_sim_workload {
     struct sl_sim_world *world;
     struct sl_sim_ledger ledger;
     struct sl_sim_switches switches;
     struct sl_sim_session sessions[SL_SIM_DEVICES_MAX][2];
     unsigned actions_left[SL_SIM_DEVICES_MAX];
+    struct sl_sim_older older[SL_SIM_DEVICES_MAX];
     unsigned down_for[SL_SIM_DEVICES_MAX]; /* schedule steps until the engine is opened again */
     uint32_t rows_max;                     /* largest batch */
     int64_t id_high[SL_SIM_DEVICES_MAX][SL_SIM_MODELS_MAX]; /* highest id ever used */

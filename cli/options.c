@@ -135,10 +135,12 @@ static int parse_lag(const char *name, const char *text, struct cli_lag *lag)
         const char *unit;
         int64_t ms;
     } units[] = {{"ms", 1}, {"s", 1000}, {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
+    if (text == NULL) {
+        return cli_usage("%s needs a value", name);
+    }
     size_t digits = strspn(text, "0123456789");
-    char *end = NULL;
     errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
+    unsigned long long number = strtoull(text, NULL, 10);
     if (digits > 0 && errno == 0 && number <= LAG_MAX) {
         if (text[digits] == '\0') {
             *lag = (struct cli_lag){.changes = (int64_t)number, .ms = -1};

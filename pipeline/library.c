@@ -739,7 +739,7 @@ size_t sl_library_stage_count(const struct sl_library *library)
 const char *sl_library_stage_name(const struct sl_library *library, size_t stage)
 {
     (void)library;
-    return sl_stage_name(stage);
+    return sl_stage_name((enum sl_stage)stage);
 }
 
 static bool can_pause(size_t stage)

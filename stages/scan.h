@@ -28,10 +28,9 @@
  *
  * Failure modes: while somebody else writes, it comes again later. A row without a UUID of 16 bytes
  * cannot be named, and is set aside with its id. What cannot be sent for another reason is set
- * aside by intake. A row that is deleted before it is taken in is never sent; who was captured
- * before and still points at it then is set aside at the receiver, until it is changed to point
- * elsewhere and inserted again. Two devices that hold rows of one UUID from before are both right,
- * and each sets the other's aside. */
+ * aside by intake. A row that is deleted before it is taken in is never sent; a record that
+ * was sent before and pointed at it is set aside at the receiver. Two devices that hold rows of one
+ * UUID from before are both right, and each sets the other's aside. */
 
 #ifndef SL_SCAN_H
 #define SL_SCAN_H

@@ -207,6 +207,14 @@ static const struct cli_command commands[] = {
          "With --max-lag the exit code is 1 if a member, or this device, is behind by\n"
          "more than that.\n",
      .run = cmd_status},
+    {.name = "log",
+     .args = "",
+     .options = CLI_OPT_LIMIT | CLI_OPT_FOLLOW,
+     .summary = "the last changes, of all devices, by their clock",
+     .details = "One line for each record, or for the records of a batch: when, on which device,\n"
+                "what was done, to which model. Times are UTC. With --follow and --json each\n"
+                "change is an object on a line of its own.\n",
+     .run = cmd_log},
     {.name = "wait",
      .args = "",
      .options = CLI_OPT_TIMEOUT,

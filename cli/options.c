@@ -43,7 +43,8 @@ enum option_id {
     OPTION_MAX_LAG,
     OPTION_MARKDOWN,
     OPTION_LOCATION,
-    OPTION_LIMIT
+    OPTION_LIMIT,
+    OPTION_FOLLOW
 };
 
 struct option {
@@ -77,7 +78,8 @@ static const struct option option_table[] = {
     {"--color", "C", CLI_OPT_COLOR, OPTION_COLOR, "the tag's colour, such as #3366ff"},
     {"--location", "PATH", CLI_OPT_LOCATION, OPTION_LOCATION,
      "only what is in the location with this path, on any device"},
-    {"--limit", "N", CLI_OPT_LIMIT, OPTION_LIMIT, "at most so many (default: all)"},
+    {"--limit", "N", CLI_OPT_LIMIT, OPTION_LIMIT, "at most so many (default: all; log: 20)"},
+    {"--follow", NULL, CLI_OPT_FOLLOW, OPTION_FOLLOW, "go on with what comes, until Ctrl-C"},
     {"--pairs", "N", CLI_OPT_PAIRS, OPTION_PAIRS, "pairs of runs, off and on (default 5)"},
     {"--keep", NULL, CLI_OPT_KEEP, OPTION_KEEP,
      "keep the libraries of the last run, and name them"},
@@ -229,6 +231,9 @@ static int option_set(struct cli_options *options, const struct option *option, 
     case OPTION_REPORT_FD:
         code = parse_number(option->name, value, 3, INT_MAX, &number);
         options->report_fd = (int)number;
+        break;
+    case OPTION_FOLLOW:
+        options->follow = true;
         break;
     case OPTION_WATCH:
         options->watch = true;

@@ -41,6 +41,7 @@
 #define CLI_OPT_MARKDOWN (1u << 14)
 #define CLI_OPT_LOCATION (1u << 15)
 #define CLI_OPT_LIMIT (1u << 16)
+#define CLI_OPT_FOLLOW (1u << 17)
 
 struct cli_options;
 
@@ -88,6 +89,7 @@ struct cli_options {
     uint32_t pairs;                        /* --pairs */
     int64_t wait_ms;                       /* --wait */
     int64_t timeout_ms;                    /* --timeout; -1: for ever */
+    bool follow;                           /* --follow */
     bool watch;                            /* --watch */
     bool has_max_lag;                      /* --max-lag was given */
     struct cli_lag max_lag;                /* it */

@@ -780,6 +780,16 @@ syncline_subscribe(struct syncline *lib, syncline_event_fn fn, void *ctx,
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_unsubscribe(struct syncline *lib,
                                                                          uint64_t subscription);
 
+/* Calls fn, on this thread, for what stands in the log now: for each change of this device, and for
+ * those of others that are dealt with here, device after device or in turns, those of one device in
+ * their order. A damaged segment is told as an error; what failed earlier is not. `options` as for
+ * syncline_subscribe. From fn any call may be made but those that close the handle. Any thread;
+ * blocks while it reads, and on fn. Errors: EINVAL, ENOMEM, EDB, EIO, EBUSY, ECLOSED, EFORK; some
+ * of it may have been told then. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_log_read(struct syncline *lib, syncline_event_fn fn, void *ctx,
+                  const struct syncline_subscribe_options *options);
+
 /* ---- Looking at it ------------------------------------------------------------------------ */
 
 /* What a library is and how it stands. Start from SYNCLINE_INFO_INIT. */

@@ -273,15 +273,20 @@ bool sl_events_is_own_thread(struct syncline *lib)
     return own;
 }
 
+static enum syncline_status open_follow(struct syncline *lib, struct sl_follow *follow,
+                                        struct sl_error *err)
+{
+    struct sl_view view = sl_library_view_lock(lib->library);
+    const char *sync_db = sqlite3_db_filename(view.log->db.handle, "main");
+    const char *library_db = sqlite3_db_filename(view.rows->ldb.db.handle, "main");
+    sl_library_view_unlock(lib->library); /* the names live as long as the connections */
+    return sl_follow_open(follow, sl_library_core(lib->library), sync_db, library_db, err);
+}
+
 /* Under the lock. Signals are the host's: all are blocked in the thread. */
 static enum syncline_status start(struct sl_events *events, struct sl_error *err)
 {
-    struct sl_view view = sl_library_view_lock(events->lib->library);
-    const char *sync_db = sqlite3_db_filename(view.log->db.handle, "main");
-    const char *library_db = sqlite3_db_filename(view.rows->ldb.db.handle, "main");
-    sl_library_view_unlock(events->lib->library); /* the names live as long as the connections */
-    enum syncline_status status = sl_follow_open(
-        &events->follow, sl_library_core(events->lib->library), sync_db, library_db, err);
+    enum syncline_status status = open_follow(events->lib, &events->follow, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
@@ -435,6 +440,79 @@ enum syncline_status syncline_unsubscribe(struct syncline *lib, uint64_t subscri
                          (unsigned long long)subscription);
     }
     (void)pthread_mutex_unlock(&lib->events->lock);
+    status = sl_handle_keep(lib, status, &err);
+    sl_handle_leave(lib);
+    return status;
+}
+
+/* ---- The log as it is ---- */
+
+static uint64_t count_changes(const struct sl_follow_point *point)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < point->len; i++) {
+        count += point->places[i].seq;
+    }
+    return count;
+}
+
+/* Tells what lies between the beginning of the log and `now`, and no errors of the engine. */
+static enum syncline_status read_log(struct sl_follow *follow, const struct sl_follow_point *now,
+                                     syncline_event_fn fn, void *ctx,
+                                     const struct syncline_subscribe_options *options,
+                                     struct sl_error *err)
+{
+    struct sl_follow_point beginning = {.aside = now->aside, .notices = now->notices};
+    uint64_t left = count_changes(now);
+    sl_follow_seek(follow, &beginning);
+    while (left > 0) {
+        struct sl_follow_event event;
+        bool found = false;
+        enum syncline_status status = sl_follow_next(follow, options->json, &found, &event, err);
+        if (status != SYNCLINE_OK || !found) {
+            return status;
+        }
+        bool is_change = event.origin != 0;
+        if (sl_follow_is_after(&event, now) && is_change) {
+            continue; /* it came while we read */
+        }
+        left -= is_change ? event.event.record_count : 0;
+        if ((options->kinds & event.event.kind) != 0) {
+            fn(ctx, &event.event);
+        }
+    }
+    return SYNCLINE_OK;
+}
+
+enum syncline_status syncline_log_read(struct syncline *lib, syncline_event_fn fn, void *ctx,
+                                       const struct syncline_subscribe_options *given)
+{
+    enum syncline_status status = sl_handle_check(lib);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    struct sl_error err = {.text = ""};
+    struct syncline_subscribe_options options;
+    if (!sl_handle_enter(lib, &err)) {
+        return sl_handle_keep(lib, SYNCLINE_ECLOSED, &err);
+    }
+    status = check_options(given, &options, &err);
+    if (status == SYNCLINE_OK && fn == NULL) {
+        status = sl_fail(&err, SYNCLINE_EINVAL, "fn is NULL");
+    }
+    struct sl_follow follow;
+    if (status == SYNCLINE_OK) {
+        status = open_follow(lib, &follow, &err);
+    }
+    if (status == SYNCLINE_OK) {
+        struct sl_follow_point now = {0};
+        status = sl_follow_now(follow.core, &follow.log, &follow.ldb, &now, &err);
+        if (status == SYNCLINE_OK) {
+            status = read_log(&follow, &now, fn, ctx, &options, &err);
+        }
+        sl_follow_point_fini(&now, lib->env.alloc);
+        sl_follow_close(&follow);
+    }
     status = sl_handle_keep(lib, status, &err);
     sl_handle_leave(lib);
     return status;

@@ -877,6 +877,41 @@ Test(api_events, close_ends_it)
 }
 
 /* Arguments that make no sense, and handles that are another process's, are refused. */
+/* The log as it stands has what was told meanwhile: all of it, in the same order, and nothing more;
+ * and no error of the engine. */
+Test(api_events, log_read)
+{
+    struct api_device a;
+    struct api_device b;
+    api_pair(&a, &b);
+    uint32_t kinds = SYNCLINE_EVENT_SHARED_CHANGE | SYNCLINE_EVENT_STATE_CHANGE |
+                     SYNCLINE_EVENT_STATE_CHANGE_BATCH;
+    uint64_t id = subscribe(&b, DIARY, kinds, true);
+    api_save_tags(&a, 300, 0);
+    (void)api_save_folder(&a, "of A", NULL);
+    API_WAIT(notes(DIARY) == 301);
+    struct syncline_subscribe_options options = SYNCLINE_SUBSCRIBE_OPTIONS_INIT;
+    options.json = true;
+    API_OK(b.lib, syncline_log_read(b.lib, write_down, &diaries[1], &options));
+    cr_assert_eq(diaries[1].len, 301);
+    for (size_t i = 0; i < 301; i++) {
+        cr_assert_eq(diaries[1].notes[i].seq, DIARY->notes[i].seq);
+        cr_assert_str_eq(diaries[1].notes[i].json, DIARY->notes[i].json);
+    }
+    cr_expect(pthread_equal(diaries[1].thread, pthread_self()));
+    burn(&diaries[1]);
+    options.kinds = SYNCLINE_EVENT_STATE_CHANGE;
+    API_OK(b.lib, syncline_log_read(b.lib, write_down, &diaries[1], &options));
+    cr_expect_eq(diaries[1].len, 1);
+    burn(&diaries[1]);
+    API_REFUSED(b.lib, syncline_log_read(b.lib, NULL, NULL, NULL), SYNCLINE_EINVAL, "fn");
+    cr_expect_eq(syncline_log_read(NULL, write_down, DIARY, NULL), SYNCLINE_EINVAL);
+    API_OK(b.lib, syncline_unsubscribe(b.lib, id));
+    burn(DIARY);
+    api_close(&b);
+    api_close(&a);
+}
+
 Test(api_events, refusals)
 {
     struct api_device a;

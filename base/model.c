@@ -151,24 +151,39 @@ static enum syncline_status field_init(struct sl_model *model, const struct sync
     return SYNCLINE_OK;
 }
 
-/* A key travels under a name of its own (base/group.h), which may be that of another field. */
+static enum syncline_status check_two_names(const struct sl_model *model,
+                                            const struct sl_field *field,
+                                            const struct sl_field *other, struct sl_error *err)
+{
+    char name[SL_NAME_SIZE_MAX + 6];
+    char other_name[SL_NAME_SIZE_MAX + 6];
+    sl_group_column_name(field, name);
+    sl_group_column_name(other, other_name);
+    if (strcmp(name, other_name) != 0) {
+        return SYNCLINE_OK;
+    }
+    return sl_fail(err, SYNCLINE_EMODEL,
+                   "model '%s', field '%s': it would travel as '%s', as field '%s' does: rename "
+                   "one of them",
+                   model->name, field->name, name, other->name);
+}
+
+/* A key travels under a name of its own (base/group.h), which may be that of another field. Records
+ * as JSON have the UUID beside the fields, and deletes the id. */
 static enum syncline_status check_column_names(const struct sl_model *model, struct sl_error *err)
 {
-    for (uint32_t i = 0; i < model->field_count; i++) {
-        char name[SL_NAME_SIZE_MAX + 6];
-        sl_group_column_name(&model->fields[i], name);
-        for (uint32_t k = 0; k < i; k++) {
-            char other[SL_NAME_SIZE_MAX + 6];
-            sl_group_column_name(&model->fields[k], other);
-            if (strcmp(name, other) == 0) {
-                return sl_fail(err, SYNCLINE_EMODEL,
-                               "model '%s', field '%s': it would travel as '%s', as field '%s' "
-                               "does: rename one of them",
-                               model->name, model->fields[i].name, name, model->fields[k].name);
-            }
+    enum syncline_status status = SYNCLINE_OK;
+    for (uint32_t i = 0; i < model->field_count && status == SYNCLINE_OK; i++) {
+        const struct sl_field *field = &model->fields[i];
+        status = check_two_names(model, field, &model->uuid, err);
+        if (status == SYNCLINE_OK) {
+            status = check_two_names(model, field, &model->id, err);
+        }
+        for (uint32_t k = 0; k < i && status == SYNCLINE_OK; k++) {
+            status = check_two_names(model, field, &model->fields[k], err);
         }
     }
-    return SYNCLINE_OK;
+    return status;
 }
 
 static enum syncline_status model_init(struct sl_model *model, const struct sl_allocator *alloc,

@@ -233,6 +233,18 @@ Test(model, names_that_collide_on_the_wire)
     FAILS(make(), SYNCLINE_EMODEL, "field 'parent': it would travel as 'parent_uuid'");
 }
 
+/* Nor that of the record's UUID or id, which stand beside the fields in JSON. */
+Test(model, names_that_collide_in_json)
+{
+    field("uuid")->name = "parent_uuid";
+    FAILS(make(), SYNCLINE_EMODEL,
+          "model 'thing', field 'parent_id': it would travel as 'parent_uuid', as field "
+          "'parent_uuid' does");
+    fields[1].name = "uuid";
+    field("id")->name = "parent_uuid";
+    FAILS(make(), SYNCLINE_EMODEL, "field 'parent_id': it would travel as 'parent_uuid'");
+}
+
 /* A type has the forms that the macros can give it, and no others. */
 Test(model, types_and_forms)
 {

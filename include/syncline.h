@@ -449,8 +449,10 @@ SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_open(const char *dir, const struct syncline_options *options, struct syncline **out);
 
 /* Stops the engine and frees the handle. What was captured stays in the outbox or the log and goes
- * on at the next open. No other call may be running or follow. NULL is allowed. Blocks until the
- * engine's threads have ended their slices. In a forked child it frees memory only. */
+ * on at the next open. No other call may be running or follow, but those that a subscriber's
+ * function makes: these get ECLOSED, where they wait, too. NULL is allowed. Blocks until the
+ * engine's threads have ended their slices, and a subscriber's function has returned. In a forked
+ * child it frees memory only. */
 SYNCLINE_API void syncline_close(struct syncline *lib);
 
 /* How far a change has come; each level includes those before it.

@@ -635,6 +635,7 @@ void syncline_close(struct syncline *lib)
     if (sl_events_is_own_thread(lib)) {
         return; /* a thread cannot wait for its own end */
     }
+    sl_handle_shut(lib); /* a subscriber's function may be waiting for something */
     free_handle(lib);
 }
 

@@ -549,6 +549,38 @@ Test(api_events, record_set_aside)
     burn(DIARY);
 }
 
+static void refuse_tags(struct api_device *device)
+{
+    api_sql(device->db, "CREATE TRIGGER refuse BEFORE INSERT ON tags WHEN new.name='refused'"
+                        " BEGIN SELECT RAISE(ABORT, 'not this one'); END");
+}
+
+/* A record set aside is told, too, if others were set aside before and are not any more. */
+Test(api_events, record_set_aside_later)
+{
+    struct api_device a;
+    struct api_device b;
+    api_pair(&a, &b);
+    refuse_tags(&b);
+    struct tag before = api_tag("refused");
+    api_save_tag(&a, &before, SYNCLINE_INSERT);
+    api_settle(&a, &b);
+    cr_assert_eq(api_info(&b).set_aside, 1);
+    (void)subscribe(&b, DIARY, SYNCLINE_EVENT_ERROR, false);
+    api_save_tag(&a, &before, SYNCLINE_DELETE);
+    api_settle(&a, &b);
+    cr_assert_eq(api_info(&b).set_aside, 0);
+    struct tag later = api_tag("refused");
+    api_save_tag(&a, &later, SYNCLINE_INSERT);
+    api_settle(&a, &b);
+    cr_assert_eq(api_info(&b).set_aside, 1);
+    API_WAIT(notes(DIARY) == 1);
+    cr_expect(is_uuid(&DIARY->notes[0].first, &later.uuid));
+    api_close(&a);
+    api_close(&b);
+    burn(DIARY);
+}
+
 /* A failure of the engine is an error with its status and text, and without a record. */
 Test(api_events, engine_failure)
 {
@@ -873,6 +905,51 @@ Test(api_events, close_ends_it)
     cr_assert_eq(pthread_join(thread, NULL), 0);
     size_t len = DIARY->len;
     cr_expect_geq(len, 1);
+    cr_expect_eq(sqlite3_close(a.db), SQLITE_OK);
+}
+
+/* A function that waits for what does not come: closing the handle ends its wait. */
+struct patient {
+    struct syncline *lib;
+    struct syncline_ticket ticket; /* of a transaction that stays open */
+    atomic_bool has_ticket;
+    atomic_bool is_told;
+    atomic_int answer;
+};
+
+static void wait_in_vain(void *ctx, const struct syncline_event *event)
+{
+    struct patient *patient = ctx;
+    (void)event;
+    atomic_store(&patient->is_told, true);
+    while (!atomic_load(&patient->has_ticket)) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    atomic_store(&patient->answer, (int)syncline_wait(patient->lib, &patient->ticket,
+                                                      SYNCLINE_LEVEL_QUEUED, NULL, -1));
+}
+
+Test(api_events, close_ends_a_wait, .timeout = 150)
+{
+    struct api_device a;
+    uint64_t id = 0;
+    make_alone(&a);
+    struct patient patient = {.lib = a.lib, .ticket = SYNCLINE_TICKET_INIT};
+    API_OK(a.lib, syncline_subscribe(a.lib, wait_in_vain, &patient, NULL, &id));
+    struct tag told = api_tag("told");
+    api_save_tag(&a, &told, SYNCLINE_INSERT);
+    API_WAIT(atomic_load(&patient.is_told));
+    struct syncline_batch_options options = SYNCLINE_BATCH_OPTIONS_INIT;
+    options.ticket = &patient.ticket;
+    struct tag open = api_tag("open");
+    api_sql(a.db, "BEGIN IMMEDIATE");
+    api_put_tag(a.db, &open);
+    API_OK(a.lib, syncline_sync_models_batch(a.lib, &tag_model, &open, 1, SYNCLINE_INSERT, a.db,
+                                             &options));
+    atomic_store(&patient.has_ticket, true);
+    api_stop(&a);
+    cr_expect_eq(atomic_load(&patient.answer), SYNCLINE_ECLOSED);
+    api_sql(a.db, "ROLLBACK");
     cr_expect_eq(sqlite3_close(a.db), SQLITE_OK);
 }
 

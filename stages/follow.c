@@ -414,12 +414,8 @@ static enum syncline_status next_aside(struct sl_follow *follow, bool json, bool
     int64_t last = 0;
     uint64_t at_ms = 0;
     enum syncline_status status = sl_set_aside_last(&follow->log, &last, err);
-    if (status != SYNCLINE_OK || last == follow->point.aside) {
-        return status;
-    }
-    if (last < follow->point.aside) {
-        follow->point.aside = last; /* some were removed, and their numbers come again */
-        return SYNCLINE_OK;
+    if (status != SYNCLINE_OK || last <= follow->point.aside) {
+        return status; /* less: the newest ones were removed */
     }
     int64_t number = follow->point.aside;
     bool has = false;

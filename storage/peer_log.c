@@ -91,7 +91,8 @@ static const char schema[] =
     "CREATE TABLE member(number INTEGER PRIMARY KEY, device BLOB NOT NULL UNIQUE,"
     " public_key BLOB NOT NULL, name TEXT NOT NULL, acked_seq INTEGER NOT NULL,"
     " applied_seq INTEGER NOT NULL, announced_seq INTEGER NOT NULL);"
-    "CREATE TABLE set_aside(number INTEGER PRIMARY KEY, device BLOB NOT NULL,"
+    /* A number is never given again: who follows the table tells by it what is new. */
+    "CREATE TABLE set_aside(number INTEGER PRIMARY KEY AUTOINCREMENT, device BLOB NOT NULL,"
     " epoch INTEGER NOT NULL, seq INTEGER NOT NULL, model TEXT NOT NULL, uuid BLOB NOT NULL,"
     " reason TEXT NOT NULL, at_ms INTEGER NOT NULL, UNIQUE(device,epoch,seq,model,uuid));";
 

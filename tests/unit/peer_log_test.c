@@ -399,6 +399,16 @@ Test(peer_log, set_aside)
     cr_assert_eq(count, 1);
     OK(sl_set_aside_get(&log_, 0, &found, &read, &err));
     cr_assert(found && read.seq == 10);
+
+    /* The number of one that was removed is not given again, though it was the greatest. */
+    int64_t last = 0;
+    int64_t next = 0;
+    OK(sl_set_aside_last(&log_, &last, &err));
+    OK(sl_set_aside_remove(&log_, &other.origin, other.seq, &err));
+    OK(sl_set_aside_put(&log_, &other, 3000, &err));
+    OK(sl_set_aside_last(&log_, &next, &err));
+    cr_expect_gt(next, last);
+
     OK(sl_db_exec(&log_.db, "UPDATE set_aside SET uuid='x'", &err));
     FAILS(sl_set_aside_get(&log_, 0, &found, &read, &err), SYNCLINE_ECORRUPT, "damaged");
 }

@@ -160,7 +160,9 @@ static void end_uuid_run(struct sl_scan_model *model)
 
 static void take_in(struct sl_scan_model *model, const struct sl_scan_row *row)
 {
-    if (model->id_n == 0 || model->first_id + model->id_n != row->id) {
+    /* Unsigned: another row may come after that with the greatest id, which was taken along. */
+    uint64_t next_id = (uint64_t)model->first_id + model->id_n;
+    if (model->id_n == 0 || next_id != (uint64_t)row->id || row->id == INT64_MIN) {
         end_id_run(model);
         model->first_id = row->id;
     }

@@ -87,7 +87,7 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
     uint32_t run_first = 0;
     uint32_t run_n = 0;
     for (uint32_t i = 0; i < entry->n && status == SYNCLINE_OK; i++) {
-        bool there = entry->ids[i] != 0;
+        bool there = entry->gone[i] == 0;
         if (check && there && entry->changes[i] != SYNCLINE_DELETE) {
             status = still_there(rows, entry, i, deletes, &there, err);
         }
@@ -96,7 +96,9 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
                                        entry->first_seq + i, last_delete, err);
         }
         bool insert = there && entry->changes[i] == SYNCLINE_INSERT;
-        if (run_n > 0 && (!insert || entry->ids[i] != entry->ids[i - 1] + 1)) {
+        bool goes_on = insert && run_n > 0 && entry->ids[i - 1] != INT64_MAX &&
+                       entry->ids[i] == entry->ids[i - 1] + 1;
+        if (run_n > 0 && !goes_on) {
             if (status == SYNCLINE_OK) {
                 status = settle_inserts(core, rows, entry, run_first, run_n, err);
             }
@@ -284,6 +286,7 @@ static enum syncline_status recover_segment(struct sl_core *core, const struct s
             }
             status = sl_record_id(&core->writer.tables[model->index], &group->uuids[i], &found,
                                   &entry->ids[i], err);
+            entry->gone[i] = found ? 0 : 1;
         }
         if (status != SYNCLINE_OK) {
             sl_unsettled_entry_free(&core->unsettled, entry);

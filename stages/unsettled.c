@@ -135,7 +135,8 @@ static bool add_chunk(struct sl_unsettled *list, size_t size)
 struct sl_unsettled_entry *sl_unsettled_entry_new(struct sl_unsettled *list, uint32_t n)
 {
     struct sl_unsettled_entry *entry = NULL;
-    size_t each = sizeof(*entry->ids) + sizeof(*entry->uuids) + sizeof(*entry->changes);
+    size_t each = sizeof(*entry->ids) + sizeof(*entry->uuids) + sizeof(*entry->changes) +
+                  sizeof(*entry->gone);
     size_t size = (sizeof(*entry) + n * each + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
     if ((list->newest == NULL || list->newest->size - list->newest->used < size) &&
         !add_chunk(list, size)) {
@@ -152,6 +153,7 @@ struct sl_unsettled_entry *sl_unsettled_entry_new(struct sl_unsettled *list, uin
     entry->ids = (int64_t *)(entry + 1);
     entry->uuids = (struct syncline_uuid *)(entry->ids + n);
     entry->changes = (uint8_t *)(entry->uuids + n);
+    entry->gone = entry->changes + n;
     return entry;
 }
 

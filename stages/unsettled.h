@@ -35,9 +35,10 @@ struct sl_unsettled_entry {
     bool sorted;        /* uuids rise: they can be searched by halves */
     struct syncline_uuid least; /* of uuids */
     struct syncline_uuid most;
-    int64_t *ids; /* n local ids; 0: not in the table any more */
+    int64_t *ids; /* n local ids, of any value */
     struct syncline_uuid *uuids;
     uint8_t *changes;                 /* n: enum syncline_change */
+    uint8_t *gone;                    /* n: 1: not in the table any more, and has no id */
     struct sl_unsettled_chunk *chunk; /* whose memory all this is */
 };
 

@@ -131,9 +131,10 @@ static int64_t last_id(const struct sl_birth_run *run)
 
 static bool continues(const struct sl_birth_run *before, const struct sl_birth_run *run)
 {
-    return last_id(before) == run->id - 1 && before->seq + before->n == run->seq &&
-           before->hlc + before->n == run->hlc && before->origin == run->origin &&
-           before->class == run->class && before->n < UINT32_MAX / 2;
+    return last_id(before) != INT64_MAX && last_id(before) + 1 == run->id &&
+           before->seq + before->n == run->seq && before->hlc + before->n == run->hlc &&
+           before->origin == run->origin && before->class == run->class &&
+           before->n < UINT32_MAX / 2;
 }
 
 /* Cuts [id, id + n) out of all runs. *before is the run that then ends nearest below, if any. */
@@ -157,7 +158,7 @@ static enum syncline_status carve(struct sl_births *births, int64_t model, int64
         }
         status = remove_row(births, REMOVE, model, run.id, err);
         if (status == SYNCLINE_OK && last_id(&run) > last) {
-            uint32_t skip = (uint32_t)(last + 1 - run.id);
+            uint32_t skip = (uint32_t)(last - run.id) + 1;
             struct sl_birth_run right = part_of(&run, skip, run.n - skip);
             status = insert_run(births, model, &right, err);
         }

@@ -378,6 +378,53 @@ Test(api_regressions, delete_captured_after_another_record_came)
 
 /* ---- Captures that are rolled back ---- */
 
+/* An id is any number that SQLite takes: 0, and those at both ends. Their records are known again
+ * after the handle was closed, so that updates and deletes of them arrive. */
+Test(api_regressions, ids_of_any_value)
+{
+    static const int64_t ids[] = {INT64_MAX, INT64_MIN, INT64_MIN + 1, 0, 1};
+    enum { N = sizeof(ids) / sizeof(ids[0]) };
+    struct api_device a;
+    struct api_device b;
+    struct folder folders[N];
+    api_pair(&a, &b);
+    api_sql(a.db, "BEGIN IMMEDIATE");
+    for (size_t i = 0; i < N; i++) {
+        folders[i] = api_new_folder("first", NULL);
+        folders[i].id = 1000 + (int64_t)i; /* 0 would be filled in */
+        api_put_folder(a.db, &folders[i]);
+        sqlite3_stmt *stmt = api_prepare(a.db, "UPDATE folders SET id=?1 WHERE id=?2");
+        (void)sqlite3_bind_int64(stmt, 1, ids[i]);
+        (void)sqlite3_bind_int64(stmt, 2, folders[i].id);
+        api_run(a.db, stmt);
+        folders[i].id = ids[i];
+    }
+    api_capture(&a, &folder_model, folders, N, SYNCLINE_INSERT);
+    api_sql(a.db, "COMMIT");
+    api_settle(&a, &b);
+    api_stop(&a);
+    api_open(&a, NULL);
+    for (size_t i = 0; i < N; i++) {
+        folders[i].name = (struct syncline_bytes){.data = "second", .len = 6};
+        api_put_folder(a.db, &folders[i]);
+        folders[i].id = ids[i];
+        api_capture(&a, &folder_model, &folders[i], 1, SYNCLINE_UPDATE);
+    }
+    api_settle(&a, &b);
+    cr_expect_eq(api_int(b.db, "SELECT count(*) FROM folders WHERE name=x'7365636f6e64'"), N);
+    api_check_equal(&a, &b);
+    api_stop(&a);
+    api_open(&a, NULL);
+    for (size_t i = 0; i < N; i++) {
+        api_delete(a.db, "folders", &folders[i].uuid);
+        api_capture(&a, &folder_model, &folders[i], 1, SYNCLINE_DELETE);
+    }
+    api_settle(&a, &b);
+    cr_expect_eq(api_int(b.db, "SELECT count(*) FROM folders"), 0);
+    api_close(&a);
+    api_close(&b);
+}
+
 /* As many captures as are kept in memory, all rolled back: later ones arrive, and after them what a
  * capture in a transaction says is again what its row struct held at that moment. */
 Test(api_regressions, many_captures_rolled_back)

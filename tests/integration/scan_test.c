@@ -311,6 +311,23 @@ Test(scan, set_aside)
     api_close(&a);
 }
 
+/* The ids at both ends of what SQLite has, the greatest taken along before a lower one. */
+Test(scan, ends_of_the_ids)
+{
+    struct api_device a;
+    make_older(&a, "a");
+    add_rows(a.db, 1, 5, 2);
+    api_sql(a.db, "INSERT INTO folders(id,uuid) VALUES(9223372036854775807,'0123456789abcde0'),"
+                  "(-9223372036854775807,'0123456789abcde1'),(0,'0123456789abcde2');"
+                  "UPDATE folders SET uuid=CAST(uuid AS BLOB);"
+                  "UPDATE folders SET parent_id=9223372036854775807 WHERE id=1;"
+                  "UPDATE folders SET parent_id=0 WHERE id=-9223372036854775807");
+    make_library(&a);
+    api_open(&a, NULL);
+    check_taken_in(&a, all_rows(a.db));
+    api_close(&a);
+}
+
 /* A device that joins with rows of its own brings them along; what it receives is not its own. */
 Test(scan, joined_with_rows)
 {

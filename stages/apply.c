@@ -23,6 +23,7 @@ enum syncline_status sl_apply_init(struct sl_apply *apply, struct sl_core *core,
     apply->writer.core = core;
     apply->writer.pending = &apply->pending;
     sl_mentions_init(&apply->pending.mentions, core->env->alloc);
+    sl_promises_init(&apply->writer.promises, core->env->alloc);
     return sl_decoded_init(&apply->decoded, core->env->alloc, err);
 }
 
@@ -30,6 +31,7 @@ void sl_apply_fini(struct sl_apply *apply)
 {
     sl_decoded_fini(&apply->decoded);
     sl_mentions_fini(&apply->pending.mentions);
+    sl_promises_clear(&apply->writer.promises);
     sl_free(apply->core->env->alloc, apply->asides);
     sl_free(apply->core->env->alloc, apply->writer.gone);
 }
@@ -198,9 +200,9 @@ static enum syncline_status set_aside(struct sl_apply *apply, const struct sl_ap
     return SYNCLINE_OK;
 }
 
-/* One record in a savepoint: a failure leaves nothing of it. */
+/* One record in a savepoint: a failure leaves nothing of it. With `closed` an open key is one. */
 static enum syncline_status try_record(struct sl_apply *apply, const struct sl_apply_record *record,
-                                       enum sl_outcome *outcome, char reason[256],
+                                       bool closed, enum sl_outcome *outcome, char reason[256],
                                        struct sl_error *err)
 {
     const struct sl_db *db = &apply->core->writer.ldb.db;
@@ -213,7 +215,7 @@ static enum syncline_status try_record(struct sl_apply *apply, const struct sl_a
     if (status == SYNCLINE_OK) {
         status = sl_record_writer_flush(writer, err);
     }
-    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN && keys_open(apply)) {
+    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN && closed && keys_open(apply)) {
         *outcome = SL_OUTCOME_NOT_YET;
         (void)sqlite3_snprintf(256, reason, "not applied: other records here point at it");
     }
@@ -228,11 +230,12 @@ static enum syncline_status try_record(struct sl_apply *apply, const struct sl_a
 struct careful {
     uint64_t first_seq;
     uint64_t last_seq;
-    uint32_t segments; /* from the one to the other */
-    bool continued;    /* later segments belong to these */
-    uint8_t *todo;     /* by seq - first_seq: not written yet */
-    uint64_t left;     /* of them */
-    bool not_yet;      /* one of those left has an open key */
+    uint32_t segments;                    /* from the one to the other */
+    bool continued;                       /* later segments belong to these */
+    uint8_t *todo;                        /* by seq - first_seq: not written yet */
+    uint64_t left;                        /* of them */
+    bool not_yet;                         /* one of those left has an open key */
+    int64_t next_ids[SL_MODEL_COUNT_MAX]; /* by model->index: to be promised next; 0: not known */
 };
 
 /* Takes the next segment of the log in. */
@@ -285,6 +288,15 @@ static bool cancels(const struct sl_origin_state *origin, struct careful *carefu
     return true;
 }
 
+/* The decoded segment of change `seq`, and its changes as records. */
+static enum syncline_status load_records(struct sl_apply *apply, struct sl_origin_state *origin,
+                                         uint64_t seq, struct sl_apply_record **records,
+                                         uint32_t *len, struct sl_error *err)
+{
+    enum syncline_status status = load(apply, origin, seq, err);
+    return status == SYNCLINE_OK ? gather(apply, origin, records, len, err) : status;
+}
+
 /* Tries every change that is left, in order. With `give_up` what still fails is set aside. */
 static enum syncline_status careful_pass(struct sl_apply *apply, struct sl_origin_state *origin,
                                          struct careful *careful, bool give_up,
@@ -299,17 +311,14 @@ static enum syncline_status careful_pass(struct sl_apply *apply, struct sl_origi
         }
         struct sl_apply_record *records = NULL;
         uint32_t len = 0;
-        enum syncline_status status = load(apply, origin, seq, err);
-        if (status == SYNCLINE_OK) {
-            status = gather(apply, origin, &records, &len, err);
-        }
+        enum syncline_status status = load_records(apply, origin, seq, &records, &len, err);
         for (uint32_t r = 0; r < len && status == SYNCLINE_OK; r++) {
             uint8_t *todo = &careful->todo[records[r].seq - careful->first_seq];
             if (*todo == 0 || cancels(origin, careful, &records[r])) {
                 continue;
             }
             enum sl_outcome outcome = SL_OUTCOME_WRITTEN;
-            status = try_record(apply, &records[r], &outcome, reason, err);
+            status = try_record(apply, &records[r], true, &outcome, reason, err);
             if (status == SYNCLINE_OK && outcome != SL_OUTCOME_WRITTEN && give_up) {
                 status = set_aside(apply, &records[r], reason, err);
                 outcome = SL_OUTCOME_WRITTEN;
@@ -326,6 +335,149 @@ static enum syncline_status careful_pass(struct sl_apply *apply, struct sl_origi
         seq = sl_segment_last_seq(&apply->decoded.segment) + 1;
     }
     return SYNCLINE_OK;
+}
+
+/* ---- Records that point at each other in a circle ---- */
+
+/* Calls `visit` for every insert that is left. */
+static enum syncline_status
+each_insert_left(struct sl_apply *apply, struct sl_origin_state *origin, struct careful *careful,
+                 enum syncline_status (*visit)(struct sl_apply *, struct careful *,
+                                               const struct sl_apply_record *, struct sl_error *),
+                 struct sl_error *err)
+{
+    enum syncline_status status = SYNCLINE_OK;
+    for (uint64_t seq = careful->first_seq; seq <= careful->last_seq && status == SYNCLINE_OK;) {
+        if (careful->todo[seq - careful->first_seq] == 0) {
+            seq++;
+            continue;
+        }
+        struct sl_apply_record *records = NULL;
+        uint32_t len = 0;
+        status = load_records(apply, origin, seq, &records, &len, err);
+        for (uint32_t r = 0; r < len && status == SYNCLINE_OK; r++) {
+            if (careful->todo[records[r].seq - careful->first_seq] != 0 &&
+                records[r].localized->group->change == SYNCLINE_INSERT) {
+                status = visit(apply, careful, &records[r], err);
+            }
+        }
+        seq = sl_segment_last_seq(&apply->decoded.segment) + 1;
+    }
+    return status;
+}
+
+/* An id above all that its table has or has had a birth for. */
+static enum syncline_status promise(struct sl_apply *apply, struct careful *careful,
+                                    const struct sl_apply_record *record, struct sl_error *err)
+{
+    const struct sl_model *model = record->localized->model;
+    struct sl_rows *rows = &apply->core->writer;
+    int64_t *next_id = &careful->next_ids[model->index];
+    enum syncline_status status = SYNCLINE_OK;
+    if (*next_id == 0) {
+        int64_t last_id = 0;
+        int64_t last_born = 0;
+        status = sl_record_last_id(&rows->tables[model->index], &last_id, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_birth_highest(&rows->births, model->id_in_db, &last_born, err);
+        }
+        last_id = last_id > last_born ? last_id : last_born;
+        *next_id = last_id < 0 ? 1 : last_id < INT64_MAX ? last_id + 1 : INT64_MAX;
+    }
+    if (status != SYNCLINE_OK || *next_id == INT64_MAX) {
+        return status; /* no ids are left: the record gets none */
+    }
+    if (!sl_promise_make(&apply->writer.promises, model,
+                         &record->localized->group->uuids[record->i], (*next_id)++)) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to apply records in a circle");
+    }
+    return SYNCLINE_OK;
+}
+
+/* Inserts a record whose promise stands. What cannot be takes its promise back. */
+static enum syncline_status keep_promise(struct sl_apply *apply, struct careful *careful,
+                                         const struct sl_apply_record *record, struct sl_error *err)
+{
+    (void)careful;
+    struct sl_promises *promises = &apply->writer.promises;
+    const struct sl_model *model = record->localized->model;
+    const struct syncline_uuid *uuid = &record->localized->group->uuids[record->i];
+    enum sl_outcome outcome = SL_OUTCOME_WRITTEN;
+    char reason[256];
+    int64_t id = 0;
+    if (!sl_promise_find(promises, model, uuid, &id)) {
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status = try_record(apply, record, false, &outcome, reason, err);
+    if (status == SYNCLINE_OK && outcome != SL_OUTCOME_WRITTEN) {
+        sl_promise_withdraw(promises, model, uuid);
+    }
+    return status;
+}
+
+/* What stands is written: it is no longer left. */
+static enum syncline_status is_kept(struct sl_apply *apply, struct careful *careful,
+                                    const struct sl_apply_record *record, struct sl_error *err)
+{
+    (void)err;
+    int64_t id = 0;
+    if (sl_promise_find(&apply->writer.promises, record->localized->model,
+                        &record->localized->group->uuids[record->i], &id)) {
+        careful->todo[record->seq - careful->first_seq] = 0;
+        careful->left--;
+    }
+    return SYNCLINE_OK;
+}
+
+/* Inserts all with the ids that were promised, again without those that cannot be, until what is
+ * promised is what is there. Each round withdraws at least one promise, or is the last one. Whether
+ * a table checks a parent that is named by UUID is seen when its keys are open in the end; then
+ * those parents are looked for, too. */
+static enum syncline_status keep_promises(struct sl_apply *apply, struct sl_origin_state *origin,
+                                          struct careful *careful, struct sl_error *err)
+{
+    const struct sl_db *db = &apply->core->writer.ldb.db;
+    struct sl_promises *promises = &apply->writer.promises;
+    enum syncline_status status = SYNCLINE_OK;
+    while (status == SYNCLINE_OK && promises->standing > 0) {
+        size_t before = promises->standing;
+        status = each_insert_left(apply, origin, careful, keep_promise, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+        bool open = keys_open(apply);
+        if (promises->standing == before && !open) {
+            return each_insert_left(apply, origin, careful, is_kept, err);
+        }
+        sl_record_writer_reset(&apply->writer);
+        status = sl_db_exec(db, "ROLLBACK TO _syncline_circle", err);
+        if (promises->standing == before && apply->writer.uuid_keys) {
+            return status; /* keys that no model describes */
+        }
+        apply->writer.uuid_keys = apply->writer.uuid_keys || promises->standing == before;
+    }
+    return status;
+}
+
+/* Inserts that are left because they wait for each other. */
+static enum syncline_status careful_circles(struct sl_apply *apply, struct sl_origin_state *origin,
+                                            struct careful *careful, struct sl_error *err)
+{
+    const struct sl_db *db = &apply->core->writer.ldb.db;
+    memset(careful->next_ids, 0, sizeof(careful->next_ids));
+    enum syncline_status status = each_insert_left(apply, origin, careful, promise, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_db_exec(db, "SAVEPOINT _syncline_circle", err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = keep_promises(apply, origin, careful, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_db_exec(db, "RELEASE _syncline_circle", err);
+    }
+    sl_promises_clear(&apply->writer.promises);
+    apply->writer.uuid_keys = false;
+    return status;
 }
 
 /* As many segments more as were taken in before, so that passes do not grow with their square. */
@@ -353,6 +505,12 @@ static enum syncline_status careful_passes(struct sl_apply *apply, struct sl_ori
     while (status == SYNCLINE_OK && careful->left > 0) {
         uint64_t before = careful->left;
         status = careful_pass(apply, origin, careful, false, err);
+        if (status != SYNCLINE_OK || careful->left < before) {
+            continue;
+        }
+        if (careful->not_yet) {
+            status = careful_circles(apply, origin, careful, err);
+        }
         if (status != SYNCLINE_OK || careful->left < before) {
             continue;
         }

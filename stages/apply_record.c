@@ -130,8 +130,10 @@ static enum syncline_status insert_record(struct sl_record_writer *writer,
     if (status != SYNCLINE_OK) {
         return status;
     }
-    status = sl_record_insert(&rows->tables[model->index], &group->uuids[record->i],
-                              record->localized->values, &inserted, &id, &why);
+    struct sl_record_table *table = &rows->tables[model->index];
+    (void)sl_promise_find(&writer->promises, model, &group->uuids[record->i], &table->wanted_id);
+    status = sl_record_insert(table, &group->uuids[record->i], record->localized->values, &inserted,
+                              &id, &why);
     if (status == SYNCLINE_OK && inserted && record->localized->any_itself) {
         status = point_at_itself(writer, record, id, &why);
     }
@@ -204,7 +206,8 @@ static enum syncline_status localize(struct sl_record_writer *writer,
 {
     const struct sl_field *missing = NULL;
     enum syncline_status status =
-        sl_localize_record(record->localized, &writer->core->writer, record->i, &missing, err);
+        sl_localize_record(record->localized, &writer->core->writer, &writer->promises,
+                           writer->uuid_keys, record->i, &missing, err);
     if (status == SYNCLINE_OK && missing != NULL) {
         *outcome = SL_OUTCOME_NOT_YET;
         say_missing(reason, missing);

@@ -29,6 +29,8 @@ struct sl_record_writer {
     struct sl_birth_run run;    /* of the inserts just written, not stored yet; n = 0: none */
     const struct sl_model *run_model;
     bool clear_of_births[SL_MODEL_COUNT_MAX]; /* by model->index: the next id was looked at */
+    struct sl_promises promises;              /* ids of records that are still to be inserted */
+    bool uuid_keys;        /* parents named by UUID are looked for: see sl_localize_record */
     struct sl_birth *gone; /* ours: births whose deletes found no record; it may be set aside */
     size_t gone_len;
     size_t gone_capacity;

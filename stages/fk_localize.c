@@ -104,7 +104,19 @@ static enum syncline_status look_up(struct sl_localized *localized, struct sl_ro
     return sl_record_id(table, &column->dict[at], found, &ids[at], err);
 }
 
+/* Is the parent that a UUID_KEY names here, or promised, or the record itself? */
+static enum syncline_status has_parent(struct sl_rows *rows, const struct sl_promises *promises,
+                                       const struct sl_model *parent,
+                                       const struct syncline_uuid *uuid, bool *has,
+                                       struct sl_error *err)
+{
+    int64_t id = 0;
+    *has = sl_promise_find(promises, parent, uuid, &id);
+    return *has ? SYNCLINE_OK : sl_record_id(&rows->tables[parent->index], uuid, has, &id, err);
+}
+
 enum syncline_status sl_localize_record(struct sl_localized *localized, struct sl_rows *rows,
+                                        const struct sl_promises *promises, bool uuid_keys,
                                         uint32_t i, const struct sl_field **missing,
                                         struct sl_error *err)
 {
@@ -125,16 +137,30 @@ enum syncline_status sl_localize_record(struct sl_localized *localized, struct s
             continue;
         }
         uint32_t at = column->index[i] - 1;
+        bool found = true;
+        enum syncline_status status = SYNCLINE_OK;
         if (field->type == SYNCLINE_TYPE_UUID_KEY) {
+            if (uuid_keys) {
+                status = has_parent(rows, promises, field->parent, &column->dict[at], &found, err);
+            }
+            if (status != SYNCLINE_OK || !found) {
+                *missing = field;
+                return status;
+            }
             value->type = SL_BLOB;
             value->size = sizeof(struct syncline_uuid);
             value->as.data = &column->dict[at];
             continue;
         }
-        bool found = false;
-        enum syncline_status status = look_up(localized, rows, f, at, &found, err);
+        status = look_up(localized, rows, f, at, &found, err);
         if (status != SYNCLINE_OK) {
             return status;
+        }
+        value->type = SL_INT64;
+        value->as.int64 = localized->ids[f][at];
+        if (!found &&
+            sl_promise_find(promises, field->parent, &column->dict[at], &value->as.int64)) {
+            continue; /* not kept in `ids`: it may be withdrawn */
         }
         bool itself = !found && field->parent == model &&
                       sl_uuid_equal(&column->dict[at], &localized->group->uuids[i]);
@@ -144,8 +170,6 @@ enum syncline_status sl_localize_record(struct sl_localized *localized, struct s
             *missing = field;
             return SYNCLINE_OK;
         }
-        value->type = SL_INT64;
-        value->as.int64 = localized->ids[f][at];
     }
     return SYNCLINE_OK;
 }

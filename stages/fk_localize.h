@@ -10,6 +10,7 @@
 #ifndef SL_FK_LOCALIZE_H
 #define SL_FK_LOCALIZE_H
 
+#include "stages/promises.h"
 #include "stages/shared.h"
 
 /* The columns of one group, matched to the fields of its model. */
@@ -30,9 +31,11 @@ enum syncline_status sl_localize_group(struct sl_localized *localized, const str
                                        const struct sl_group *group, struct sl_arena *arena,
                                        struct sl_error *err);
 /* The i-th record's values, keys as local ids, in localized->values. *missing is the field whose
- * parent is not here, else NULL. A record that is not here yet and points at itself has a
- * placeholder there. */
+ * parent is not here, and has no promised id either, else NULL. A record that is not here yet and
+ * points at itself has a placeholder there. With `uuid_keys` parents that are named by UUID must be
+ * here or promised, too; else those are left to the table to check. */
 enum syncline_status sl_localize_record(struct sl_localized *localized, struct sl_rows *rows,
+                                        const struct sl_promises *promises, bool uuid_keys,
                                         uint32_t i, const struct sl_field **missing,
                                         struct sl_error *err);
 

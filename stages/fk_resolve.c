@@ -148,12 +148,33 @@ static bool leave_out(struct sl_batch *batch, uint32_t i, const struct sl_field 
     return sl_batch_add_aside(batch, &batch->uuids[i], reason);
 }
 
+/* Is one of the parents that were found outside the batch a record whose insert the log will only
+ * have after this batch? Such a record has no birth yet, and is not among the unsettled. */
+static enum syncline_status look_ahead(struct sl_fk_resolve *resolve, const struct parents *parents,
+                                       const bool *inside, bool *ahead, struct sl_error *err)
+{
+    struct sl_core *core = resolve->core;
+    struct sl_births *births = &core->resolver.births;
+    enum syncline_status status = SYNCLINE_OK;
+    for (uint32_t p = 0; p < parents->n && status == SYNCLINE_OK && !*ahead; p++) {
+        if (inside[p] || !parents->found[p]) {
+            continue;
+        }
+        struct sl_birth_run run;
+        bool born = false;
+        status = sl_birth_get(births, parents->model->id_in_db, parents->ids[p], &born, &run, err);
+        *ahead = status == SYNCLINE_OK && !born &&
+                 sl_unsettled_birth(&core->unsettled, parents->model, &parents->uuids[p]) == 0;
+    }
+    return status;
+}
+
 /* Resolves one KEY field of staged rows; records without their parent lose their place in `alive`.
  */
 static enum syncline_status resolve_field(struct sl_fk_resolve *resolve, struct sl_batch *batch,
-                                          uint32_t field_index, struct sl_value *keys,
-                                          struct syncline_uuid *uuids, bool *alive,
-                                          struct sl_error *err)
+                                          uint32_t field_index, int64_t newest,
+                                          struct sl_value *keys, struct syncline_uuid *uuids,
+                                          bool *alive, struct sl_error *err)
 {
     const struct sl_field *field = &batch->model->fields[field_index];
     struct parents parents;
@@ -168,9 +189,20 @@ static enum syncline_status resolve_field(struct sl_fk_resolve *resolve, struct 
         }
     }
     find_in_batch(&parents, batch);
+    const bool *inside = sl_arena_copy(&batch->arena, parents.found, parents.n * sizeof(*inside));
+    if (inside == NULL) {
+        return no_memory(err);
+    }
     sl_uuid_map_get(&resolve->map, field->parent->index, resolve->now_ms, parents.ids, parents.n,
                     parents.found, parents.uuids);
     enum syncline_status status = find_in_table(resolve, &parents, &batch->arena, err);
+    bool ahead = false;
+    if (status == SYNCLINE_OK && newest > batch->outbox_id) {
+        status = look_ahead(resolve, &parents, inside, &ahead, err);
+    }
+    if (ahead) {
+        sl_intake_note_later(resolve->core, newest);
+    }
     for (uint32_t i = 0; i < batch->n && status == SYNCLINE_OK; i++) {
         if (places[i] == 0) {
             continue;
@@ -224,13 +256,21 @@ static enum syncline_status resolve_keys(struct sl_fk_resolve *resolve, struct s
     if (batch->keys == NULL || batch->key_uuids == NULL) {
         return no_memory(err);
     }
+    int64_t newest = 0;
+    if (batch->values == NULL && batch->model->key_count > 0) {
+        enum syncline_status status = sl_outbox_max(&resolve->core->resolver.ldb, &newest, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+    }
     uint32_t key = 0;
     for (uint32_t f = 0; f < batch->model->field_count; f++) {
         const struct sl_field *field = &batch->model->fields[f];
         struct sl_value *keys = batch->keys + (size_t)key * batch->n;
         struct syncline_uuid *uuids = batch->key_uuids + (size_t)key * batch->n;
         if (field->type == SYNCLINE_TYPE_KEY && batch->values == NULL) {
-            enum syncline_status status = resolve_field(resolve, batch, f, keys, uuids, alive, err);
+            enum syncline_status status =
+                resolve_field(resolve, batch, f, newest, keys, uuids, alive, err);
             if (status != SYNCLINE_OK) {
                 return status;
             }
@@ -356,7 +396,6 @@ static enum syncline_status resolve_births(struct sl_fk_resolve *resolve, struct
         return no_memory(err);
     }
     struct known known = {0};
-    sl_births_forget(&core->resolver.births);
     enum syncline_status found =
         sl_birth_highest(&core->resolver.births, batch->model->id_in_db, &known.born_to, err);
     if (found == SYNCLINE_OK) {
@@ -434,6 +473,7 @@ static enum syncline_status resolve_in_transaction(struct sl_fk_resolve *resolve
     struct sl_core *core = resolve->core;
     bool suspect = false;
     enum syncline_status status = SYNCLINE_OK;
+    sl_births_forget(&core->resolver.births);
     if (batch->values == NULL && batch->change != SYNCLINE_DELETE && batch->model->key_count > 0) {
         status = look_at_parents(resolve, batch, &suspect, err);
     }

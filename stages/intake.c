@@ -175,7 +175,7 @@ static bool can_be_sent(const struct sl_model *model, const struct sl_value *val
 }
 
 /* Two threads may read again at once: the mark only rises. */
-static void note_read_again(struct sl_core *core, int64_t newest)
+void sl_intake_note_later(struct sl_core *core, int64_t newest)
 {
     int_fast64_t before = atomic_load_explicit(&core->read_again_to, memory_order_relaxed);
     while (before < newest &&
@@ -201,7 +201,7 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *
     if (status != SYNCLINE_OK) {
         return status;
     }
-    note_read_again(core, newest);
+    sl_intake_note_later(core, newest);
     size_t before = batch->arena.used;
     for (uint32_t i = 0; i < batch->n; i++) {
         bool found = false;

@@ -51,4 +51,8 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *
                                           struct sl_batch *batch, size_t data_max,
                                           struct sl_error *err);
 
+/* Rows of the outbox before `newest` may point at records that only later ones bring, up to it:
+ * what goes into the log for them is continued. Any thread. */
+void sl_intake_note_later(struct sl_core *core, int64_t newest);
+
 #endif

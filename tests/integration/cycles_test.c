@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* Records that point at each other in a circle, within one model and between two, on their way from
+ * one device to another. Two libraries are stepped in one process, on real files. */
+
+#include <criterion/criterion.h>
+#include <ftw.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "net/transport_local.h"
+#include "pipeline/library.h"
+#include "pipeline/library_view.h"
+
+#define ROUNDS_MAX 100000 /* far more than it takes: a bound, not a time */
+
+/* A team has a leader, a person is in a team; a task comes after another one. */
+struct team {
+    int64_t id;
+    struct syncline_uuid uuid;
+    struct syncline_opt_int64 leader_id;
+};
+
+struct person {
+    int64_t id;
+    struct syncline_uuid uuid;
+    int64_t team_id;
+};
+
+struct task {
+    int64_t id;
+    struct syncline_uuid uuid;
+    int64_t after_id;
+    struct syncline_uuid first;
+};
+
+static const struct syncline_field team_fields[] = {SYNCLINE_ID(struct team, id),
+                                                    SYNCLINE_UUID(struct team, uuid),
+                                                    SYNCLINE_KEY(struct team, leader_id, "person")};
+static const struct syncline_field person_fields[] = {SYNCLINE_ID(struct person, id),
+                                                      SYNCLINE_UUID(struct person, uuid),
+                                                      SYNCLINE_KEY(struct person, team_id, "team")};
+static const struct syncline_field task_fields[] = {
+    SYNCLINE_ID(struct task, id), SYNCLINE_UUID(struct task, uuid),
+    SYNCLINE_KEY(struct task, after_id, "task"), SYNCLINE_UUID_KEY(struct task, first, "task")};
+static const struct syncline_model team_model =
+    SYNCLINE_MODEL("team", "teams", SYNCLINE_SHARED, struct team, team_fields);
+static const struct syncline_model person_model =
+    SYNCLINE_MODEL("person", "people", SYNCLINE_SHARED, struct person, person_fields);
+static const struct syncline_model task_model =
+    SYNCLINE_MODEL("task", "tasks", SYNCLINE_SHARED, struct task, task_fields);
+static const struct syncline_model *const models[] = {&team_model, &person_model, &task_model};
+#define MODELS (sizeof(models) / sizeof(models[0]))
+
+#define DEFERRED " DEFERRABLE INITIALLY DEFERRED"
+#define ID "(id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE,"
+#define TASKS                                                                                      \
+    "CREATE TABLE tasks" ID "after_id INTEGER NOT NULL REFERENCES tasks(id)" DEFERRED              \
+    ",first BLOB NOT NULL REFERENCES tasks(uuid)" DEFERRED ")"
+
+/* How a circle of two tables can be. */
+static const char *const schemas[] = {
+    "CREATE TABLE teams" ID "leader_id INTEGER REFERENCES people(id));"
+    "CREATE TABLE people" ID "team_id INTEGER NOT NULL REFERENCES teams(id));" TASKS,
+    "CREATE TABLE teams" ID "leader_id INTEGER NOT NULL REFERENCES people(id)" DEFERRED ");"
+    "CREATE TABLE people" ID "team_id INTEGER NOT NULL REFERENCES teams(id));" TASKS,
+    "CREATE TABLE teams" ID "leader_id INTEGER NOT NULL REFERENCES people(id)" DEFERRED ");"
+    "CREATE TABLE people" ID "team_id INTEGER NOT NULL REFERENCES teams(id)" DEFERRED ");" TASKS};
+enum { ONE_NULLABLE, ONE_DEFERRED, BOTH_DEFERRED, SCHEMAS };
+
+/* Every row with its keys as UUIDs; @ is the database's name. */
+static const char *const contents[] = {
+    "SELECT t.uuid,p.uuid FROM @.teams t LEFT JOIN @.people p ON p.id=t.leader_id",
+    "SELECT p.uuid,t.uuid FROM @.people p LEFT JOIN @.teams t ON t.id=p.team_id",
+    "SELECT t.uuid,a.uuid,t.first FROM @.tasks t LEFT JOIN @.tasks a ON a.id=t.after_id"};
+
+struct device {
+    char library_db[128];
+    char sync_db[128];
+    char uuid_map[128];
+    struct sl_identity identity;
+    struct sl_transport *transport;
+    struct sl_library_config config;
+    const char *peer;
+    struct sl_library *library;
+    sqlite3 *db;
+};
+
+static char folder[64];
+static struct sl_error err;
+static struct sl_local_hub *hub;
+static struct device a;
+static struct device b;
+
+/* ---- Devices ---- */
+
+static void sql(sqlite3 *db, const char *text)
+{
+    cr_assert_eq(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK, "%s: %s", text,
+                 sqlite3_errmsg(db));
+}
+
+static int64_t number(sqlite3 *db, const char *text)
+{
+    sqlite3_stmt *stmt = NULL;
+    cr_assert_eq(sqlite3_prepare_v2(db, text, -1, &stmt, NULL), SQLITE_OK, "%s: %s", text,
+                 sqlite3_errmsg(db));
+    cr_assert_eq(sqlite3_step(stmt), SQLITE_ROW);
+    int64_t value = sqlite3_column_int64(stmt, 0);
+    (void)sqlite3_finalize(stmt);
+    return value;
+}
+
+static void open_library(struct device *device)
+{
+    cr_assert_eq(sl_transport_local_new(hub, &device->transport), SYNCLINE_OK);
+    device->config.transport = device->transport;
+    cr_assert_eq(sl_library_open(&device->config, &device->library, &err), SYNCLINE_OK, "%s",
+                 err.text);
+}
+
+static void close_library(struct device *device)
+{
+    sl_library_close(device->library);
+    device->library = NULL;
+    device->transport->ops->free(device->transport);
+}
+
+static void make(struct device *device, const char *name, const char *peer, const char *schema,
+                 const struct syncline_uuid *library_id)
+{
+    memset(device, 0, sizeof(*device));
+    (void)snprintf(device->library_db, sizeof(device->library_db), "%s/%s.db", folder, name);
+    (void)snprintf(device->sync_db, sizeof(device->sync_db), "%s/%s-sync.db", folder, name);
+    (void)snprintf(device->uuid_map, sizeof(device->uuid_map), "%s/%s-map", folder, name);
+    cr_assert_eq(sl_identity_new(sl_env_posix(), &device->identity, &err), SYNCLINE_OK);
+    device->peer = peer;
+    device->config = (struct sl_library_config){.env = sl_env_posix(),
+                                                .library_db = device->library_db,
+                                                .sync_db = device->sync_db,
+                                                .uuid_map = device->uuid_map,
+                                                .identity = &device->identity,
+                                                .models = models,
+                                                .models_count = MODELS,
+                                                .listen = name,
+                                                .peers = &device->peer,
+                                                .peers_count = peer != NULL ? 1 : 0,
+                                                .engine = true};
+    cr_assert_eq(sl_library_create(&device->config, library_id, "Cycles", name, &err), SYNCLINE_OK,
+                 "%s", err.text);
+    cr_assert_eq(sqlite3_open(device->library_db, &device->db), SQLITE_OK);
+    sql(device->db, "PRAGMA foreign_keys=ON");
+    sql(device->db, schema);
+    open_library(device);
+}
+
+static void begin(const char *schema)
+{
+    struct syncline_uuid library_id;
+    (void)snprintf(folder, sizeof(folder), "/tmp/syncline-cycles-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+    cr_assert_eq(syncline_uuid_new(&library_id, 1), SYNCLINE_OK);
+    cr_assert_eq(sl_local_hub_new(&sl_allocator_libc, &hub), SYNCLINE_OK);
+    make(&a, "a", NULL, schema, &library_id);
+    make(&b, "b", "a", schema, &library_id);
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
+{
+    (void)status;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
+static void end(void)
+{
+    close_library(&a);
+    close_library(&b);
+    cr_assert_eq(sqlite3_close(a.db), SQLITE_OK);
+    cr_assert_eq(sqlite3_close(b.db), SQLITE_OK);
+    sl_local_hub_free(hub);
+    cr_assert_eq(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static struct syncline_info info_of(struct device *device)
+{
+    struct syncline_info info = SYNCLINE_INFO_INIT;
+    cr_assert_eq(sl_library_info(device->library, &info, &err), SYNCLINE_OK, "%s", err.text);
+    return info;
+}
+
+static bool is_done(struct device *from, struct device *to)
+{
+    struct syncline_info sent = info_of(from);
+    struct syncline_info got = info_of(to);
+    return sent.outbox == 0 && got.received_applied == sent.own_seq;
+}
+
+/* Steps both until each has what the other captured. */
+static void settle(void)
+{
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        for (size_t i = 0; i < sl_library_stage_count(a.library); i++) {
+            (void)sl_library_step(a.library, i);
+            (void)sl_library_step(b.library, i);
+        }
+        sl_library_poll(a.library, 0);
+        sl_library_poll(b.library, 0);
+        if (is_done(&a, &b) && is_done(&b, &a)) {
+            return;
+        }
+    }
+    cr_assert_fail("they do not come to rest: %s, %s",
+                   sl_library_core(a.library)->progress.notice.text,
+                   sl_library_core(b.library)->progress.notice.text);
+}
+
+static void put_name(char out[400], const char *text, const char *name)
+{
+    size_t len = 0;
+    for (; *text != '\0'; text++) {
+        const char piece[2] = {*text, '\0'};
+        len += (size_t)snprintf(out + len, 400 - len, "%s", *text == '@' ? name : piece);
+        cr_assert_lt(len, 400);
+    }
+}
+
+/* Both hold the same rows with the same parents, and no key points nowhere. */
+static void check_equal(void)
+{
+    char text[2048];
+    (void)snprintf(text, sizeof(text), "ATTACH '%s' AS b", b.library_db);
+    sql(a.db, text);
+    for (size_t m = 0; m < MODELS; m++) {
+        char of_a[400];
+        char of_b[400];
+        put_name(of_a, contents[m], "main");
+        put_name(of_b, contents[m], "b");
+        (void)snprintf(text, sizeof(text),
+                       "SELECT (SELECT count(*) FROM (%s EXCEPT %s))+"
+                       "(SELECT count(*) FROM (%s EXCEPT %s))",
+                       of_a, of_b, of_b, of_a);
+        cr_assert_eq(number(a.db, text), 0, "%s", models[m]->name);
+    }
+    sql(a.db, "DETACH b");
+    cr_assert_eq(number(b.db, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+    cr_assert_eq(info_of(&a).set_aside + info_of(&b).set_aside, 0);
+}
+
+/* ---- Rows ---- */
+
+/* How what was written comes into the outbox. */
+enum way {
+    ONE_CALL_EACH, /* one call for each model, in the transaction */
+    SINGLE_CALLS,  /* one for each record, in the transaction */
+    READ_AGAIN,    /* one for each model, in the transaction; nothing that was staged is left */
+    AUTOCOMMIT,    /* one for each model, after the transaction */
+    WAYS
+};
+
+static void capture(const struct syncline_model *model, const void *rows, size_t n, size_t size,
+                    enum way way)
+{
+    sqlite3 *db = way == AUTOCOMMIT ? NULL : a.db;
+    size_t piece = way == SINGLE_CALLS ? 1 : n;
+    for (size_t i = 0; i < n; i += piece) {
+        cr_assert_eq(sl_library_capture(a.library, model, (const char *)rows + i * size, piece,
+                                        SYNCLINE_INSERT, db, 0, &err),
+                     SYNCLINE_OK, "%s", err.text);
+    }
+}
+
+static void write_row(const char *text, int64_t id, const struct syncline_uuid *uuid, int64_t key,
+                      const struct syncline_uuid *other)
+{
+    sqlite3_stmt *stmt = NULL;
+    cr_assert_eq(sqlite3_prepare_v2(a.db, text, -1, &stmt, NULL), SQLITE_OK, "%s",
+                 sqlite3_errmsg(a.db));
+    (void)sqlite3_bind_int64(stmt, 1, id);
+    (void)sqlite3_bind_blob(stmt, 2, uuid->bytes, 16, SQLITE_STATIC);
+    if (key != 0) {
+        (void)sqlite3_bind_int64(stmt, 3, key);
+    }
+    if (other != NULL) {
+        (void)sqlite3_bind_blob(stmt, 4, other->bytes, 16, SQLITE_STATIC);
+    }
+    cr_assert_eq(sqlite3_step(stmt), SQLITE_DONE, "%s", sqlite3_errmsg(a.db));
+    (void)sqlite3_finalize(stmt);
+}
+
+static void commit(enum way way)
+{
+    sql(a.db, "COMMIT");
+    if (way == READ_AGAIN) { /* as after a crash */
+        close_library(&a);
+        open_library(&a);
+    }
+}
+
+#define PAIRS 5
+
+/* Teams first_id, first_id + 1, ..., each with a leader who is in the next of them. */
+static void add_teams(int64_t first_id, bool nullable, enum way way)
+{
+    struct team teams[PAIRS] = {0};
+    struct person people[PAIRS] = {0};
+    sql(a.db, "BEGIN IMMEDIATE");
+    for (int i = 0; i < PAIRS; i++) {
+        teams[i].id = first_id + i;
+        people[i].id = first_id + i;
+        teams[i].leader_id = (struct syncline_opt_int64){people[i].id, true};
+        people[i].team_id = first_id + (i + 1) % PAIRS;
+        cr_assert_eq(syncline_uuid_new(&teams[i].uuid, 1), SYNCLINE_OK);
+        cr_assert_eq(syncline_uuid_new(&people[i].uuid, 1), SYNCLINE_OK);
+        write_row("INSERT INTO teams(id,uuid,leader_id) VALUES(?1,?2,?3)", teams[i].id,
+                  &teams[i].uuid, nullable ? 0 : people[i].id, NULL);
+    }
+    for (int i = 0; i < PAIRS; i++) {
+        write_row("INSERT INTO people(id,uuid,team_id) VALUES(?1,?2,?3)", people[i].id,
+                  &people[i].uuid, people[i].team_id, NULL);
+    }
+    sql(a.db, "UPDATE teams SET leader_id=id");
+    if (way == AUTOCOMMIT) {
+        commit(way);
+    }
+    capture(&team_model, teams, PAIRS, sizeof(teams[0]), way);
+    capture(&person_model, people, PAIRS, sizeof(people[0]), way);
+    if (way != AUTOCOMMIT) {
+        commit(way);
+    }
+}
+
+/* Tasks in a circle, each after the next one; the last stands alone, and comes after itself.
+ * `named`: whose UUID they hold, as a distance. */
+static void add_tasks(int64_t first_id, int named, enum way way)
+{
+    struct task tasks[PAIRS] = {0};
+    for (int i = 0; i < PAIRS; i++) {
+        tasks[i].id = first_id + i;
+        tasks[i].after_id = first_id + (i == PAIRS - 1 ? i : (i + 1) % (PAIRS - 1));
+        cr_assert_eq(syncline_uuid_new(&tasks[i].uuid, 1), SYNCLINE_OK);
+    }
+    sql(a.db, "BEGIN IMMEDIATE");
+    for (int i = 0; i < PAIRS; i++) {
+        tasks[i].first = tasks[(i + named) % PAIRS].uuid;
+        write_row("INSERT INTO tasks(id,uuid,after_id,first) VALUES(?1,?2,?3,?4)", tasks[i].id,
+                  &tasks[i].uuid, tasks[i].after_id, &tasks[i].first);
+    }
+    if (way == AUTOCOMMIT) {
+        commit(way);
+    }
+    capture(&task_model, tasks, PAIRS, sizeof(tasks[0]), way);
+    if (way != AUTOCOMMIT) {
+        commit(way);
+    }
+}
+
+static void all_ways(int schema)
+{
+    begin(schemas[schema]);
+    for (int way = 0; way < WAYS; way++) {
+        add_teams(1 + 100 * way, schema == ONE_NULLABLE, (enum way)way);
+        settle();
+        cr_assert_eq(number(b.db, "SELECT count(*) FROM people"), PAIRS * (way + 1));
+        check_equal();
+    }
+    end();
+}
+
+Test(cycles, between_models_one_key_nullable)
+{
+    all_ways(ONE_NULLABLE);
+}
+
+Test(cycles, between_models_one_key_deferred)
+{
+    all_ways(ONE_DEFERRED);
+}
+
+Test(cycles, between_models_both_keys_deferred)
+{
+    all_ways(BOTH_DEFERRED);
+}
+
+/* A key that is NOT NULL, to the record itself and to later ones, by id and by UUID. */
+Test(cycles, within_one_model)
+{
+    begin(schemas[BOTH_DEFERRED]);
+    for (int way = 0; way < WAYS; way++) {
+        add_tasks(1 + 100 * way, 0, (enum way)way);
+        add_tasks(51 + 100 * way, 1, (enum way)way);
+        settle();
+        cr_assert_eq(number(b.db, "SELECT count(*) FROM tasks"), 2 * PAIRS * (way + 1));
+        check_equal();
+    }
+    end();
+}
+
+/* What a circle cannot have takes along what needs it, and nothing else; and no id is kept for it.
+ */
+Test(cycles, one_of_a_circle_is_refused)
+{
+    begin(schemas[BOTH_DEFERRED]);
+    sql(b.db, "CREATE TRIGGER no_second BEFORE INSERT ON teams WHEN"
+              " (SELECT count(*) FROM teams)>=2*5 BEGIN SELECT RAISE(ABORT,'full'); END");
+    for (int i = 0; i < 3; i++) {
+        add_teams(1 + 100 * i, false, ONE_CALL_EACH);
+        settle();
+    }
+    cr_assert_eq(number(b.db, "SELECT count(*) FROM teams"), 2 * PAIRS);
+    cr_assert_eq(number(b.db, "SELECT count(*) FROM people"), 2 * PAIRS);
+    cr_assert_eq(number(b.db, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+    cr_assert_eq(info_of(&b).set_aside, 2 * PAIRS);
+    add_tasks(1, 1, SINGLE_CALLS);
+    settle();
+    cr_assert_eq(number(b.db, "SELECT count(*) FROM tasks"), PAIRS);
+    end();
+}

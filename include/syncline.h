@@ -224,7 +224,8 @@ struct syncline_field {
  * of the table that no field names stay local to each device; they must be nullable or have a
  * default, and may not be foreign keys to tables that sync. syncline_open compares descriptor and
  * table, and refuses what would go wrong later: types that do not fit, a UUID column without a
- * unique index, foreign keys that are not described or described otherwise. */
+ * unique index, foreign keys that are not described or described otherwise, models that point at
+ * each other in a circle of keys that are all NOT NULL and immediate. Other circles are fine. */
 struct syncline_model {
     uint32_t struct_size;                /* sizeof(struct syncline_model) where it was compiled */
     uint32_t field_size;                 /* sizeof(struct syncline_field) there */

@@ -21,6 +21,7 @@
 #include "stages/settle.h"
 #include "stages/shared.h"
 #include "stages/verify.h"
+#include "storage/key_check.h"
 
 #define ENGINE_BUSY_MS 0 /* the engine never waits for a lock; it comes again */
 
@@ -574,6 +575,9 @@ static enum syncline_status open_view(struct sl_library *library,
     status = sl_library_db_check(&library->view.ldb, &core->who.library_id, err);
     for (size_t i = 0; i < core->models.count && status == SYNCLINE_OK; i++) {
         status = sl_record_table_check(&library->view.tables[i], &core->models, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_key_cycles_check(&library->view.ldb.db, &core->models, err);
     }
     if (status == SYNCLINE_OK) {
         status = sl_library_db_number_models(&library->view.ldb, &core->models, err);

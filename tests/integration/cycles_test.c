@@ -422,3 +422,26 @@ Test(cycles, one_of_a_circle_is_refused)
     cr_assert_eq(number(b.db, "SELECT count(*) FROM tasks"), PAIRS);
     end();
 }
+
+/* Keys that must all be there at once: refused by name when the library is opened, and nothing is
+ * changed. */
+Test(cycles, refused_when_opened)
+{
+    struct sl_library *library = NULL;
+    begin(schemas[BOTH_DEFERRED]);
+    sql(a.db, "DROP TABLE teams; DROP TABLE people;"
+              "CREATE TABLE teams" ID "leader_id INTEGER NOT NULL REFERENCES people(id));"
+              "CREATE TABLE people" ID "team_id INTEGER NOT NULL REFERENCES teams(id))");
+    close_library(&a);
+    cr_assert_eq(sl_transport_local_new(hub, &a.transport), SYNCLINE_OK);
+    a.config.transport = a.transport;
+    cr_assert_eq(sl_library_open(&a.config, &library, &err), SYNCLINE_EMODEL);
+    cr_assert_not_null(strstr(err.text, "model 'team', field 'leader_id'; model 'person', field "
+                                        "'team_id': models point at each other in a circle"),
+                       "%s", err.text);
+    a.transport->ops->free(a.transport);
+    sql(a.db, "DROP TABLE people; CREATE TABLE people" ID
+              "team_id INTEGER NOT NULL REFERENCES teams(id)" DEFERRED ")");
+    open_library(&a);
+    end();
+}

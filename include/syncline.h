@@ -91,7 +91,8 @@ enum syncline_status {
 SYNCLINE_API const char *syncline_status_name(enum syncline_status status);
 SYNCLINE_API const char *syncline_status_text(enum syncline_status status);
 
-/* SYNCLINE_VERSION of the library that is linked. Lives for ever. */
+/* SYNCLINE_VERSION of the library that is linked. Never NULL; lives for ever. Any thread; never
+ * blocks. */
 SYNCLINE_API const char *syncline_version(void);
 
 /* ---- Values ------------------------------------------------------------------------------- */
@@ -147,7 +148,7 @@ syncline_uuid_v5(const struct syncline_uuid *space, const void *name, size_t len
 #define SYNCLINE_UUID_TEXT_SIZE 37 /* bytes of the text of a UUID, with its NUL */
 
 /* Writes "8-4-4-4-12" in lower case hex digits and a NUL. Sorts as the bytes do. Any thread; never
- * blocks. */
+ * blocks. Neither may be NULL. */
 SYNCLINE_API void syncline_uuid_text(const struct syncline_uuid *uuid,
                                      char text[SYNCLINE_UUID_TEXT_SIZE]);
 /* Reads such a text, in either case, that a NUL ends. Errors: EINVAL (it is none, or a pointer is
@@ -165,7 +166,8 @@ struct syncline_hlc {
 
 #define SYNCLINE_HLC_TEXT_SIZE 71 /* bytes of the text of a clock value, with its NUL */
 
-/* < 0, 0, > 0 as a is earlier than, the same as, or later than b. Any thread; never blocks. */
+/* < 0, 0, > 0 as a is earlier than, the same as, or later than b. Any thread; never blocks.
+ * Neither may be NULL. */
 SYNCLINE_API int syncline_hlc_compare(const struct syncline_hlc *a, const struct syncline_hlc *b);
 /* ms since 1970 UTC of a clock value. */
 static inline int64_t syncline_hlc_ms(const struct syncline_hlc *hlc)
@@ -174,7 +176,7 @@ static inline int64_t syncline_hlc_ms(const struct syncline_hlc *hlc)
 }
 /* Writes time, device and epoch: 16 hex digits, a UUID, 16 hex digits, with "-" between them, all
  * in lower case, and a NUL. As wide for every value, and strcmp sorts it as the call above
- * compares. Any thread; never blocks. */
+ * compares. Any thread; never blocks. Neither may be NULL. */
 SYNCLINE_API void syncline_hlc_text(const struct syncline_hlc *hlc,
                                     char text[SYNCLINE_HLC_TEXT_SIZE]);
 /* Reads such a text, in either case, that a NUL ends. Errors: EINVAL (it is none, or a pointer is
@@ -497,7 +499,8 @@ SYNCLINE_API enum syncline_status syncline_close_drained(struct syncline *lib,
                                                          struct syncline_left *left);
 
 /* The text of the last call that failed on this handle by this thread's reckoning: with several
- * threads failing at once, one of their texts. Copies at most size - 1 bytes and a NUL. */
+ * threads failing at once, one of their texts; "" if none has failed. Copies at most size - 1 bytes
+ * and a NUL; with text NULL or size 0 it does nothing. Any thread; never blocks. */
 SYNCLINE_API void syncline_error(struct syncline *lib, char *text, size_t size);
 
 /* ---- Changes ------------------------------------------------------------------------------ */

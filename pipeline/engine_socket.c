@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FILE_NAME "engine.sock"
@@ -36,10 +37,21 @@ static void set_timeouts(int fd, int ms)
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time));
 }
 
-static bool send_all(int fd, const void *data, size_t size)
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool send_all(int fd, const void *data, size_t size, int64_t until_ms)
 {
     const char *at = data;
     while (size > 0) {
+        if (now_ms() >= until_ms) {
+            errno = EAGAIN;
+            return false;
+        }
         ssize_t sent = send(fd, at, size, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR) {
             continue;
@@ -64,10 +76,10 @@ static bool is_allowed(int fd)
 }
 
 /* false: no line came. */
-static bool read_question(int fd, char question[SL_ENGINE_QUESTION_SIZE_MAX])
+static bool read_question(int fd, char question[SL_ENGINE_QUESTION_SIZE_MAX], int64_t until_ms)
 {
     size_t len = 0;
-    while (len < SL_ENGINE_QUESTION_SIZE_MAX) {
+    while (len < SL_ENGINE_QUESTION_SIZE_MAX && now_ms() < until_ms) {
         ssize_t got = recv(fd, question + len, SL_ENGINE_QUESTION_SIZE_MAX - len, 0);
         if (got < 0 && errno == EINTR) {
             continue;
@@ -88,8 +100,9 @@ static bool read_question(int fd, char question[SL_ENGINE_QUESTION_SIZE_MAX])
 static void serve(struct sl_engine_socket *server, int fd)
 {
     char question[SL_ENGINE_QUESTION_SIZE_MAX];
+    int64_t until_ms = now_ms() + SERVE_MS;
     set_timeouts(fd, SERVE_MS);
-    if (!is_allowed(fd) || !read_question(fd, question)) {
+    if (!is_allowed(fd) || !read_question(fd, question, until_ms)) {
         return;
     }
     struct sl_buf out;
@@ -97,7 +110,7 @@ static void serve(struct sl_engine_socket *server, int fd)
     server->answer(server->ctx, question, &out);
     sl_buf_bytes(&out, END, strlen(END));
     if (!out.failed) {
-        (void)send_all(fd, out.data, out.len);
+        (void)send_all(fd, out.data, out.len, until_ms);
     }
     sl_buf_fini(&out);
 }
@@ -205,11 +218,13 @@ static bool ends_well(const struct sl_buf *answer)
            memchr(answer->data, '\0', answer->len) == NULL;
 }
 
-static enum syncline_status read_answer(int fd, struct sl_buf *answer, struct sl_error *err)
+static enum syncline_status read_answer(int fd, struct sl_buf *answer, int64_t until_ms,
+                                        struct sl_error *err)
 {
     for (;;) {
         char chunk[4096];
-        ssize_t got = recv(fd, chunk, sizeof(chunk), 0);
+        errno = EAGAIN;
+        ssize_t got = now_ms() < until_ms ? recv(fd, chunk, sizeof(chunk), 0) : -1;
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -266,11 +281,12 @@ enum syncline_status sl_engine_ask(int dir, const char *question, struct sl_buf 
                        "no engine of this library answers at " FILE_NAME ": %s", strerror(code));
     }
     enum syncline_status status = SYNCLINE_OK;
-    if (!send_all(fd, question, strlen(question)) || !send_all(fd, "\n", 1)) {
+    int64_t until_ms = now_ms() + ASK_MS;
+    if (!send_all(fd, question, strlen(question), until_ms) || !send_all(fd, "\n", 1, until_ms)) {
         status = sl_fail(err, SYNCLINE_EBUSY, "the engine of this library does not listen: %s",
                          strerror(errno));
     }
-    status = status == SYNCLINE_OK ? read_answer(fd, answer, err) : status;
+    status = status == SYNCLINE_OK ? read_answer(fd, answer, until_ms, err) : status;
     (void)close(fd);
     return status;
 }

@@ -12,9 +12,10 @@
  * `answer` write, sends and closes. The socket's file has mode 0600, and who asks must be the same
  * user or root. Whoever holds engine.lock owns the file: it removes what a crash left.
  *
- * Failure modes: who asks and then hangs, or sends no line, is dropped after a second and delays
- * others by no more. Without a socket (its folder forbids one) the engine runs all the same and
- * nobody can ask it; nobody to ask is ENOTFOUND, an answer that does not come EBUSY. */
+ * Failure modes: who asks and then hangs, or sends byte by byte, or no line, is dropped after a
+ * second, at most two, and delays others by no more. Without a socket (its folder forbids one) the
+ * engine runs all the same and nobody can ask it; nobody to ask is ENOTFOUND, an answer that does
+ * not come EBUSY. */
 
 #ifndef SL_ENGINE_SOCKET_H
 #define SL_ENGINE_SOCKET_H

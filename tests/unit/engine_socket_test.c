@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -140,6 +141,21 @@ Test(engine_socket, bad_company)
     (void)close(silent);
     (void)close(endless);
     cr_expect_eq(atomic_load(&asked), 1);
+}
+
+/* One who sends byte after byte is dropped long before his line could be full. */
+Test(engine_socket, byte_by_byte)
+{
+    int fd = connect_raw();
+    struct pollfd end = {.fd = fd, .events = POLLIN};
+    unsigned sent = 0;
+    while (sent < SL_ENGINE_QUESTION_SIZE_MAX - 1 && poll(&end, 1, 100) == 0 &&
+           send(fd, "x", 1, MSG_NOSIGNAL) == 1) {
+        sent++;
+    }
+    cr_expect_lt(sent, SL_ENGINE_QUESTION_SIZE_MAX - 1);
+    (void)close(fd);
+    OK(sl_engine_ask(dir, "me", &answer, &err));
 }
 
 /* Without memory there is no answer, and it is said that there is none. */

@@ -105,7 +105,8 @@ static void print_engine(const struct syncline_info *info)
         fputs(", serves ", stdout);
         cli_print_name(stdout, info->listen, strlen(info->listen));
     }
-    printf("; %" PRIu32 " of %" PRIu32 " members connected\n", info->links, info->members);
+    printf("; %" PRIu32 " of %" PRIu32 " members connected%s\n", info->links, info->members,
+           info->paused ? "; paused" : "");
     if (info->notice[0] != '\0') {
         fputs("notice     ", stdout);
         cli_print_name(stdout, info->notice, strlen(info->notice));
@@ -168,6 +169,10 @@ static int print_people(struct cli_session *session, const struct look *look,
     printf("here       %" PRIu64 " changes of this device in the log, %" PRIu64 " on their way "
            "into it\n",
            info->own_seq, info->outbox);
+    if (info->unscanned > 0) {
+        printf("older      %" PRIu64 " rows are older than the library and not taken in yet\n",
+               info->unscanned);
+    }
     printf("received   %" PRIu64 " changes of others, %" PRIu64 " applied, %" PRIu64
            " to come; %" PRIu64 " records set aside\n",
            info->received, info->received_applied, missing(info->announced, info->received),
@@ -230,17 +235,20 @@ static int print_json(struct cli_session *session, const struct look *look,
         json_array_append_new(stages, stage_json(look, before, i));
     }
     return cli_print_json(json_pack(
-        "{s:s, s:o, s:s, s:o, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+        "{s:s, s:o, s:s, s:o, s:I, s:o, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:o, "
+        "s:o}",
         "library_id", library_id, "library_name",
         cli_json_name(info->library_name, strlen(info->library_name)), "device_id", device_id,
         "device_name", cli_json_name(info->device_name, strlen(info->device_name)), "engine_pid",
         (json_int_t)info->engine_pid, "listen", cli_json_name(info->listen, strlen(info->listen)),
-        "notice", cli_json_name(info->notice, strlen(info->notice)), "links",
-        (json_int_t)info->links, "outbox", (json_int_t)info->outbox, "own_seq",
-        (json_int_t)info->own_seq, "received", (json_int_t)info->received, "received_applied",
-        (json_int_t)info->received_applied, "announced", (json_int_t)info->announced, "set_aside",
-        (json_int_t)info->set_aside, "wire_bytes_sent", (json_int_t)info->wire_bytes_sent,
-        "members", members, "stages", stages));
+        "notice", cli_json_name(info->notice, strlen(info->notice)), "paused", info->paused,
+        "links", (json_int_t)info->links, "outbox", (json_int_t)info->outbox, "unscanned",
+        (json_int_t)info->unscanned, "own_seq", (json_int_t)info->own_seq, "received",
+        (json_int_t)info->received, "received_applied", (json_int_t)info->received_applied,
+        "announced", (json_int_t)info->announced, "set_aside", (json_int_t)info->set_aside,
+        "wire_bytes_sent", (json_int_t)info->wire_bytes_sent, "members", members, "stages",
+        stages));
 }
 
 /* ---- Behind ---- */

@@ -541,17 +541,20 @@ struct syncline_batch_options {
  *
  * Capture changes in the order in which they were made, each before an id is used again.
  *
- * A delete needs id and UUID; the other members are ignored. For a model with keys use the forms
- * with `db`. `rows` is an array of the model's row struct, `n` records.
+ * Fill every member of a struct as its row is, id and UUID included: in a transaction the struct is
+ * what is sent, and a member left empty empties the column on the other devices; in autocommit the
+ * row is read again. Only a delete needs no more than id and UUID; the other members are ignored.
+ * For a model with keys use the forms with `db`. `rows` is an array of the model's row struct, `n`
+ * records.
  *
  * Any thread. Never waits for the engine, the network or another device; in a transaction it only
  * does two or three statements on `db`. Outside one it may wait for SQLite's write lock (5 s), and
  * for an engine that is far behind, if the option block_ms says so: AGAIN says that it still is,
  * and that the change was captured all the same. All other errors say that nothing was. Errors:
- * EINVAL (also: another thread attached `db`), EMODEL (a model that was not given at open), ETOOBIG
- * (a record over 1 MiB; the text names it), EBUSY (no write lock: another connection is inside a
- * transaction - give the connection with `db`), EDB, EIO, ENOSPC, ENOMEM, ECLOSED (the handle is
- * being closed), EFORK. */
+ * EINVAL (also: another thread attached `db`; a UUID that is all zero), EMODEL (a model that was
+ * not given at open), ETOOBIG (a record over 1 MiB; the text names it), EBUSY (no write lock:
+ * another connection is inside a transaction - give the connection with `db`), EDB, EIO, ENOSPC,
+ * ENOMEM, ECLOSED (the handle is being closed), EFORK. */
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_sync_model(struct syncline *lib, const struct syncline_model *model, const void *row,
                     enum syncline_change change);

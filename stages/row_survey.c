@@ -101,6 +101,12 @@ static enum syncline_status find_runs(struct sl_row_survey *survey, struct sl_er
     for (uint32_t i = 0; i < survey->n; i++, row += model->row_size) {
         add_id(&survey->ids, &ids, sl_row_id(model, row));
         add_uuid(&survey->uuids, &uuids, row + model->uuid.offset);
+        if (uuids.n == 1 && uuids.high == 0 && uuids.low == 0) {
+            return sl_fail(err, SYNCLINE_EINVAL,
+                           "record %u of model '%s' has no UUID, its bytes are all zero: fill the "
+                           "member as the row has it",
+                           i, model->name);
+        }
     }
     put_ids(&survey->ids, &ids);
     put_uuids(&survey->uuids, &uuids);

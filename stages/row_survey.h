@@ -43,7 +43,8 @@ void sl_row_survey_fini(struct sl_row_survey *survey);
 /* Gives back what one large call made it take. */
 void sl_row_survey_trim(struct sl_row_survey *survey);
 
-/* The pass. batch_len: changes per segment. Errors: ETOOBIG (the text names the record), ENOMEM. */
+/* The pass. batch_len: changes per segment. Errors: EINVAL (a record has no UUID), ETOOBIG (the
+ * text names the record), ENOMEM. */
 enum syncline_status sl_row_survey_run(struct sl_row_survey *survey, const struct sl_model *model,
                                        const void *rows, uint32_t n, enum syncline_change change,
                                        uint32_t batch_len, struct sl_error *err);

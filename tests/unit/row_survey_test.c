@@ -50,6 +50,9 @@ static void begin(void)
     OK(sl_model_set_init(&set, &sl_allocator_libc, models, 2, &err));
     notes = &set.models[0];
     points = &set.models[1];
+    for (size_t i = 0; i < ROWS; i++) {
+        rows[i].uuid.bytes[0] = 1;
+    }
     sl_row_survey_init(&survey, &sl_allocator_libc, SL_BATCH_SIZE_SOFT);
     sl_arena_init(&batch.arena, &sl_allocator_libc);
     large = malloc(SL_RECORD_SIZE_MAX + 2);
@@ -130,7 +133,7 @@ Test(row_survey, runs_that_count_up)
 Test(row_survey, runs_of_any_order)
 {
     uint64_t random = 88172645463325252u;
-    for (uint64_t round = 0; round < 50; round++) {
+    for (uint64_t round = 1; round < 51; round++) {
         uint32_t n = 1 + (uint32_t)(next_random(&random) % 200);
         for (uint32_t i = 0; i < n; i++) {
             uint64_t step = next_random(&random) % 8;
@@ -204,12 +207,14 @@ Test(row_survey, copies)
 /* A model without strings is copied as it is. */
 Test(row_survey, without_strings)
 {
-    struct point given[3] = {{.id = 4, .x = 0.5}, {.id = 5, .x = -1}, {.id = 9, .x = 7}};
+    struct point given[3] = {{.uuid = {{1}}, .id = 4, .x = 0.5},
+                             {.uuid = {{2}}, .id = 5, .x = -1},
+                             {.uuid = {{3}}, .id = 9, .x = 7}};
     OK(sl_row_survey_run(&survey, points, given, 3, SYNCLINE_UPDATE, 1000, &err));
     cr_assert_eq(survey.piece_count, 1);
     cr_assert_eq(survey.pieces[0].strings_size, 0);
     cr_assert_eq(survey.ids.len, 24);
-    cr_assert_eq(survey.uuids.len, 60); /* three times the same one does not count up */
+    cr_assert_eq(survey.uuids.len, 60); /* three that do not count up */
     cr_assert(sl_row_survey_copy(&survey, 0, 0, &batch));
     cr_assert_eq(batch.n, 3);
     cr_assert_eq(memcmp(batch.rows, given, sizeof(given)), 0);
@@ -262,7 +267,7 @@ Test(row_survey, too_big)
     OK(look(2, 1000));
     rows[1].data.len++;
     FAILS(look(2, 1000), SYNCLINE_ETOOBIG,
-          "record 00000000-0000-0000-0000-0000000000ab of model 'note' has 1048577 bytes");
+          "record 01000000-0000-0000-0000-0000000000ab of model 'note' has 1048577 bytes");
     rows[1].data.len -= 5;
     rows[1].title = "name";
     OK(look(2, 1000));
@@ -298,6 +303,9 @@ Test(row_survey, trim)
         rows[i].id = 2 * i;
     }
     static struct note many[4 * ROWS];
+    for (uint32_t i = 0; i < 4 * ROWS; i++) {
+        many[i].uuid.bytes[0] = 1;
+    }
     OK(sl_row_survey_run(&survey, notes, many, 4 * ROWS, SYNCLINE_INSERT, 65536, &err));
     sl_row_survey_trim(&survey);
     cr_assert_null(survey.ids.data);
@@ -326,4 +334,19 @@ Test(row_survey, no_memory)
     (void)sl_malloc_fail_at(0);
     cr_assert_not(copied);
     cr_assert(sl_row_survey_copy(&survey, 0, 0, &batch));
+}
+
+/* A record without a UUID is refused by its number, wherever it stands. */
+Test(row_survey, no_uuid)
+{
+    for (uint32_t at = 0; at < 3; at++) {
+        for (uint32_t i = 0; i < 3; i++) {
+            rows[i].id = 1 + i;
+            set_uuid(&rows[i], 7, i);
+        }
+        memset(&rows[at].uuid, 0, sizeof(rows[at].uuid));
+        char said[32];
+        (void)snprintf(said, sizeof(said), "record %u of model 'note'", at);
+        FAILS(look(3, 1000), SYNCLINE_EINVAL, said);
+    }
 }

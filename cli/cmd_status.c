@@ -49,11 +49,6 @@ static int take_look(struct cli_session *session, struct look *look)
     return CLI_EXIT_OK;
 }
 
-static uint64_t missing(uint64_t all, uint64_t done)
-{
-    return all > done ? all - done : 0;
-}
-
 /* Changes of the stage per second since the look before; else since the engine was started. */
 static double per_second(const struct look *look, const struct look *before, size_t index)
 {
@@ -127,7 +122,7 @@ static void print_member(const struct syncline_member *member, int64_t now_ms)
         fputs(", for ", stdout);
         print_age(now_ms - member->behind_since_ms);
     }
-    uint64_t to_come = missing(member->own_seq, member->held_seq);
+    uint64_t to_come = cli_missing(member->own_seq, member->held_seq);
     if (to_come > 0) {
         printf("; %" PRIu64 " of its changes are not here", to_come);
     }
@@ -175,7 +170,7 @@ static int print_people(struct cli_session *session, const struct look *look,
     }
     printf("received   %" PRIu64 " changes of others, %" PRIu64 " applied, %" PRIu64
            " to come; %" PRIu64 " records set aside\n",
-           info->received, info->received_applied, missing(info->announced, info->received),
+           info->received, info->received_applied, cli_missing(info->announced, info->received),
            info->set_aside);
     for (size_t i = 0;; i++) {
         struct syncline_member member = SYNCLINE_MEMBER_INIT;
@@ -263,7 +258,8 @@ static int check_lag(struct cli_session *session, const struct cli_options *opti
                      const struct look *look)
 {
     const struct cli_lag *most = &options->max_lag;
-    uint64_t here = look->info.outbox + missing(look->info.announced, look->info.received_applied);
+    uint64_t here =
+        look->info.outbox + cli_missing(look->info.announced, look->info.received_applied);
     if (most->changes >= 0 && here > (uint64_t)most->changes) {
         return say_behind("this device", here);
     }

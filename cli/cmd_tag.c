@@ -12,6 +12,17 @@
 #include "indexer/schema.h"
 #include "indexer/tag_manager.h"
 
+static int print_uuid(const struct cli_options *options, const struct syncline_uuid *uuid)
+{
+    char text[33];
+    cli_hex(uuid->bytes, sizeof(uuid->bytes), text);
+    if (options->json) {
+        return cli_print_json(json_pack("{s:s}", "uuid", text));
+    }
+    printf("%s\n", text);
+    return cli_output_end();
+}
+
 int cmd_tag_create(const struct cli_options *options)
 {
     struct cli_session session;
@@ -31,13 +42,7 @@ int cmd_tag_create(const struct cli_options *options)
     if (code != CLI_EXIT_OK) {
         return code;
     }
-    char text[33];
-    cli_hex(uuid.bytes, sizeof(uuid.bytes), text);
-    if (options->json) {
-        return cli_print_json(json_pack("{s:s}", "uuid", text));
-    }
-    printf("%s\n", text);
-    return cli_output_end();
+    return print_uuid(options, &uuid);
 }
 
 /* The tag that a word on the command line means: a UUID, or a name that only one has. */
@@ -72,13 +77,7 @@ static int change_tag(const struct cli_options *options, const char *name)
     if (code != CLI_EXIT_OK) {
         return code;
     }
-    char text[33];
-    cli_hex(uuid.bytes, sizeof(uuid.bytes), text);
-    if (options->json) {
-        return cli_print_json(json_pack("{s:s}", "uuid", text));
-    }
-    printf("%s\n", text);
-    return cli_output_end();
+    return print_uuid(options, &uuid);
 }
 
 int cmd_tag_rename(const struct cli_options *options)

@@ -153,16 +153,15 @@ int cli_session_flush(struct cli_session *session)
     }
 }
 
-/* How much of `all` is missing in `done`; the two are read at different moments. */
-static uint64_t missing(uint64_t all, uint64_t done)
+uint64_t cli_missing(uint64_t all, uint64_t done)
 {
     return all > done ? all - done : 0;
 }
 
 static int fail_timeout(const struct syncline_info *info)
 {
-    uint64_t not_applied = info->members > 0 ? missing(info->own_seq, info->applied_seq) : 0;
-    uint64_t not_received = missing(info->announced, info->received_applied);
+    uint64_t not_applied = info->members > 0 ? cli_missing(info->own_seq, info->applied_seq) : 0;
+    uint64_t not_received = cli_missing(info->announced, info->received_applied);
     return cli_no("time is over; left: %" PRIu64 " changes here that are not in the log, %" PRIu64
                   " that other devices have not applied, %" PRIu64
                   " of theirs that are not applied here; run `syncline serve` on all devices and "
@@ -198,8 +197,8 @@ int cli_session_wait(struct cli_session *session, int64_t timeout_ms)
             return CLI_EXIT_OK;
         }
         /* What is left of both directions, of all that was left at first. */
-        uint64_t left = info->outbox + missing(info->announced, info->received_applied) +
-                        (info->members > 0 ? missing(info->own_seq, info->applied_seq) : 0);
+        uint64_t left = info->outbox + cli_missing(info->announced, info->received_applied) +
+                        (info->members > 0 ? cli_missing(info->own_seq, info->applied_seq) : 0);
         meter.total = left > meter.total ? left : meter.total;
         cli_meter_show(&meter, meter.total - left);
         if (cli_stop_asked()) {

@@ -32,6 +32,9 @@ int cli_session_info(struct cli_session *session);
 /* Makes the row of this device if it is not there. */
 int cli_session_register(struct cli_session *session);
 
+/* How much of `all` is missing in `done`; the two are read at different moments. */
+uint64_t cli_missing(uint64_t all, uint64_t done);
+
 /* Waits until what was committed here is in the log. With another process running the engine that
  * is its doing: gives up when the outbox has not shrunk for CLI_STALL_MS. */
 #define CLI_STALL_MS 60000

@@ -269,6 +269,24 @@ void sl_peer_log_rollback(struct sl_peer_log *log)
     }
 }
 
+/* The number that a statement without arguments gives; untouched if it gives no row. */
+static enum syncline_status one_number(struct sl_peer_log *log, unsigned which, int64_t *number,
+                                       struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, which, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    bool row = false;
+    status = sl_db_row(&log->db, stmt, &row, err);
+    if (status == SYNCLINE_OK && row) {
+        *number = sqlite3_column_int64(stmt, 0);
+        sl_db_reset(stmt);
+    }
+    return status;
+}
+
 /* ---- Origins and segments ---- */
 
 static bool column_hash(sqlite3_stmt *stmt, int column, uint8_t hash[SL_HASH_SIZE])
@@ -487,16 +505,10 @@ enum syncline_status sl_drained_find(struct sl_peer_log *log, int64_t id,
 enum syncline_status sl_drained_count(struct sl_peer_log *log, uint64_t *count,
                                       struct sl_error *err)
 {
-    sqlite3_stmt *stmt = NULL;
-    enum syncline_status status = get(log, DRAINED_COUNT, &stmt, err);
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    bool row = false;
-    status = sl_db_row(&log->db, stmt, &row, err);
-    if (status == SYNCLINE_OK && row) {
-        *count = (uint64_t)sqlite3_column_int64(stmt, 0);
-        sl_db_reset(stmt);
+    int64_t number = 0;
+    enum syncline_status status = one_number(log, DRAINED_COUNT, &number, err);
+    if (status == SYNCLINE_OK) {
+        *count = (uint64_t)number;
     }
     return status;
 }
@@ -661,33 +673,16 @@ enum syncline_status sl_set_aside_after(struct sl_peer_log *log, int64_t *number
 enum syncline_status sl_set_aside_last(struct sl_peer_log *log, int64_t *number,
                                        struct sl_error *err)
 {
-    sqlite3_stmt *stmt = NULL;
-    enum syncline_status status = get(log, ASIDE_LAST, &stmt, err);
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    bool row = false;
-    status = sl_db_row(&log->db, stmt, &row, err);
-    if (status == SYNCLINE_OK && row) {
-        *number = sqlite3_column_int64(stmt, 0);
-        sl_db_reset(stmt);
-    }
-    return status;
+    return one_number(log, ASIDE_LAST, number, err);
 }
 
 enum syncline_status sl_set_aside_count(struct sl_peer_log *log, uint64_t *count,
                                         struct sl_error *err)
 {
-    sqlite3_stmt *stmt = NULL;
-    enum syncline_status status = get(log, ASIDE_COUNT, &stmt, err);
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    bool row = false;
-    status = sl_db_row(&log->db, stmt, &row, err);
-    if (status == SYNCLINE_OK && row) {
-        *count = (uint64_t)sqlite3_column_int64(stmt, 0);
-        sl_db_reset(stmt);
+    int64_t number = 0;
+    enum syncline_status status = one_number(log, ASIDE_COUNT, &number, err);
+    if (status == SYNCLINE_OK) {
+        *count = (uint64_t)number;
     }
     return status;
 }

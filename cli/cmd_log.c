@@ -82,21 +82,8 @@ static struct known *device_of(struct log *log, const struct syncline_uuid *devi
     }
     struct known *known = &log->devices[log->devices_len++];
     *known = (struct known){.device = *device};
-    char hex[33];
-    cli_hex(device->bytes, 4, hex);
-    snprintf(known->name, sizeof(known->name), "%s", hex); /* who is no member any more */
-    if (memcmp(device, &log->session->info.device_id, sizeof(*device)) == 0) {
-        snprintf(known->name, sizeof(known->name), "%s", log->session->info.device_name);
-    }
-    for (size_t i = 0;; i++) {
-        struct syncline_member member = SYNCLINE_MEMBER_INIT;
-        if (syncline_member_get(log->session->lib, i, &member) != SYNCLINE_OK) {
-            return known;
-        }
-        if (memcmp(&member.device_id, device, sizeof(*device)) == 0) {
-            snprintf(known->name, sizeof(known->name), "%s", member.name);
-        }
-    }
+    cli_session_device_name(log->session, device, known->name);
+    return known;
 }
 
 /* ---- Showing ---- */

@@ -26,6 +26,7 @@ int cmd_entry_show(const struct cli_options *options);
 int cmd_serve(const struct cli_options *options);
 int cmd_log(const struct cli_options *options);
 int cmd_status(const struct cli_options *options);
+int cmd_why(const struct cli_options *options);
 int cmd_wait(const struct cli_options *options);
 int cmd_digest(const struct cli_options *options);
 int cmd_config_list(const struct cli_options *options);

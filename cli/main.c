@@ -215,6 +215,17 @@ static const struct cli_command commands[] = {
                 "what was done, to which model. Times are UTC. With --follow and --json each\n"
                 "change is an object on a line of its own.\n",
      .run = cmd_log},
+    {.name = "why",
+     .args = "MODEL UUID|NAME|PATH",
+     .args_count_min = 2,
+     .args_count_max = 2,
+     .summary = "what has become of each change of one record",
+     .details =
+         "MODEL is device, location, entry or tag; a tag may be said by its name, an entry by\n"
+         "its path. For each change, of all devices: on its way, set aside, shown,\n"
+         "superseded or dead, and why; of this device's also how far it has come. Reads the\n"
+         "whole log. Exit code 1 if nothing is known of such a record.\n",
+     .run = cmd_why},
     {.name = "wait",
      .args = "",
      .options = CLI_OPT_TIMEOUT,

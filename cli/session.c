@@ -212,3 +212,25 @@ int cli_session_wait(struct cli_session *session, int64_t timeout_ms)
         }
     }
 }
+
+void cli_session_device_name(const struct cli_session *session, const struct syncline_uuid *device,
+                             char name[128])
+{
+    char hex[33];
+    cli_hex(device->bytes, 4, hex);
+    snprintf(name, 128, "%s", hex);
+    if (memcmp(device, &session->info.device_id, sizeof(*device)) == 0) {
+        snprintf(name, 128, "%s", session->info.device_name);
+        return;
+    }
+    for (size_t i = 0;; i++) {
+        struct syncline_member member = SYNCLINE_MEMBER_INIT;
+        if (syncline_member_get(session->lib, i, &member) != SYNCLINE_OK) {
+            return;
+        }
+        if (memcmp(&member.device_id, device, sizeof(*device)) == 0) {
+            snprintf(name, 128, "%s", member.name);
+            return;
+        }
+    }
+}

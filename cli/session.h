@@ -29,6 +29,10 @@ void cli_session_close(struct cli_session *session);
 /* Reads session->info anew. */
 int cli_session_info(struct cli_session *session);
 
+/* The name of a member, or of this device; the beginning of its id where nobody knows it. */
+void cli_session_device_name(const struct cli_session *session, const struct syncline_uuid *device,
+                             char name[128]);
+
 /* Makes the row of this device if it is not there. */
 int cli_session_register(struct cli_session *session);
 

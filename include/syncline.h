@@ -881,6 +881,51 @@ struct syncline_set_aside {
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_set_aside_get(struct syncline *lib, size_t index, struct syncline_set_aside *record);
 
+/* ---- What has become of a change ---------------------------------------------------------- */
+
+enum syncline_fate {
+    SYNCLINE_FATE_CAPTURED = 1,   /* committed here, on its way into the log */
+    SYNCLINE_FATE_RECEIVED = 2,   /* in the log here, still to be applied */
+    SYNCLINE_FATE_SET_ASIDE = 3,  /* it could not be sent or applied; `why` is the reason */
+    SYNCLINE_FATE_SHOWN = 4,      /* the row is what it says */
+    SYNCLINE_FATE_SUPERSEDED = 5, /* a later change of the record won */
+    SYNCLINE_FATE_DELETED = 6,    /* a delete, carried out */
+    SYNCLINE_FATE_DEAD = 7        /* it is of a record that was deleted */
+};
+
+#define SYNCLINE_WHY_SIZE 256
+
+/* One change of a record, and what has become of it here. */
+struct syncline_why {
+    size_t size; /* sizeof(struct syncline_why), of the library's version */
+    enum syncline_change change;
+    enum syncline_fate fate;
+    char why[SYNCLINE_WHY_SIZE];       /* one line for people */
+    bool own;                          /* made on this device */
+    struct syncline_hlc hlc;           /* with the device; its time is 0 where the log has none */
+    uint64_t seq;                      /* among the changes of its device; 0: not in the log */
+    struct syncline_uuid birth_device; /* of the change that inserted the record that it is about */
+    uint64_t birth_seq;                /* likewise; 0: not known yet */
+    /* Own changes in the log: how many members there are, and how many have it. */
+    uint32_t members;
+    uint32_t sent;
+    uint32_t acked;
+    uint32_t applied;
+};
+
+typedef void (*syncline_why_fn)(void *ctx, const struct syncline_why *why);
+
+/* Calls fn for each change of one record that this device knows of, in the order of their clock
+ * values and those on their way into the log last; *is_here (may be NULL) says whether the record
+ * is in its table. Reads the whole log, which takes about a second for a million changes; no stage
+ * and no other call waits for it. *why is the library's until fn returns; fn runs on this thread,
+ * and may make any call but those that close the handle. Any thread. Errors: ENOTFOUND (nothing is
+ * known of such a record), EMODEL (no model of that name was given), EINVAL, ENOMEM, EDB, EIO,
+ * EBUSY, ECORRUPT, EPROTO, EUNSUPPORTED (a segment of the log cannot be read), ECLOSED, EFORK. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_why(struct syncline *lib, const char *model, const struct syncline_uuid *uuid,
+             syncline_why_fn fn, void *ctx, bool *is_here);
+
 /* Count and SHA-256 of what syncs of one model: every record in UUID order with its columns, keys
  * as UUIDs. Equal on two devices means equal content. One read transaction; blocks while it reads
  * the table. Errors: EMODEL, EDB, EINVAL, EFORK. */

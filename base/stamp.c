@@ -6,7 +6,7 @@
 uint64_t sl_hlc_take(uint64_t *last, uint64_t wall_ms, uint64_t n)
 {
     uint64_t first = *last + 1;
-    uint64_t wall = wall_ms << SL_HLC_COUNTER_BITS;
+    uint64_t wall = sl_wall_ms_clip(wall_ms) << SL_HLC_COUNTER_BITS;
     if (wall > first) {
         first = wall;
     }

@@ -16,8 +16,17 @@ struct sl_stamp {
     struct sl_origin origin; /* then device, then epoch */
 };
 
+/* The latest time that a wall clock is taken to show, the year 4199: clock values stay below 2^63
+ * however long they count up from there. */
+#define SL_WALL_MS_MAX (UINT64_C(1) << 46)
+
+static inline uint64_t sl_wall_ms_clip(uint64_t wall_ms)
+{
+    return wall_ms < SL_WALL_MS_MAX ? wall_ms : SL_WALL_MS_MAX;
+}
+
 /* The first of n consecutive clock values for changes captured at wall_ms: max(last + 1, wall_ms <<
- * 16). *last becomes the last of the n. n > 0. */
+ * 16). *last becomes the last of the n. n > 0. A wall beyond SL_WALL_MS_MAX counts as that. */
 uint64_t sl_hlc_take(uint64_t *last, uint64_t wall_ms, uint64_t n);
 
 static inline uint64_t sl_hlc_ms(uint64_t hlc)

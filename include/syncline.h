@@ -827,7 +827,9 @@ struct syncline_info {
         engine_pid;   /* of the process that runs the engine; 0: none does, or it does not answer */
     char notice[512]; /* the last thing the engine found worth telling; "" if nothing */
     bool paused;      /* the engine is; see syncline_pause */
-    uint64_t unscanned; /* rows older than the library that are still to be looked at */
+    uint64_t unscanned;      /* rows older than the library that are still to be looked at */
+    uint64_t clock_ahead_ms; /* this device's changes are stamped so far ahead of its clock, which
+                                was set back: others may hold them as long. 0: it is not much */
 };
 #define SYNCLINE_INFO_INIT                                                                         \
     {                                                                                              \

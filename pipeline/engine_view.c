@@ -52,7 +52,9 @@ void sl_engine_view_read(struct sl_library *library, struct sl_engine_view *view
 {
     struct sl_core *core = sl_library_core(library);
     struct sl_progress *progress = &core->progress;
-    *view = (struct sl_engine_view){.pid = (long)getpid(), .paused = sl_core_is_paused(core)};
+    *view = (struct sl_engine_view){.pid = (long)getpid(),
+                                    .paused = sl_core_is_paused(core),
+                                    .clock_ahead_ms = sl_core_clock_ahead_ms(core)};
     (void)snprintf(view->listen, sizeof(view->listen), "%s", sl_library_bound(library));
     (void)pthread_mutex_lock(&progress->lock);
     view->links = progress->links;
@@ -101,6 +103,9 @@ void sl_engine_view_write(const struct sl_engine_view *view, struct sl_buf *out)
     }
     if (view->paused) {
         line(out, "paused");
+    }
+    if (view->clock_ahead_ms > 0) {
+        line(out, "clock_ahead %" PRIu64, view->clock_ahead_ms);
     }
     line(out, "sent %" PRIu64 " %" PRIu64, view->bytes_sent, view->segments_sent);
     line(out, "received %" PRIu64, view->bytes_received);
@@ -163,6 +168,9 @@ static bool parse_line(const char *text, struct sl_engine_view *view)
     if (strcmp(text, "paused") == 0) {
         view->paused = true;
         return true;
+    }
+    if (strncmp(text, "clock_ahead ", 12) == 0) {
+        return sscanf(text + 12, "%" SCNu64, &view->clock_ahead_ms) == 1;
     }
     if (strncmp(text, "stage ", 6) == 0) {
         return parse_stage(text + 6, view);

@@ -10,6 +10,7 @@
 #include "stages/acknowledge.h"
 #include "stages/apply.h"
 #include "stages/capture.h"
+#include "stages/clock.h"
 #include "stages/commit_record.h"
 #include "stages/fk_resolve.h"
 #include "stages/intake.h"
@@ -324,8 +325,6 @@ static enum syncline_status load_origins(struct sl_core *core, struct sl_error *
     if (self == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the vector");
     }
-    uint64_t limit = (core->env->wall_ms(core->env->ctx) + sl_core_max_drift_ms(core))
-                     << SL_HLC_COUNTER_BITS;
     struct sl_log_head head = {.number = 0};
     bool found = true;
     enum syncline_status status = SYNCLINE_OK;
@@ -340,10 +339,6 @@ static enum syncline_status load_origins(struct sl_core *core, struct sl_error *
             return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the vector");
         }
         origin->head = head;
-        /* What is held from a clock too far ahead moves no clock. */
-        bool own = origin == core->origins[0];
-        uint64_t seen = own || head.last_hlc < limit ? head.last_hlc : limit;
-        core->hlc_last = seen > core->hlc_last ? seen : core->hlc_last;
     }
     if (status == SYNCLINE_OK && self->head.number == 0) {
         status = sl_peer_log_begin(&core->log, err);
@@ -444,6 +439,9 @@ static enum syncline_status load_state(struct sl_core *core, struct sl_error *er
     }
     if (status == SYNCLINE_OK) {
         status = load_applied(core, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_clock_load(core, err);
+        }
         if (status == SYNCLINE_OK) {
             status = check_same_time(core, err);
         }

@@ -100,7 +100,8 @@ enum syncline_status sl_library_info(struct sl_library *library, struct syncline
     struct syncline_info read = {.size = sizeof(read),
                                  .library_id = core->who.library_id,
                                  .device_id = core->who.device_id,
-                                 .runs_engine = core->engine};
+                                 .runs_engine = core->engine,
+                                 .clock_ahead_ms = core->engine ? sl_core_clock_ahead_ms(core) : 0};
     (void)snprintf(read.library_name, sizeof(read.library_name), "%s", core->who.library_name);
     (void)snprintf(read.device_name, sizeof(read.device_name), "%s", core->who.device_name);
     (void)snprintf(read.listen, sizeof(read.listen), "%s", sl_library_bound(library));

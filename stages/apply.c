@@ -3,9 +3,11 @@
 
 #include "stages/apply.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "stages/clock.h"
 #include "stages/settle.h"
 
 #define NS_PER_MS ((uint64_t)1000 * 1000)
@@ -63,18 +65,20 @@ static enum syncline_status load(struct sl_apply *apply, const struct sl_origin_
 static enum syncline_status check_clock(struct sl_apply *apply, struct sl_origin_state *origin,
                                         struct sl_error *err)
 {
-    uint64_t wall_ms = apply->core->env->wall_ms(apply->core->env->ctx);
-    uint64_t ahead_ms = sl_hlc_ms(apply->decoded.segment.last_hlc);
-    uint64_t drift_ms = sl_core_max_drift_ms(apply->core);
-    if (ahead_ms <= wall_ms + drift_ms) {
+    struct sl_core *core = apply->core;
+    uint64_t last_hlc = apply->decoded.segment.last_hlc;
+    uint64_t beyond_ms = sl_clock_beyond_ms(core, last_hlc);
+    if (beyond_ms == 0) {
         return SYNCLINE_OK;
     }
-    origin->held_until_ms = ahead_ms - drift_ms;
-    return sl_fail(
-        err, SYNCLINE_EREFUSED,
-        "changes from a clock that is %llu s ahead of this device's are held until their "
-        "time comes: set the clocks right",
-        (unsigned long long)((ahead_ms - wall_ms) / 1000));
+    uint64_t drift_ms = sl_core_max_drift_ms(core);
+    char name[SL_NAME_SIZE_MAX + 3];
+    sl_core_device_name(core, &origin->name.device, name, sizeof(name));
+    origin->held_until_ms = sl_hlc_ms(last_hlc) - drift_ms;
+    return sl_fail(err, SYNCLINE_EREFUSED,
+                   "changes of device %s are from a clock that is %llu s ahead of this device's; "
+                   "they are held until their time comes: set the clocks right",
+                   name, (unsigned long long)((beyond_ms + drift_ms) / 1000));
 }
 
 /* The changes of the decoded segment that are above the applied entry, as records. */
@@ -120,11 +124,6 @@ static enum syncline_status gather(struct sl_apply *apply, struct sl_origin_stat
 
 /* ---- Clocks, and what is pending ---- */
 
-static bool is_ahead(const struct sl_core *core, uint64_t hlc)
-{
-    return sl_hlc_ms(hlc) > core->env->wall_ms(core->env->ctx) + sl_core_max_drift_ms(core);
-}
-
 /* How far this slice may go, and the clock value to merge for it. Clock values of an origin only
  * rise. When the end of the log is from a clock too far ahead, what comes before that is looked at
  * segment by segment: one for a plain slice, all for a careful one. */
@@ -135,7 +134,7 @@ static enum syncline_status find_upto(struct sl_apply *apply, struct sl_origin_s
     apply->held_seq = head.held_seq;
     apply->upto_seq = head.held_seq;
     *hlc = head.last_hlc;
-    if (!is_ahead(apply->core, head.last_hlc)) {
+    if (sl_clock_beyond_ms(apply->core, head.last_hlc) == 0) {
         return SYNCLINE_OK;
     }
     enum syncline_status status = load(apply, origin, origin->applied_seq + 1, err);
@@ -149,7 +148,8 @@ static enum syncline_status find_upto(struct sl_apply *apply, struct sl_origin_s
             break;
         }
         status = load(apply, origin, apply->upto_seq + 1, err);
-        if (status == SYNCLINE_OK && is_ahead(apply->core, apply->decoded.segment.last_hlc)) {
+        if (status == SYNCLINE_OK &&
+            sl_clock_beyond_ms(apply->core, apply->decoded.segment.last_hlc) > 0) {
             break;
         }
     }
@@ -168,7 +168,8 @@ static enum syncline_status merge_and_settle(struct sl_apply *apply, struct sl_o
         return status;
     }
     (void)pthread_mutex_lock(&core->clock_lock);
-    core->hlc_last = hlc > core->hlc_last ? hlc : core->hlc_last;
+    apply->hlc_before = sl_clock_merge(core, hlc);
+    apply->merged_hlc = hlc;
     status = sl_settle_into(core, &core->writer, &apply->settled, err);
     if (status == SYNCLINE_OK) {
         status = sl_pending_read(&apply->pending, core, &core->writer, err);
@@ -586,6 +587,7 @@ static enum syncline_status apply_plainly(struct sl_apply *apply, struct sl_orig
         }
         if (status != SYNCLINE_OK && *applied > before) {
             status = SYNCLINE_OK; /* what is applied stands; the next slice meets it again */
+            origin->held_until_ms = 0;
             break;
         }
         if (status == SYNCLINE_OK) {
@@ -612,7 +614,23 @@ static void hold_origin(struct sl_core *core, struct sl_origin_state *origin,
                         enum syncline_status status, const struct sl_error *err)
 {
     origin->held = origin->held_until_ms == 0;
+    origin->clock_held = !origin->held;
     sl_core_notice(core, status, err->text);
+}
+
+/* An origin that was held until its time came goes on. */
+static void tell_released(struct sl_core *core, struct sl_origin_state *origin)
+{
+    if (!origin->clock_held) {
+        return;
+    }
+    char name[SL_NAME_SIZE_MAX + 3];
+    char text[SL_ERROR_SIZE];
+    origin->clock_held = false;
+    sl_core_device_name(core, &origin->name.device, name, sizeof(name));
+    (void)snprintf(text, sizeof(text),
+                   "changes of device %s that were held for its clock are applied now", name);
+    sl_core_mended(core, text);
 }
 
 static enum syncline_status put_asides(struct sl_apply *apply, const struct sl_origin_state *origin,
@@ -672,6 +690,9 @@ static enum syncline_status apply_in_transaction(struct sl_apply *apply,
         status = sl_library_db_set_applied(&rows->ldb, origin->number, *applied, err);
     }
     if (status == SYNCLINE_OK && !*cannot) {
+        status = sl_library_db_raise_hlc(&rows->ldb, origin->number, apply->merged_hlc, err);
+    }
+    if (status == SYNCLINE_OK && !*cannot) {
         status = put_asides(apply, origin, err);
     }
     return status;
@@ -704,6 +725,7 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
     uint64_t applied = origin->applied_seq;
     int64_t number_before = origin->number;
     bool cannot = false;
+    apply->merged_hlc = 0;
     enum syncline_status status = sl_library_db_begin_write(ldb, err);
     if (status != SYNCLINE_OK) {
         return status;
@@ -714,6 +736,7 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
     }
     if (status != SYNCLINE_OK || cannot) {
         sl_library_db_rollback(ldb);
+        sl_clock_unmerge(core, apply->hlc_before, apply->merged_hlc);
         origin->number = number_before;
         origin->covered_seq = origin->applied_seq;
         if (cannot && origin->careful) {
@@ -724,6 +747,7 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
         return status;
     }
     origin->careful = false;
+    tell_released(core, origin);
     sl_core_set_applied(core, origin, applied);
     sl_settle_committed(core, apply->settled);
     for (size_t i = 0; i < apply->aside_len; i++) {
@@ -778,6 +802,7 @@ bool sl_apply_run(void *stage)
 {
     struct sl_apply *apply = stage;
     struct sl_core *core = apply->core;
+    sl_clock_watch(core);
     if (now_ns(core) < apply->not_before_ns) {
         return false;
     }

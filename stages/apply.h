@@ -18,6 +18,7 @@
  * are taken in too; have they not come yet, the origin waits for them. What still fails then is set
  * aside with its reason, in sync.db, before the commit that counts it as applied.
  * - Keys are checked at the end of a slice, not within it; SQLite tells whether any is open.
+ * - A slice that is rolled back moves no clock.
  * - A clock too far ahead, a model or column that this application does not have, bytes that
  * contradict themselves: that origin stops there, with a notice, and its log is held. Others go on.
  * - The database fails: rolled back, tried again. */
@@ -43,6 +44,8 @@ struct sl_apply {
     struct sl_pending pending;
     uint64_t held_seq;      /* end of the origin's log when the slice began */
     uint64_t upto_seq;      /* the slice may apply up to here: the clock was merged with it */
+    uint64_t merged_hlc;    /* that clock value; 0: the slice has merged none */
+    uint64_t hlc_before;    /* what the clock was */
     uint64_t settled;       /* own entry, as this slice writes it */
     uint64_t not_before_ns; /* lock left alone, or a failure */
 

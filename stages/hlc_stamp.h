@@ -5,8 +5,8 @@
  *
  * n values at once, from max(last + 1, captured ms << 16): a clock that was set back, and counters
  * that overflow, need no code of their own. The clock moves for good only when the log has
- * committed; it is merged with what others stamped by reconcile, and never in between: both run on
- * the one thread that owns core->hlc_last. */
+ * committed; whoever moves it holds clock_lock. What it is after a restart, and what becomes of it
+ * when clocks are wrong: stages/clock.h. */
 
 #ifndef SL_HLC_STAMP_H
 #define SL_HLC_STAMP_H

@@ -127,6 +127,7 @@ enum syncline_status sl_settle_into(struct sl_core *core, struct sl_rows *rows, 
         return status;
     }
     uint64_t moved = before;
+    uint64_t hlc = 0; /* of the last change settled */
     int64_t outbox_id = 0;
     (void)pthread_mutex_lock(&core->unsettled.lock);
     for (const struct sl_unsettled_entry *entry = core->unsettled.first;
@@ -137,12 +138,16 @@ enum syncline_status sl_settle_into(struct sl_core *core, struct sl_rows *rows, 
         }
         status = settle_entry(core, rows, entry, err);
         moved = last_seq;
+        hlc = entry->first_hlc + entry->n - 1;
         outbox_id = entry->row_complete ? entry->outbox_id : outbox_id;
     }
     sl_deletes_done(&core->unsettled.deletes);
     (void)pthread_mutex_unlock(&core->unsettled.lock);
     if (status == SYNCLINE_OK && moved > before) {
         status = sl_library_db_set_applied(&rows->ldb, self, moved, err);
+    }
+    if (status == SYNCLINE_OK && moved > before) {
+        status = sl_library_db_raise_hlc(&rows->ldb, self, hlc, err);
     }
     *settled = moved;
     if (status == SYNCLINE_OK && outbox_id > 0) {

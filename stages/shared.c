@@ -197,6 +197,7 @@ void sl_core_progress_members(struct sl_core *core)
                 known->acked_seq > member->sent_seq_max ? known->acked_seq : member->sent_seq_max,
             .acked_seq = known->acked_seq,
             .applied_seq = known->applied_seq};
+        memcpy(progress->member[i].name, known->name, sizeof(known->name));
         if (member->session != NULL) {
             progress->linked[progress->linked_count++] = member->known.device;
         }
@@ -231,6 +232,31 @@ void sl_core_progress_log(struct sl_core *core, const struct sl_drained *drained
     progress->own_seq = own_seq;
     wake(progress);
     (void)pthread_mutex_unlock(&progress->lock);
+}
+
+void sl_core_device_name(struct sl_core *core, const struct syncline_uuid *device, char *out,
+                         size_t size)
+{
+    struct sl_progress *progress = &core->progress;
+    (void)snprintf(out, size, "%02x%02x%02x%02x", device->bytes[0], device->bytes[1],
+                   device->bytes[2], device->bytes[3]);
+    (void)pthread_mutex_lock(&progress->lock);
+    for (uint32_t i = 0; i < progress->members; i++) {
+        if (sl_uuid_equal(&progress->member[i].device, device)) {
+            (void)snprintf(out, size, "\"%s\"", progress->member[i].name);
+        }
+    }
+    (void)pthread_mutex_unlock(&progress->lock);
+}
+
+uint64_t sl_core_clock_ahead_ms(struct sl_core *core)
+{
+    (void)pthread_mutex_lock(&core->clock_lock);
+    uint64_t last_ms = sl_hlc_ms(core->hlc_last);
+    (void)pthread_mutex_unlock(&core->clock_lock);
+    uint64_t now_ms = sl_wall_ms_clip(core->env->wall_ms(core->env->ctx));
+    uint64_t ahead_ms = last_ms > now_ms ? last_ms - now_ms : 0;
+    return ahead_ms > sl_core_max_drift_ms(core) / 2 ? ahead_ms : 0;
 }
 
 static uint64_t text_hash(const char *text)
@@ -289,6 +315,11 @@ static void tell(struct sl_core *core, enum syncline_status status, const char *
 void sl_core_notice(struct sl_core *core, enum syncline_status status, const char *text)
 {
     tell(core, status, text, false);
+}
+
+void sl_core_mended(struct sl_core *core, const char *text)
+{
+    sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO, "%s", text);
 }
 
 void sl_core_log_aside(const struct sl_core *core, const char *model,

@@ -72,6 +72,7 @@ struct sl_origin_state {
     uint64_t todo_first;
     uint64_t todo_len;
     uint64_t held_until_ms; /* by the wall clock, when it is only a matter of time; else 0 */
+    bool clock_held;        /* it was told that this is so */
 };
 
 /* A member and the link to it. The network's. */
@@ -89,6 +90,7 @@ struct sl_member_state {
 /* How far this device's changes have come with one member. */
 struct sl_member_progress {
     struct syncline_uuid device;
+    char name[SL_NAME_SIZE_MAX + 1];
     uint64_t sent_seq;    /* handed to the network for it; at least what it has acknowledged */
     uint64_t acked_seq;   /* in its log */
     uint64_t applied_seq; /* in its tables */
@@ -152,7 +154,7 @@ struct sl_core {
     atomic_uint_fast64_t captured; /* any thread: changes in them, likewise */
 
     pthread_mutex_t clock_lock;
-    uint64_t hlc_last;         /* under clock_lock: highest clock value given or seen */
+    uint64_t hlc_last; /* under clock_lock: highest clock value given or seen, see clock.h */
     struct sl_drained drained; /* under clock_lock: the newest, as committed in sync.db */
 
     pthread_mutex_t log_lock;
@@ -195,6 +197,7 @@ struct sl_core {
     int64_t writer_version;           /* data_version of the writer, to see others commit */
     uint64_t others_wrote_ns;         /* when they last did; 0: never seen */
     int wal_pages;                    /* of library.db, at the writer's last commit */
+    bool clock_is_ahead;              /* it was told that the clock is too far ahead of the wall */
 };
 
 /* Opens a connection with births and tables. On failure nothing is left. */
@@ -238,10 +241,18 @@ void sl_core_progress_sent(struct sl_core *core, struct sl_member_state *member)
 void sl_core_progress_log(struct sl_core *core, const struct sl_drained *drained, uint64_t own_seq);
 /* Wakes who waits: something else has moved. Any thread. */
 void sl_core_progress_wake(struct sl_core *core);
+/* What to call a device in a text: its name in quotes, or the beginning of its id. Any thread. */
+void sl_core_device_name(struct sl_core *core, const struct syncline_uuid *device, char *out,
+                         size_t size);
 /* The setting max_drift_ms. */
 uint64_t sl_core_max_drift_ms(const struct sl_core *core);
+/* How far the clock is ahead of the wall, if that is more than half of max_drift_ms; else 0. Any
+ * thread. */
+uint64_t sl_core_clock_ahead_ms(struct sl_core *core);
 /* Remembers one line for whoever asks, and logs it. Not under a lock. */
 void sl_core_notice(struct sl_core *core, enum syncline_status status, const char *text);
+/* Logs that something is as it should be again. Not under a lock. */
+void sl_core_mended(struct sl_core *core, const char *text);
 /* Logs that a record could not be sent or applied; after that is committed, not under a lock. */
 void sl_core_log_aside(const struct sl_core *core, const char *model,
                        const struct syncline_uuid *uuid, const char *reason);

@@ -22,6 +22,8 @@ enum {
     APPLIED_GET,
     APPLIED_OF,
     APPLIED_SET,
+    HLC_RAISE,
+    HLC_GET,
     OUTBOX_INSERT,
     OUTBOX_NEXT,
     OUTBOX_REMOVE,
@@ -49,6 +51,8 @@ static const char *const sql_texts[] = {
     [APPLIED_GET] = "SELECT applied_seq FROM _syncline_origin WHERE number=?1",
     [APPLIED_OF] = "SELECT applied_seq FROM _syncline_origin WHERE device=?1 AND epoch=?2",
     [APPLIED_SET] = "UPDATE _syncline_origin SET applied_seq=?2 WHERE number=?1",
+    [HLC_RAISE] = "UPDATE _syncline_origin SET hlc=?2 WHERE number=?1 AND hlc<?2",
+    [HLC_GET] = "SELECT max(hlc) FROM _syncline_origin",
     [OUTBOX_INSERT] = "INSERT INTO _syncline_outbox(token,model,change,wall_ms,n,batch_len,ids,"
                       "uuids,births) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
     [OUTBOX_NEXT] = "SELECT id,token,model,change,wall_ms,n,batch_len,ids,uuids,births"
@@ -74,7 +78,8 @@ static const char schema[] =
     " model INTEGER NOT NULL, change INTEGER NOT NULL, wall_ms INTEGER NOT NULL,"
     " n INTEGER NOT NULL, batch_len INTEGER NOT NULL, ids BLOB NOT NULL, uuids BLOB, births BLOB);"
     "CREATE TABLE _syncline_origin(number INTEGER PRIMARY KEY, device BLOB NOT NULL,"
-    " epoch INTEGER NOT NULL, applied_seq INTEGER NOT NULL, UNIQUE(device,epoch));"
+    " epoch INTEGER NOT NULL, applied_seq INTEGER NOT NULL, hlc INTEGER NOT NULL DEFAULT 0,"
+    " UNIQUE(device,epoch));"
     "CREATE TABLE _syncline_birth(model INTEGER NOT NULL, id INTEGER NOT NULL, n INTEGER NOT NULL,"
     " origin INTEGER NOT NULL, seq INTEGER NOT NULL, hlc INTEGER NOT NULL, class INTEGER NOT NULL,"
     " PRIMARY KEY(model,id)) WITHOUT ROWID;"
@@ -577,6 +582,36 @@ enum syncline_status sl_library_db_set_applied(struct sl_library_db *ldb, int64_
     (void)sqlite3_bind_int64(stmt, 1, number);
     (void)sqlite3_bind_int64(stmt, 2, (int64_t)seq);
     return sl_db_run(&ldb->db, stmt, err);
+}
+
+enum syncline_status sl_library_db_raise_hlc(struct sl_library_db *ldb, int64_t number,
+                                             uint64_t hlc, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(ldb, HLC_RAISE, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, number);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)hlc);
+    return sl_db_run(&ldb->db, stmt, err);
+}
+
+enum syncline_status sl_library_db_hlc(struct sl_library_db *ldb, uint64_t *hlc,
+                                       struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(ldb, HLC_GET, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    bool found = false;
+    int64_t value = 0;
+    status = one_int64(ldb, stmt, &found, &value, err);
+    if (status == SYNCLINE_OK) {
+        *hlc = (uint64_t)value;
+    }
+    return status;
 }
 
 /* ---- Outbox ---- */

@@ -7,7 +7,8 @@
  *     _syncline_model    number of each model name; the outbox row of the model's last delete
  *     _syncline_scan     models with rows older than their number (storage/record_scan)
  *     _syncline_outbox   committed changes on their way into the log
- *     _syncline_origin   the applied vector: highest seq of each origin that is in these tables
+ *     _syncline_origin   the applied vector: highest seq of each origin that is in these tables,
+ *                        and the highest clock value that was merged of it (stages/clock.h)
  *     _syncline_birth    which change inserted a record: runs of ids and seqs (storage/births)
  *     _syncline_late_birth  own births that were settled when a delete of the model was under way:
  *                        that delete may not have known them; until it is in the log
@@ -104,6 +105,12 @@ enum syncline_status sl_library_db_applied_of(struct sl_library_db *ldb,
                                               struct sl_error *err);
 enum syncline_status sl_library_db_set_applied(struct sl_library_db *ldb, int64_t number,
                                                uint64_t seq, struct sl_error *err);
+/* Notes the highest clock value that was merged of an origin; a lower one changes nothing. */
+enum syncline_status sl_library_db_raise_hlc(struct sl_library_db *ldb, int64_t number,
+                                             uint64_t hlc, struct sl_error *err);
+/* The highest of all origins; 0: none was. */
+enum syncline_status sl_library_db_hlc(struct sl_library_db *ldb, uint64_t *hlc,
+                                       struct sl_error *err);
 
 /* ---- Outbox ---- */
 

@@ -21,6 +21,7 @@ Test(engine_view, round_trip)
                                   .linked = {{{0x01, 0xff}}, {{0x80}}},
                                   .linked_count = 2,
                                   .paused = true,
+                                  .clock_ahead_ms = 1234567,
                                   .bytes_sent = UINT64_MAX,
                                   .segments_sent = 7,
                                   .bytes_received = 9,
@@ -46,6 +47,7 @@ Test(engine_view, round_trip)
     cr_expect_eq(memcmp(parsed.linked, view.linked, 2 * sizeof(view.linked[0])), 0);
     cr_expect_eq(parsed.bytes_sent, UINT64_MAX);
     cr_expect(parsed.paused);
+    cr_expect_eq(parsed.clock_ahead_ms, 1234567);
     cr_expect_eq(parsed.segments_sent, 7);
     cr_expect_eq(parsed.bytes_received, 9);
     cr_expect_str_eq(parsed.notice, "apply: the disk is full");

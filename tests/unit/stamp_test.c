@@ -63,3 +63,70 @@ Test(stamp, total_order)
         }
     }
 }
+
+/* 10,000,000 values, taken one by one and many at once under a wall that jumps, falls, stands still
+ * and in the end shows nonsense, and merged with values of others: each is above the one before,
+ * and at least the wall. */
+Test(stamp, rises_whatever_the_wall_does)
+{
+    uint64_t seed = 20260117;
+    uint64_t wall_ms = 1767225600000u;
+    uint64_t last = 0;
+    uint64_t taken = 0;
+    while (taken < 10000000) {
+        seed ^= seed << 13; /* xorshift64 */
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        uint64_t step = (seed >> 8) & 0xffff;
+        switch (seed & 15) {
+        case 0:
+            wall_ms += step;
+            break;
+        case 1:
+            wall_ms = wall_ms > step ? wall_ms - step : 0;
+            break;
+        case 2:
+            wall_ms = step * step * 3000; /* from 1970 to 2378 */
+            break;
+        case 3:
+            wall_ms = taken > 9000000 ? seed : wall_ms; /* nonsense, for the rest of it */
+            break;
+        case 4:
+            last = (seed & 0x100) != 0 && last < UINT64_MAX / 4 ? last + step : last; /* merged */
+            break;
+        default:
+            break; /* it stands still */
+        }
+        uint64_t n = (seed & 0x30) == 0 ? 1 + (step << 2) : 1; /* up to four carries at once */
+        uint64_t before = last;
+        uint64_t first = sl_hlc_take(&last, wall_ms, n);
+        cr_assert(first > before && last == first + (n - 1), "after %llu values",
+                  (unsigned long long)taken);
+        cr_assert_geq(sl_hlc_ms(first), sl_wall_ms_clip(wall_ms));
+        taken += n < 10 ? n : 10; /* the long ones do not count for more */
+    }
+    cr_assert_lt(last, UINT64_C(1) << 63);
+}
+
+/* 1,000,000 changes in one ms are 16 ms of clock values, and the wall takes over again. */
+Test(stamp, a_frozen_wall)
+{
+    uint64_t last = 0;
+    for (int i = 0; i < 1000000; i++) {
+        (void)sl_hlc_take(&last, 1000, 1);
+    }
+    cr_expect_eq(last, (1000u << 16) + 999999);
+    cr_expect_eq(sl_hlc_ms(last), 1015);
+    cr_expect_eq(sl_hlc_take(&last, 1015, 1), (1000u << 16) + 1000000);
+    cr_expect_eq(sl_hlc_take(&last, 1016, 1), 1016u << 16);
+}
+
+/* A wall beyond the year 4199 counts as that, up to which it counts as it is. */
+Test(stamp, a_wall_that_shows_nonsense)
+{
+    uint64_t last = 0;
+    cr_expect_eq(sl_hlc_take(&last, SL_WALL_MS_MAX - 1, 1), (SL_WALL_MS_MAX - 1) << 16);
+    cr_expect_eq(sl_hlc_take(&last, SL_WALL_MS_MAX, 1), SL_WALL_MS_MAX << 16);
+    cr_expect_eq(sl_hlc_take(&last, SL_WALL_MS_MAX + 1, 1), (SL_WALL_MS_MAX << 16) + 1);
+    cr_expect_eq(sl_hlc_take(&last, UINT64_MAX, 1), (SL_WALL_MS_MAX << 16) + 2);
+}

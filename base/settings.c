@@ -51,7 +51,7 @@ static const struct sl_setting table[SL_SETTING_COUNT] = {
                                "address that this device serves; with one, opening needs "
                                "insecure_loopback in the call",
                            .takes = "an address like 127.0.0.1:4400 (port 0: any free one), or "
-                                    "nothing"},
+                                    "the word nothing"},
     [SL_SETTING_PEERS] = {.key = "peers",
                           .type = TEXT,
                           .unit = "",
@@ -59,7 +59,7 @@ static const struct sl_setting table[SL_SETTING_COUNT] = {
                           .description = "addresses of other devices, dialled until they answer; "
                                          "needs insecure_loopback likewise",
                           .takes = "up to 64 addresses like 127.0.0.1:4400 with commas between "
-                                   "them, or nothing"},
+                                   "them, or the word nothing"},
     [SL_SETTING_RECONNECT_MAX_MS] =
         {.key = "reconnect_max_ms",
          .type = DURATION,
@@ -308,17 +308,44 @@ static enum syncline_status refuse(enum sl_setting_id id, const char *text, size
                    range);
 }
 
+/* A number whose unit, the last `unit_len` bytes of it, does not exist. */
+static enum syncline_status refuse_unit(enum sl_setting_id id, const char *text, size_t len,
+                                        size_t unit_len, struct sl_error *err)
+{
+    char range[160];
+    bool size = table[id].type == SIZE;
+    sl_setting_print_range(id, range, sizeof(range));
+    if (table[id].type == NUMBER) {
+        return sl_fail(err, SYNCLINE_EINVAL,
+                       "%s cannot be \"%.*s\": it takes a whole number without a unit, %s",
+                       table[id].key, (int)(len < 80 ? len : 80), text, range);
+    }
+    return sl_fail(err, SYNCLINE_EINVAL,
+                   "%s cannot be \"%.*s\": \"%.*s\" is no unit of a %s, there are %s; it takes %s",
+                   table[id].key, (int)(len < 80 ? len : 80), text,
+                   (int)(unit_len < 40 ? unit_len : 40), text + len - unit_len,
+                   size ? "size" : "duration", size ? "B, KiB, MiB and GiB" : "ms, s, min, h and d",
+                   range);
+}
+
 static bool is_blank(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Digits and a unit; a bare number is in the smallest unit. */
+static bool is_letter(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* Digits and a unit; a bare number is in the smallest unit. *unit_len: bytes of a unit that does
+ * not exist, at the end; else 0. */
 static bool parse_number(const struct sl_setting *setting, const char *text, size_t len,
-                         int64_t *number)
+                         int64_t *number, size_t *unit_len)
 {
     uint64_t value = 0;
     size_t digits = 0;
+    *unit_len = 0;
     for (; digits < len && text[digits] >= '0' && text[digits] <= '9'; digits++) {
         if (value > (uint64_t)INT64_MAX / 10 - 1) {
             return false;
@@ -344,6 +371,7 @@ static bool parse_number(const struct sl_setting *setting, const char *text, siz
             return true;
         }
     }
+    *unit_len = is_letter(name[0]) ? name_len : 0;
     return false;
 }
 
@@ -402,6 +430,9 @@ static enum syncline_status parse_text(struct sl_settings *settings, enum sl_set
     char parsed[SL_PEERS_SIZE];
     size_t size = 0;
     char *out = text_of(settings, id, &size);
+    if (is_word("nothing", text, len)) {
+        len = 0;
+    }
     if (!parse_words(text, len, id == SL_SETTING_PEERS, parsed, size)) {
         return refuse(id, text, len, err);
     }
@@ -435,8 +466,13 @@ enum syncline_status sl_settings_parse(struct sl_settings *settings, enum sl_set
     } else if (setting->never != NULL && is_word(setting->never, text, len)) {
         value.number = -1;
     } else {
-        bool ok = setting->type == CHOICE ? parse_choice(setting, text, len, &value.number)
-                                          : parse_number(setting, text, len, &value.number);
+        size_t unit_len = 0;
+        bool ok = setting->type == CHOICE
+                      ? parse_choice(setting, text, len, &value.number)
+                      : parse_number(setting, text, len, &value.number, &unit_len);
+        if (!ok && unit_len > 0) {
+            return refuse_unit(id, text, len, unit_len, err);
+        }
         if (!ok || !in_range(setting, value.number)) {
             return refuse(id, text, len, err);
         }

@@ -134,6 +134,9 @@ Test(settings, numbers)
     }
     refuses(SL_SETTING_BATCH_SIZE, "65537");
     cr_expect_str_eq(err.text, "batch_size cannot be \"65537\": it takes a number, 1 to 65536");
+    refuses(SL_SETTING_BATCH_SIZE, "10k");
+    cr_expect_str_eq(err.text, "batch_size cannot be \"10k\": it takes a whole number without a "
+                               "unit, 1 to 65536");
 }
 
 /* Sizes and durations have units, and print in the greatest that fits. */
@@ -170,6 +173,20 @@ Test(settings, units)
     cr_expect_str_eq(err.text, "block_ms cannot be \"NEVER\": it takes never, or 0ms to 1d");
 }
 
+/* A unit that does not exist is named, and those that do, whatever the number. */
+Test(settings, wrong_units)
+{
+    refuses(SL_SETTING_MEMORY_BUDGET, "1G");
+    cr_expect_str_eq(err.text, "memory_budget cannot be \"1G\": \"G\" is no unit of a size, there "
+                               "are B, KiB, MiB and GiB; it takes 4MiB to 16GiB");
+    refuses(SL_SETTING_LINGER_MS, "20 msec");
+    cr_expect_str_eq(err.text,
+                     "linger_ms cannot be \"20 msec\": \"msec\" is no unit of a duration, "
+                     "there are ms, s, min, h and d; it takes 0ms to 10s");
+    refuses(SL_SETTING_LINGER_MS, "1.5s");
+    cr_expect_str_eq(err.text, "linger_ms cannot be \"1.5s\": it takes 0ms to 10s");
+}
+
 /* Choices are words. */
 Test(settings, choices)
 {
@@ -200,6 +217,14 @@ Test(settings, texts)
     refuses(SL_SETTING_LISTEN, text);
     cr_expect_eq(parse(SL_SETTING_LISTEN, ""), SYNCLINE_OK);
     cr_expect_str_eq(settings.listen, "");
+    static const enum sl_setting_id texts[] = {SL_SETTING_LISTEN, SL_SETTING_PEERS};
+    for (size_t i = 0; i < 2; i++) { /* the word says the same as no value */
+        char out[64] = "x";
+        cr_expect_eq(parse(texts[i], "a:1"), SYNCLINE_OK);
+        cr_expect_eq(parse(texts[i], " nothing "), SYNCLINE_OK);
+        sl_settings_print(&settings, texts[i], out, sizeof(out));
+        cr_expect_str_eq(out, "");
+    }
 
     cr_expect_eq(parse(SL_SETTING_PEERS, ",a:1, b:2\tc:3,,"), SYNCLINE_OK);
     cr_expect_str_eq(settings.peers, "a:1,b:2,c:3");

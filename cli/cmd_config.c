@@ -8,12 +8,46 @@
 
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/suggest.h"
 #include "include/syncline.h"
 
 #define HELP_WIDTH 70  /* columns of help's right side */
 #define VALUE_WIDTH 20 /* columns; longer ones push what follows to the right */
 
 static const char *const source_words[] = {"default", "preset", "file", "environment", "call"};
+
+/* The index-th line of the table, with its default. */
+static bool table_line(size_t index, struct syncline_setting *setting)
+{
+    *setting = (struct syncline_setting)SYNCLINE_SETTING_INIT;
+    return syncline_setting_get(NULL, index, setting) == SYNCLINE_OK;
+}
+
+/* What the library said, and the setting or the choice that was meant, if that can be told. */
+static int fail(enum syncline_status status, const char *text, const char *key, const char *value)
+{
+    char hint[2 * CLI_SUGGEST_SIZE];
+    char words[sizeof(((struct syncline_setting *)NULL)->range)] = "";
+    struct syncline_setting setting;
+    struct cli_suggest suggest;
+    cli_suggest_init(&suggest, status == SYNCLINE_ENOTFOUND || value == NULL ? key : value);
+    for (size_t i = 0; table_line(i, &setting); i++) {
+        if (status == SYNCLINE_ENOTFOUND) {
+            cli_suggest_offer(&suggest, setting.key, setting.key);
+        } else if (strcmp(setting.key, key) == 0 && setting.type == SYNCLINE_SETTING_CHOICE) {
+            snprintf(words, sizeof(words), "%s", setting.range);
+        }
+    }
+    char *rest = NULL;
+    for (char *word = strtok_r(words, ", ", &rest); word != NULL;
+         word = strtok_r(NULL, ", ", &rest)) {
+        if (strcmp(word, "or") != 0) {
+            cli_suggest_offer(&suggest, word, word);
+        }
+    }
+    cli_suggest_text(&suggest, hint, sizeof(hint));
+    return cli_fail("%s%s", text, strcmp(hint, ";") != 0 ? hint : "");
+}
 
 /* Reads one setting of the library of -L. */
 static int read_setting(const struct cli_options *options, const char *key,
@@ -23,14 +57,7 @@ static int read_setting(const struct cli_options *options, const char *key,
     *setting = (struct syncline_setting)SYNCLINE_SETTING_INIT;
     enum syncline_status status =
         syncline_config_get(options->library, key, setting, text, sizeof(text));
-    return status == SYNCLINE_OK ? CLI_EXIT_OK : cli_fail("%s", text);
-}
-
-/* The index-th line of the table, with its default. */
-static bool table_line(size_t index, struct syncline_setting *setting)
-{
-    *setting = (struct syncline_setting)SYNCLINE_SETTING_INIT;
-    return syncline_setting_get(NULL, index, setting) == SYNCLINE_OK;
+    return status == SYNCLINE_OK ? CLI_EXIT_OK : fail(status, text, key, NULL);
 }
 
 static json_t *setting_json(const struct syncline_setting *setting)
@@ -53,7 +80,7 @@ static json_t *setting_json(const struct syncline_setting *setting)
 
 static void print_line(const struct syncline_setting *setting)
 {
-    const char *value = setting->value[0] != '\0' ? setting->value : "-";
+    const char *value = setting->value[0] != '\0' ? setting->value : "nothing";
     int pad = VALUE_WIDTH - (int)strlen(value);
     printf("%-22s ", setting->key);
     cli_print_name(stdout, value, strlen(value));
@@ -200,8 +227,10 @@ static int print_changed(const struct cli_options *options, const char *key)
 static int change(const struct cli_options *options, const char *key, const char *value)
 {
     char text[512] = "";
-    if (syncline_config_set(options->library, key, value, text, sizeof(text)) != SYNCLINE_OK) {
-        return cli_fail("%s", text);
+    enum syncline_status status =
+        syncline_config_set(options->library, key, value, text, sizeof(text));
+    if (status != SYNCLINE_OK) {
+        return fail(status, text, key, value);
     }
     return print_changed(options, key);
 }

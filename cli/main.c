@@ -11,6 +11,10 @@
 #include "cli/stop.h"
 #include "include/syncline.h"
 
+#define SETTINGS_LISTED "`syncline config list --help` says what each setting takes and does.\n"
+
+static int cmd_help(const struct cli_options *options);
+
 static const struct cli_command commands[] = {
     {.group = "library",
      .name = "create",
@@ -129,6 +133,8 @@ static const struct cli_command commands[] = {
      .name = "list",
      .args = "",
      .options = CLI_OPT_LOCATION | CLI_OPT_LIMIT,
+     .surplus = "write --location PATH for what is in one location, and `syncline entry show PATH` "
+                "for one entry",
      .summary = "what is indexed on all devices",
      .details = "Each location as a tree, a folder before what is in it, names in the order of\n"
                 "their bytes.\n",
@@ -147,7 +153,8 @@ static const struct cli_command commands[] = {
      .options = CLI_OPT_MARKDOWN,
      .summary = "all settings, with where each value comes from",
      .details = "What a process started here and now would have: of the default, the preset,\n"
-                "syncline.conf in the directory of -L, and the environment, the last counts.\n",
+                "syncline.conf in the directory of -L, and the environment, the last counts.\n"
+                "What each setting takes and does stands below.\n",
      .run = cmd_config_list,
      .more_help = cmd_config_help},
     {.group = "config",
@@ -156,9 +163,8 @@ static const struct cli_command commands[] = {
      .args_count_min = 1,
      .args_count_max = 1,
      .summary = "the value of one setting",
-     .details = "",
-     .run = cmd_config_get,
-     .more_help = cmd_config_help},
+     .details = SETTINGS_LISTED,
+     .run = cmd_config_get},
     {.group = "config",
      .name = "set",
      .args = "KEY VALUE",
@@ -166,18 +172,16 @@ static const struct cli_command commands[] = {
      .args_count_max = 2,
      .summary = "set one setting in syncline.conf",
      .details = "The rest of the file stays as it is. The value is in force from the next start\n"
-                "on, of `syncline serve` for instance.\n",
-     .run = cmd_config_set,
-     .more_help = cmd_config_help},
+                "on, of `syncline serve` for instance.\n" SETTINGS_LISTED,
+     .run = cmd_config_set},
     {.group = "config",
      .name = "unset",
      .args = "KEY",
      .args_count_min = 1,
      .args_count_max = 1,
      .summary = "take one setting out of syncline.conf",
-     .details = "",
-     .run = cmd_config_unset,
-     .more_help = cmd_config_help},
+     .details = SETTINGS_LISTED,
+     .run = cmd_config_unset},
     {.group = "config",
      .name = "preset",
      .args = "NAME",
@@ -186,9 +190,8 @@ static const struct cli_command commands[] = {
      .summary = "choose values for all else: none, aggressive, conservative or mobile",
      .details =
          "Sets the setting `preset`: its values are in force wherever syncline.conf and the\n"
-         "environment say nothing. What stands in their way is named.\n",
-     .run = cmd_config_preset,
-     .more_help = cmd_config_help},
+         "environment say nothing. What stands in their way is named.\n" SETTINGS_LISTED,
+     .run = cmd_config_preset},
     {.name = "serve",
      .args = "",
      .options = CLI_OPT_LISTEN | CLI_OPT_PEER | CLI_OPT_INSECURE,
@@ -249,8 +252,22 @@ static const struct cli_command commands[] = {
                 "and how soon the rows are there, and proves that both devices are equal to each\n"
                 "other and to the folder. Exit code 1 if they are not.\n",
      .run = cmd_demo},
+    {.name = "help",
+     .args = "[COMMAND]",
+     .args_count_max = CLI_WORD_COUNT_MAX,
+     .summary = "this text, or a command's own",
+     .details = "The same as --help behind the command.\n",
+     .run = cmd_help},
     {.name = NULL},
 };
+
+/* Without a command; with one the command line was read as that command's --help. */
+static int cmd_help(const struct cli_options *options)
+{
+    (void)options;
+    cli_help_all(stdout, commands, NULL);
+    return cli_output_end();
+}
 
 int main(int argc, char *argv[])
 {

@@ -7,20 +7,19 @@
 
 #include "cli/options.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/output.h"
+#include "cli/quantity.h"
+#include "cli/suggest.h"
 
 #define BATCH_LEN_DEFAULT 1000u
 #define BATCH_LEN_MAX 65536u
 #define PAIRS_DEFAULT 5u
 #define PAIRS_MAX 1000u
 #define WAIT_S_DEFAULT 60
-#define WAIT_S_MAX 1000000u
-#define LAG_MAX 1000000000u
 
 enum option_id {
     OPTION_LIBRARY,
@@ -70,11 +69,12 @@ static const struct option option_table[] = {
     {"--batch", "N", CLI_OPT_BATCH, OPTION_BATCH, "rows per transaction (default 1000)"},
     {"--plain", NULL, CLI_OPT_PLAIN, OPTION_PLAIN,
      "index without syncing, for measuring: the rows stay on this device"},
-    {"--wait", "S", CLI_OPT_WAIT, OPTION_WAIT,
-     "with --listen or --peer: seconds until all members must have applied it (default 60)"},
+    {"--wait", "TIME", CLI_OPT_WAIT, OPTION_WAIT,
+     "with --listen or --peer: how long all members may take to apply it (default 60s)"},
     {"--report-fd", "N", CLI_OPT_REPORT_FD, OPTION_REPORT_FD,
      "write one line to this descriptor at the last commit, for measuring"},
-    {"--timeout", "S", CLI_OPT_TIMEOUT, OPTION_TIMEOUT, "seconds to wait (default: for ever)"},
+    {"--timeout", "TIME", CLI_OPT_TIMEOUT, OPTION_TIMEOUT,
+     "how long to wait, such as 30s, 5min or 2h (default: for ever)"},
     {"--color", "C", CLI_OPT_COLOR, OPTION_COLOR, "the tag's colour, such as #3366ff"},
     {"--location", "PATH", CLI_OPT_LOCATION, OPTION_LOCATION,
      "only what is in the location with this path, on any device"},
@@ -85,7 +85,7 @@ static const struct option option_table[] = {
      "keep the libraries of the last run, and name them"},
     {"--watch", NULL, CLI_OPT_WATCH, OPTION_WATCH, "look again every second, until Ctrl-C"},
     {"--max-lag", "LAG", CLI_OPT_MAX_LAG, OPTION_MAX_LAG,
-     "exit code 1 if somebody is behind by more: changes (1000), or a time (30s, 5min, 2h, 1d)"},
+     "exit code 1 if somebody is behind by more: changes (1000), or a time (30s, 5min, 2h)"},
     {"--markdown", NULL, CLI_OPT_MARKDOWN, OPTION_MARKDOWN,
      "print docs/CONFIG.md: all settings, for no library in particular"},
     {"--help", NULL, 0, OPTION_HELP, "this text, or a command's own"},
@@ -93,72 +93,6 @@ static const struct option option_table[] = {
 };
 
 #define OPTION_TABLE_LEN (sizeof(option_table) / sizeof(option_table[0]))
-
-static int parse_number(const char *name, const char *text, uint64_t min, uint64_t max,
-                        uint64_t *out)
-{
-    char *end = NULL;
-    if (text == NULL) {
-        return cli_usage("%s needs a value", name);
-    }
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value < min ||
-        value > max) {
-        return cli_usage("%s %s is not a whole number from %llu to %llu; give one", name, text,
-                         (unsigned long long)min, (unsigned long long)max);
-    }
-    *out = value;
-    return CLI_EXIT_OK;
-}
-
-/* Seconds, with up to three decimals, as ms. */
-static int parse_seconds(const char *name, const char *text, int64_t *out_ms)
-{
-    char *end = NULL;
-    if (text == NULL) {
-        return cli_usage("%s needs a value", name);
-    }
-    errno = 0;
-    double value = strtod(text, &end);
-    bool is_plain = text[0] != '\0' && strspn(text, "0123456789.") == strlen(text);
-    if (!is_plain || *end != '\0' || errno != 0 || !(value >= 0.0 && value <= WAIT_S_MAX)) {
-        return cli_usage("%s %s is not a number of seconds from 0 to %u; give one", name, text,
-                         WAIT_S_MAX);
-    }
-    *out_ms = (int64_t)(value * 1000.0);
-    return CLI_EXIT_OK;
-}
-
-/* "1000": changes. "30s", "5min", "2h", "1d": a time. */
-static int parse_lag(const char *name, const char *text, struct cli_lag *lag)
-{
-    static const struct {
-        const char *unit;
-        int64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
-    if (text == NULL) {
-        return cli_usage("%s needs a value", name);
-    }
-    size_t digits = strspn(text, "0123456789");
-    errno = 0;
-    unsigned long long number = strtoull(text, NULL, 10);
-    if (digits > 0 && errno == 0 && number <= LAG_MAX) {
-        if (text[digits] == '\0') {
-            *lag = (struct cli_lag){.changes = (int64_t)number, .ms = -1};
-            return CLI_EXIT_OK;
-        }
-        for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-            if (strcmp(text + digits, units[i].unit) == 0) {
-                *lag = (struct cli_lag){.changes = -1, .ms = (int64_t)number * units[i].ms};
-                return CLI_EXIT_OK;
-            }
-        }
-    }
-    return cli_usage("%s %s is neither a number of changes, such as 1000, nor a time, such as 30s, "
-                     "5min, 2h or 1d; give one",
-                     name, text);
-}
 
 static const struct option *option_find(const char *name, size_t len)
 {
@@ -203,23 +137,23 @@ static int option_set(struct cli_options *options, const struct option *option, 
         options->insecure_loopback = true;
         break;
     case OPTION_BATCH:
-        code = parse_number(option->name, value, 1, BATCH_LEN_MAX, &number);
+        code = cli_parse_number(option->name, value, 1, BATCH_LEN_MAX, &number);
         options->batch_len = (uint32_t)number;
         break;
     case OPTION_PLAIN:
         options->plain = true;
         break;
     case OPTION_WAIT:
-        code = parse_seconds(option->name, value, &options->wait_ms);
+        code = cli_parse_time(option->name, value, &options->wait_ms);
         break;
     case OPTION_TIMEOUT:
-        code = parse_seconds(option->name, value, &options->timeout_ms);
+        code = cli_parse_time(option->name, value, &options->timeout_ms);
         break;
     case OPTION_COLOR:
         options->color = value;
         break;
     case OPTION_PAIRS:
-        code = parse_number(option->name, value, 1, PAIRS_MAX, &number);
+        code = cli_parse_number(option->name, value, 1, PAIRS_MAX, &number);
         options->pairs = (uint32_t)number;
         break;
     case OPTION_KEEP:
@@ -229,7 +163,7 @@ static int option_set(struct cli_options *options, const struct option *option, 
         options->markdown = true;
         break;
     case OPTION_REPORT_FD:
-        code = parse_number(option->name, value, 3, INT_MAX, &number);
+        code = cli_parse_number(option->name, value, 3, INT_MAX, &number);
         options->report_fd = (int)number;
         break;
     case OPTION_FOLLOW:
@@ -240,7 +174,7 @@ static int option_set(struct cli_options *options, const struct option *option, 
         break;
     case OPTION_MAX_LAG:
         options->has_max_lag = true;
-        code = parse_lag(option->name, value, &options->max_lag);
+        code = cli_parse_lag(option->name, value, &options->max_lag);
         break;
     case OPTION_DEVICE_NAME:
         options->device_name = value;
@@ -249,15 +183,73 @@ static int option_set(struct cli_options *options, const struct option *option, 
         options->location = value;
         break;
     case OPTION_LIMIT:
-        code = parse_number(option->name, value, 0, INT64_MAX, &options->limit);
+        code = cli_parse_number(option->name, value, 0, INT64_MAX, &options->limit);
         break;
     }
     return code;
 }
 
+static void command_name(const struct cli_command *command, char *out, size_t size)
+{
+    snprintf(out, size, "%s%s%s", command->group != NULL ? command->group : "",
+             command->group != NULL ? " " : "", command->name);
+}
+
+/* The command that the words of a line name whose options are not all understood; or NULL. */
+static const struct cli_command *command_guess(int argc, char *const argv[],
+                                               const struct cli_command *commands)
+{
+    const char *words[2] = {"", ""};
+    size_t count = 0;
+    for (int i = 1; i < argc && count < 2 && strcmp(argv[i], "--") != 0; i++) {
+        if (argv[i][0] != '-') {
+            words[count++] = argv[i];
+            continue;
+        }
+        const struct option *option =
+            strcmp(argv[i], "-L") == 0 ? &option_table[0] : option_find(argv[i], strlen(argv[i]));
+        i += option != NULL && option->value != NULL ? 1 : 0;
+    }
+    for (const struct cli_command *c = commands; c->name != NULL; c++) {
+        bool is_it = c->group == NULL
+                         ? strcmp(c->name, words[0]) == 0
+                         : strcmp(c->group, words[0]) == 0 && strcmp(c->name, words[1]) == 0;
+        if (is_it) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+/* An option that does not exist: what was meant, and where those are listed that do. */
+static int option_unknown(int argc, char *const argv[], const struct cli_command *commands,
+                          const char *word, size_t len)
+{
+    char typed[CLI_SUGGEST_SIZE];
+    char text[2 * CLI_SUGGEST_SIZE];
+    char name[64] = "";
+    struct cli_suggest suggest;
+    const struct cli_command *command = command_guess(argc, argv, commands);
+    snprintf(typed, sizeof(typed), "%.*s", (int)len, word);
+    cli_suggest_init(&suggest, typed);
+    for (size_t i = 0; i < OPTION_TABLE_LEN; i++) {
+        uint32_t bit = option_table[i].bit;
+        if (command == NULL || bit == 0 || (bit & command->options) != 0) {
+            cli_suggest_offer(&suggest, option_table[i].name, option_table[i].name);
+        }
+    }
+    if (command != NULL) {
+        command_name(command, name, sizeof(name));
+    }
+    return cli_usage("%.*s is not an option%s%s%s%s `syncline %s%s--help` lists them", (int)len,
+                     word, name[0] != '\0' ? " of `" : "", name, name[0] != '\0' ? "`" : "",
+                     cli_suggest_text(&suggest, text, sizeof(text)), name,
+                     name[0] != '\0' ? " " : "");
+}
+
 /* Takes argv[*index], which starts with a dash, and its value if that is the next one. */
-static int option_take(int argc, char *const argv[], int *index, struct cli_options *options,
-                       uint32_t *given)
+static int option_take(int argc, char *const argv[], int *index, const struct cli_command *commands,
+                       struct cli_options *options, uint32_t *given)
 {
     const char *word = argv[*index];
     const struct option *option = NULL;
@@ -266,7 +258,7 @@ static int option_take(int argc, char *const argv[], int *index, struct cli_opti
         bool is_library = word[1] == 'L';
         bool is_help = strcmp(word, "-h") == 0;
         if (!is_library && !is_help) {
-            return cli_usage("%s is not an option; `syncline --help` lists them", word);
+            return option_unknown(argc, argv, commands, word, strlen(word));
         }
         option = is_library ? option_find("--library", 9) : option_find("--help", 6);
         value = is_library && word[2] != '\0' ? word + 2 : NULL;
@@ -275,7 +267,7 @@ static int option_take(int argc, char *const argv[], int *index, struct cli_opti
         option = option_find(word, len);
         value = word[len] == '=' ? word + len + 1 : NULL;
         if (option == NULL) {
-            return cli_usage("%.*s is not an option; `syncline --help` lists them", (int)len, word);
+            return option_unknown(argc, argv, commands, word, len);
         }
     }
     if (option->value == NULL && value != NULL) {
@@ -291,10 +283,34 @@ static int option_take(int argc, char *const argv[], int *index, struct cli_opti
     return option_set(options, option, value);
 }
 
-static void command_name(const struct cli_command *command, char *out, size_t size)
+/* A command that does not exist: two words with a right first one are compared with the commands of
+ * that group; one word with all first words, and it may be the second word of a single command. */
+static int command_unknown(const struct cli_command *commands, const char *const *words,
+                           bool is_group)
 {
-    snprintf(out, size, "%s%s%s", command->group != NULL ? command->group : "",
-             command->group != NULL ? " " : "", command->name);
+    char typed[CLI_SUGGEST_SIZE];
+    char text[2 * CLI_SUGGEST_SIZE];
+    char name[64];
+    struct cli_suggest suggest;
+    snprintf(typed, sizeof(typed), "%s%s%s", words[0], is_group ? " " : "",
+             is_group ? words[1] : "");
+    cli_suggest_init(&suggest, is_group ? words[1] : words[0]);
+    for (const struct cli_command *c = commands; c->name != NULL; c++) {
+        bool is_of_it = c->group != NULL && strcmp(c->group, words[0]) == 0;
+        command_name(c, name, sizeof(name));
+        if (is_group && is_of_it) {
+            cli_suggest_offer(&suggest, c->name, name);
+        } else if (!is_group) {
+            const char *first = c->group != NULL ? c->group : c->name;
+            cli_suggest_offer(&suggest, first, first);
+            if (c->group != NULL && strcmp(c->name, words[0]) == 0) {
+                cli_suggest_offer(&suggest, c->name, name);
+            }
+        }
+    }
+    return cli_usage("%s is not a command%s `syncline %s%s--help` lists them", typed,
+                     cli_suggest_text(&suggest, text, sizeof(text)), is_group ? words[0] : "",
+                     is_group ? " " : "");
 }
 
 /* Finds the command that words[0..count) begin with; *used receives how many words name it. */
@@ -320,11 +336,10 @@ static int command_find(const struct cli_command *commands, const char *const *w
         }
     }
     if (!is_group) {
-        return cli_usage("%s is not a command; `syncline --help` lists them", words[0]);
+        return command_unknown(commands, words, false);
     }
     if (count > 1) {
-        return cli_usage("%s %s is not a command; `syncline %s --help` lists them", words[0],
-                         words[1], words[0]);
+        return command_unknown(commands, words, true);
     }
     if (help) {
         *help_group = words[0];
@@ -358,8 +373,11 @@ static int command_check(const struct cli_options *options, uint32_t given)
                          name);
     }
     if (options->args_count > command->args_count_max) {
-        return cli_usage("%s is one word too many for `%s`; put names with spaces in quotes",
-                         options->args[command->args_count_max], name);
+        return cli_usage("%s is one word too many for `%s`; %s",
+                         options->args[command->args_count_max], name,
+                         command->surplus != NULL   ? command->surplus
+                         : command->args[0] == '\0' ? "it takes none"
+                                                    : "put names with spaces in quotes");
     }
     if ((given & (CLI_OPT_LISTEN | CLI_OPT_PEER)) != 0 && !options->insecure_loopback) {
         return cli_usage("--listen and --peer need --insecure-loopback, since nobody is "
@@ -395,7 +413,7 @@ int cli_options_parse(int argc, char *const argv[], const struct cli_command *co
             continue;
         }
         if (!options_ended && argv[i][0] == '-' && argv[i][1] != '\0') {
-            int code = option_take(argc, argv, &i, options, &given);
+            int code = option_take(argc, argv, &i, commands, options, &given);
             if (code != CLI_EXIT_OK) {
                 return code;
             }
@@ -416,9 +434,15 @@ int cli_options_parse(int argc, char *const argv[], const struct cli_command *co
         }
         return cli_usage("no command given; `syncline --help` lists them");
     }
+    /* `help` in front of other words is --help behind them. */
+    size_t first = 0;
+    if (strcmp(words[0], "help") == 0 && words_count > 1) {
+        options->help = true;
+        first = 1;
+    }
     size_t used = 0;
-    int code = command_find(commands, words, words_count, options->help, &options->command, &used,
-                            help_group);
+    int code = command_find(commands, words + first, words_count - first, options->help,
+                            &options->command, &used, help_group);
     if (code != CLI_EXIT_OK || options->help || options->version) {
         return code;
     }
@@ -459,12 +483,6 @@ void cli_help_all(FILE *out, const struct cli_command *commands, const char *gro
         fprintf(out, "  %-22s %s\n", left, c->summary);
     }
     help_options(out, 0);
-    for (const struct cli_command *c = commands; group != NULL && c->name != NULL; c++) {
-        if (c->more_help != NULL && c->group != NULL && strcmp(c->group, group) == 0) {
-            c->more_help(out);
-            break; /* all commands of a group have the same */
-        }
-    }
     fputs("\n`syncline COMMAND --help` says more. Exit codes: 0 done, 1 what was asked is not so, "
           "2 wrong\ncommand line, 3 it could not be done, 4 interrupted.\n",
           out);

@@ -63,7 +63,8 @@ struct cli_command {
     const char *summary;   /* one line */
     const char *details;   /* further lines for --help, each ended by a newline; "" if none */
     int (*run)(const struct cli_options *options); /* returns the exit code */
-    bool network_by_settings;     /* listens and dials as the settings say where no option does */
+    const char *surplus;      /* how to say it, where words after the command are wrong; or NULL */
+    bool network_by_settings; /* listens and dials as the settings say where no option does */
     void (*more_help)(FILE *out); /* further help, made from a table; NULL: none */
 };
 

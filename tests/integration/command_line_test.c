@@ -45,6 +45,29 @@ Test(command_line, wrong)
         {"--wait .", {"location", "add", "/", "--wait", ".", NULL}},
         {"--pairs 0", {"demo", "--pairs", "0", NULL}},
         {"--report-fd 2", {"location", "add", "/", "--report-fd", "2", NULL}},
+        {"statsu is not a command: did you mean status? `syncline --help`", {"statsu", NULL}},
+        {"LOCATION is not a command: did you mean location?", {"LOCATION", "add", NULL}},
+        {"location ad is not a command: did you mean location add? `syncline location --help`",
+         {"location", "ad", "/", NULL}},
+        {"join is not a command: did you mean library join?", {"join", "127.0.0.1:1", NULL}},
+        {"create is not a command; `syncline", {"create", NULL}}, /* there are two */
+        {"xyz is not a command; `syncline --help` lists them", {"help", "xyz", NULL}},
+        {"tag xyz is not a command; `syncline tag --help` lists them",
+         {"help", "tag", "xyz", NULL}},
+        {"--timeot is not an option of `wait`: did you mean --timeout? `syncline wait --help`",
+         {"-L", "wait", "--timeot=3", "wait", NULL}},
+        {"--batc is not an option of `location add`: did you mean --batch?",
+         {"location", "--batch", "3", "add", "/", "--batc", "3", NULL}},
+        {"--listn is not an option of `wait`; ", {"wait", "--listn", NULL}},
+        {"-t is not an option of `wait`; `syncline wait --help` lists them", {"wait", "-t", NULL}},
+        {"--jsn is not an option: did you mean --json? `syncline --help`", {"--jsn", NULL}},
+        {"write --location PATH", {"entry", "list", "/usr", NULL}},
+        {"red is one word too many for `tag list`; it takes none", {"tag", "list", "red", NULL}},
+        {"--timeout 5weeks: \"weeks\" is no unit; there are ms, s, min, h and d",
+         {"wait", "--timeout", "5weeks", NULL}},
+        {"--timeout 1.2.3", {"wait", "--timeout", "1.2.3", NULL}},
+        {"--wait 99999d is longer than", {"location", "add", "/", "--wait", "99999d", NULL}},
+        {"--max-lag 3M: \"M\" is no unit", {"status", "--max-lag", "3M", NULL}},
         {"not\\x0aa\\xff\\x1bcommand", {"not\na\xff\033command", NULL}},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -69,6 +92,19 @@ Test(command_line, too_many_peers)
     cmd_check_refused(&result, 2, "--listen");
 }
 
+/* Times take the settings' units, alone they are seconds; none of these waits for anybody. */
+Test(command_line, times)
+{
+    static const char *const times[] = {"3", "0.5", "20ms", "2 S", "1.5min", "1h", "11000d"};
+    static struct cmd_result result;
+    const char *library = cmd_path("a");
+    CMD_OK(&result, "-L", library, "library", "create", "test");
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        CMD_OK(&result, "-L", library, "wait", "--timeout", times[i]);
+        CMD_OK(&result, "-L", library, "status", "--max-lag", i > 1 ? times[i] : "3");
+    }
+}
+
 /* Help and version go to standard output, for everything, for a group and for a command. */
 Test(command_line, help)
 {
@@ -85,6 +121,11 @@ Test(command_line, help)
          {"library", "join", "--help", NULL}},
         {"config set KEY VALUE", {"config", "--help", NULL}},
         {"--pairs N", {"demo", "--help", NULL}},
+        {"location add PATH", {"help", NULL}},
+        {"library join ADDR", {"help", "library", NULL}},
+        {"--plain is for measuring", {"help", "location", "add", NULL}},
+        {"Usage: syncline [-L DIR] [--json] help [COMMAND]", {"help", "--help", NULL}},
+        {"Usage: syncline [-L DIR] [--json] help [COMMAND]", {"help", "help", NULL}},
         {"syncline 0.", {"--version", NULL}},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {

@@ -143,7 +143,8 @@ Test(status, watch)
 /* What is neither changes nor a time is refused. */
 Test(status, bad_lag)
 {
-    static const char *const lags[] = {"", "x", "-1", "5 s", "5weeks", "99999999999", "1.5h"};
+    static const char *const lags[] = {"",    "x",      "-1",  "5 weeks", "5weeks", "99999999999",
+                                       "1.5", "1.2.3h", "1e9h"};
     cmd_make_pair(a, b);
     for (size_t i = 0; i < sizeof(lags) / sizeof(lags[0]); i++) {
         CMD_REFUSED(2, "--max-lag", "-L", a, "status", "--max-lag", lags[i]);

@@ -12,12 +12,13 @@
 #include "cli/session.h"
 #include "cli/stop.h"
 
-#define LOOK_MS 1000 /* between two looks at the state of the library */
+#define LOOK_MS 1000         /* between two looks at the state of the library */
+#define NO_ADDRESS "nothing" /* where the address stands, of who only dials */
 
 static int print_ready(const struct cli_options *options, const struct syncline_info *info)
 {
     if (!options->json) {
-        printf("%s\n", info->listen);
+        puts(info->listen[0] != '\0' ? info->listen : NO_ADDRESS);
         return cli_output_end();
     }
     char device_id[33];
@@ -26,26 +27,50 @@ static int print_ready(const struct cli_options *options, const struct syncline_
                                     device_id, "pid", (int)getpid()));
 }
 
-/* Without --listen there must be an address in the settings. */
-static int check_address(const struct cli_options *options)
+/* What counts for listen or peers: the option, else the setting. *set_by says which setting, with
+ * its place, if it is one. */
+static int find_addresses(const struct cli_options *options, const char *key, const char *option,
+                          struct syncline_setting *set_by, bool *is_any)
 {
     char text[512] = "";
-    struct syncline_setting listen = SYNCLINE_SETTING_INIT;
-    if (options->listen != NULL) {
+    *set_by = (struct syncline_setting)SYNCLINE_SETTING_INIT;
+    *is_any = option != NULL && option[0] != '\0';
+    if (option != NULL) {
         return CLI_EXIT_OK;
     }
     enum syncline_status status =
-        syncline_config_get(options->library, "listen", &listen, text, sizeof(text));
+        syncline_config_get(options->library, key, set_by, text, sizeof(text));
     if (status != SYNCLINE_OK && status != SYNCLINE_ENOTFOUND) {
         return cli_fail("%s", text);
     }
-    if (status != SYNCLINE_OK || listen.value[0] == '\0') {
-        return cli_usage("`serve` needs --listen ADDR, or the setting listen in a library");
+    *is_any = status == SYNCLINE_OK && set_by->value[0] != '\0';
+    return CLI_EXIT_OK;
+}
+
+/* There must be an address to serve or one to dial, from the options or the settings. */
+static int check_addresses(const struct cli_options *options)
+{
+    struct syncline_setting listen;
+    struct syncline_setting peers;
+    bool has_listen = false;
+    bool has_peers = false;
+    int code = find_addresses(options, "listen", options->listen, &listen, &has_listen);
+    if (code == CLI_EXIT_OK) {
+        code = find_addresses(options, "peers", options->peers_count > 0 ? options->peers[0] : NULL,
+                              &peers, &has_peers);
     }
-    if (!options->insecure_loopback) {
-        return cli_usage("the setting listen (%s) needs --insecure-loopback, since nobody is "
+    if (code != CLI_EXIT_OK) {
+        return code;
+    }
+    if (!has_listen && !has_peers) {
+        return cli_usage(
+            "`serve` needs an address to serve (--listen ADDR, or the setting listen), "
+            "or one to dial (--peer ADDR, or the setting peers)");
+    }
+    if (!options->insecure_loopback) { /* without options, or they had needed it before */
+        return cli_usage("the setting %s (%s) needs --insecure-loopback, since nobody is "
                          "authenticated yet; add it if loopback is what you want",
-                         listen.where);
+                         has_listen ? "listen" : "peers", has_listen ? listen.where : peers.where);
     }
     return CLI_EXIT_OK;
 }
@@ -53,7 +78,7 @@ static int check_address(const struct cli_options *options)
 int cmd_serve(const struct cli_options *options)
 {
     struct cli_session session;
-    int code = check_address(options);
+    int code = check_addresses(options);
     if (code != CLI_EXIT_OK) {
         return code;
     }
@@ -80,8 +105,8 @@ int cmd_serve(const struct cli_options *options)
         }
         cli_progress("%s: %" PRIu32 " of %" PRIu32 " members connected, %" PRIu64
                      " changes here, %" PRIu64 " of others applied",
-                     info->listen, info->links, info->members, info->own_seq,
-                     info->received_applied);
+                     info->listen[0] != '\0' ? info->listen : "dialling", info->links,
+                     info->members, info->own_seq, info->received_applied);
     }
     cli_progress_end();
     cli_session_close(&session);

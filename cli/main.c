@@ -197,9 +197,12 @@ static const struct cli_command commands[] = {
      .options = CLI_OPT_LISTEN | CLI_OPT_PEER | CLI_OPT_INSECURE,
      .network_by_settings = true,
      .summary = "keep this device in step with the others until Ctrl-C",
-     .details = "Without --listen and --peer the settings `listen` and `peers` count.\n"
-                "The first line printed, once ready, is the address in use; with --json it is an\n"
-                "object with the key `listen`. Peers are dialled until they answer, for ever.\n",
+     .details =
+         "Without --listen the setting `listen` counts, without --peer the setting `peers`;\n"
+         "one address must come of it: who has peers to dial need not listen, and with\n"
+         "--listen '' does not. The first line printed, once ready, is the address in use,\n"
+         "or `nothing`; with --json it is an object with the key `listen`, which is empty\n"
+         "then. Peers are dialled until they answer, for ever.\n",
      .run = cmd_serve},
     {.name = "status",
      .args = "",

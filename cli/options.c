@@ -59,7 +59,7 @@ static const struct option option_table[] = {
      "the library's directory, also -L (default $SYNCLINE_LIBRARY, else .)"},
     {"--json", NULL, 0, OPTION_JSON, "print one JSON object"},
     {"--listen", "ADDR", CLI_OPT_LISTEN, OPTION_LISTEN,
-     "address to serve, such as 127.0.0.1:4400; port 0 takes any free one"},
+     "address to serve, such as 127.0.0.1:4400; port 0 takes any free one; '': none"},
     {"--peer", "ADDR", CLI_OPT_PEER, OPTION_PEER,
      "address of another device, dialled until it answers; may be repeated"},
     {"--insecure-loopback", NULL, CLI_OPT_INSECURE, OPTION_INSECURE,
@@ -108,7 +108,7 @@ static int option_set(struct cli_options *options, const struct option *option, 
 {
     uint64_t number = 0;
     int code = CLI_EXIT_OK;
-    if (option->value != NULL && value[0] == '\0') {
+    if (option->value != NULL && value[0] == '\0' && option->id != OPTION_LISTEN) {
         return cli_usage("%s needs a value that is not empty: %s", option->name, option->value);
     }
     switch (option->id) {

@@ -227,6 +227,31 @@ Test(config_command, serve_by_settings)
     struct cmd_child b =
         cmd_start((const char *const[]){"-L", other, "serve", "--insecure-loopback", NULL});
     cmd_wait_equal(library, other);
-    cmd_stop(&a);
     cmd_stop(&b);
+    /* Who has peers need not listen: nothing is set, or the option is over the setting. */
+    CMD_OK(&result, "-L", other, "config", "set", "listen", "nothing");
+    CMD_REFUSED(2, "the setting peers (syncline.conf:", "-L", other, "serve");
+    for (size_t i = 0; i < 2; i++) {
+        CMD_OK(&result, "-L", library, "tag", "create", "from a, too");
+        b = cmd_start((const char *const[]){"-L", other, "serve", "--insecure-loopback",
+                                            i == 0 ? NULL : "--listen", "", NULL});
+        cmd_wait_equal(library, other);
+        kill(b.pid, SIGTERM);
+        cmd_finish(&b, &result);
+        cr_expect_eq(result.code, 0, "%s", result.err);
+        cr_expect_str_eq(result.out, "nothing\n");
+        CMD_OK(&result, "-L", other, "config", "set", "listen", "127.0.0.1:0");
+    }
+    cmd_stop(&a);
+    /* An option alone will do, and nothing to do is refused. */
+    b = cmd_start((const char *const[]){"-L", other, "--json", "serve", "--listen=", "--peer",
+                                        address, "--insecure-loopback", NULL});
+    char line[256] = "";
+    size_t len = 0;
+    while (strchr(line, '\n') == NULL && cmd_read(b.out_fd, line, sizeof(line), &len)) {
+    }
+    cr_expect_not_null(strstr(line, "{\"listen\":\"\","), "%s", line);
+    cmd_stop(&b);
+    put_conf("listen = 127.0.0.1:0\n");
+    CMD_REFUSED(2, "or one to dial", "-L", library, "serve", "--listen", "", "--insecure-loopback");
 }

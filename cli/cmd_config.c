@@ -4,10 +4,12 @@
 /* `syncline config`: list, get, set, unset, preset. Whatever is said about a setting, in docs/
  * CONFIG.md too, comes from the library's table. */
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/session.h"
 #include "cli/suggest.h"
 #include "include/syncline.h"
 
@@ -216,6 +218,12 @@ static int print_changed(const struct cli_options *options, const char *key)
     }
     if (setting.source == SYNCLINE_SETTING_ENVIRONMENT) {
         cli_warn("%s in the environment is over it", setting.variable);
+    }
+    int64_t pid = cli_session_engine(options);
+    if (pid != 0) {
+        cli_warn("process %" PRId64
+                 " runs the engine with what it was started with: start it again",
+                 pid);
     }
     if (options->json) {
         return cli_print_json(setting_json(&setting));

@@ -172,7 +172,7 @@ static const struct cli_command commands[] = {
      .args_count_max = 2,
      .summary = "set one setting in syncline.conf",
      .details = "The rest of the file stays as it is. The value is in force from the next start\n"
-                "on, of `syncline serve` for instance.\n" SETTINGS_LISTED,
+                "on: a process that runs the engine meanwhile is named.\n" SETTINGS_LISTED,
      .run = cmd_config_set},
     {.group = "config",
      .name = "unset",

@@ -26,6 +26,10 @@ int cli_session_open(const struct cli_options *options, enum syncline_role role,
                      struct cli_session *session);
 void cli_session_close(struct cli_session *session);
 
+/* The process that runs the engine of the library of -L; 0: nobody, or it cannot be asked, which is
+ * not said. */
+int64_t cli_session_engine(const struct cli_options *options);
+
 /* Reads session->info anew. */
 int cli_session_info(struct cli_session *session);
 

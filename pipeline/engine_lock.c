@@ -18,11 +18,12 @@ static enum syncline_status taken(int fd, struct sl_error *err)
     long pid = len > 0 ? strtol(text, NULL, 10) : 0;
     if (pid > 0) {
         return sl_fail(err, SYNCLINE_EBUSY,
-                       "process %ld runs the engine of this library: end it, or open without the "
-                       "engine",
-                       pid);
+                       "process %ld runs the engine of this library already: end it first (Ctrl-C "
+                       "where it runs, or `kill %ld`)",
+                       pid, pid);
     }
-    return sl_fail(err, SYNCLINE_EBUSY, "another process runs the engine of this library");
+    return sl_fail(err, SYNCLINE_EBUSY,
+                   "another process runs the engine of this library already: end it first");
 }
 
 enum syncline_status sl_engine_lock_open(struct sl_engine_lock *lock, const char *path,

@@ -199,6 +199,27 @@ Test(config_command, help)
     cr_expect_not_null(strstr(result.out, "| `linger_ms` | 0ms to 10s | 10ms |"), "%s", result.out);
 }
 
+/* A process that runs the engine keeps its settings, and who changes one is told which it is. */
+Test(config_command, beside_an_engine)
+{
+    char address[64];
+    char mentions[128];
+    struct cmd_child serve = cmd_serve(library, "127.0.0.1:0", NULL, address);
+    (void)snprintf(mentions, sizeof(mentions),
+                   "syncline: process %d runs the engine with what it was started with",
+                   (int)serve.pid);
+    static const char *const changes[][4] = {{"set", "linger_ms", "20ms", NULL},
+                                             {"preset", "mobile", NULL},
+                                             {"unset", "linger_ms", NULL}};
+    for (size_t i = 0; i < 3; i++) {
+        CMD_OK(&result, "-L", library, "config", changes[i][0], changes[i][1], changes[i][2]);
+        cr_expect_eq(strncmp(result.err, mentions, strlen(mentions)), 0, "%s", result.err);
+    }
+    cmd_stop(&serve);
+    CMD_OK(&result, "-L", library, "config", "set", "linger_ms", "20ms");
+    cr_expect_eq(result.err_len, 0, "%s", result.err);
+}
+
 /* serve goes by listen and peers where it was told no others; other commands use no network. */
 Test(config_command, serve_by_settings)
 {

@@ -185,13 +185,15 @@ Test(wrong_input, second_engine)
 {
     const char *library = cmd_path("a");
     char address[64];
-    char pid[32];
+    char pid[64];
     make_library(library);
     struct cmd_child serve = cmd_serve(library, "127.0.0.1:0", NULL, address);
-    snprintf(pid, sizeof(pid), "%d", (int)serve.pid);
+    snprintf(pid, sizeof(pid), "`kill %d`)", (int)serve.pid);
     CMD_REFUSED(3, pid, "-L", library, "serve", "--listen", "127.0.0.1:0", "--insecure-loopback");
     CMD_REFUSED(3, pid, "-L", library, "location", "add", "/", "--peer", "127.0.0.1:1",
                 "--insecure-loopback");
+    CMD_REFUSED(3, "or leave out --listen and --peer", "-L", library, "location", "add", "/",
+                "--listen", "127.0.0.1:0", "--insecure-loopback");
     cmd_stop(&serve);
 }
 

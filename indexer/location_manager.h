@@ -51,9 +51,10 @@ struct indexer_location_options {
  * after any interruption it goes on where it was. The folder of library.db itself is recorded but
  * not entered. Fills *stats, also on failure; stopped by `stop` it returns OK with
  * stats->walk.stopped. Errors: ENOTFOUND (no such folder; or the device is not
- * registered), EINVAL (not a folder, or the library's own), EBUSY (another process indexes into
- * this library, or holds the write lock), ENOSPC, EIO, EDB, ENOMEM, and what Syncline's calls
- * return. */
+ * registered), EINVAL (not a folder, or the library's own), EREFUSED (new, and inside another
+ * location of this device or around one, on one file system; the text names it), EBUSY (another
+ * process indexes into this library, or holds the write lock), ENOSPC, EIO, EDB, ENOMEM, and what
+ * Syncline's calls return. */
 SYNCLINE_MUST_USE enum syncline_status
 indexer_location_add(struct syncline *lib, struct sqlite3 *db, const char *path,
                      const struct indexer_location_options *options,

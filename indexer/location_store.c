@@ -7,7 +7,9 @@
 #include "indexer/schema.h"
 
 #include <sqlite3.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Selects one id of a row by a blob (and a number); 0: there is none. */
 static enum syncline_status find_id(struct indexer_entry_batch *batch, const char *sql,
@@ -55,6 +57,62 @@ static enum syncline_status read_location(struct indexer_entry_batch *batch, int
         status = indexer_fail_db(err, batch->db, rc == SQLITE_DONE ? SQLITE_CORRUPT : rc,
                                  "the location has no folder entry");
     }
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+static bool is_inside(const char *path, const char *folder)
+{
+    size_t len = strcmp(folder, "/") == 0 ? 0 : strlen(folder);
+    return strncmp(path, folder, len) == 0 && path[len] == '/';
+}
+
+/* Whether the walk of the one reaches the other: it does not enter other file systems. What is not
+ * there now may come back. */
+static bool is_reached(const char *path, const char *other)
+{
+    struct stat a;
+    struct stat b;
+    return stat(path, &a) != 0 || stat(other, &b) != 0 || a.st_dev == b.st_dev;
+}
+
+/* Refuses `path` if an indexed folder is `known`, and the one has the other in it. */
+static enum syncline_status check_apart(const char *path, const char *known,
+                                        struct indexer_error *err)
+{
+    char name[512];
+    bool is_in_it = is_inside(path, known);
+    if ((!is_in_it && !is_inside(known, path)) || !is_reached(path, known))
+        return SYNCLINE_OK;
+    indexer_escape(name, sizeof(name), known, strlen(known));
+    return is_in_it ? indexer_fail(err, SYNCLINE_EREFUSED,
+                                   "it is in the location %s, which has all that is in it", name)
+                    : indexer_fail(err, SYNCLINE_EREFUSED,
+                                   "the location %s is in it, and would be there twice: `syncline "
+                                   "location remove` takes that one out first",
+                                   name);
+}
+
+/* No two locations of a device may have the same entries. */
+static enum syncline_status check_nesting(struct indexer_entry_batch *batch, int64_t device_id,
+                                          const char *path, struct indexer_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = SYNCLINE_OK;
+    int rc = sqlite3_prepare_v2(batch->db, "SELECT path FROM locations WHERE device_id = ?1", -1,
+                                &stmt, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(stmt, 1, device_id);
+    while (rc == SQLITE_OK && status == SYNCLINE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        const char *blob = sqlite3_column_blob(stmt, 0); /* NULL for an empty one */
+        char *known = strndup(blob != NULL ? blob : "", (size_t)sqlite3_column_bytes(stmt, 0));
+        status = known != NULL ? check_apart(path, known, err)
+                               : indexer_fail(err, SYNCLINE_ENOMEM, "out of memory");
+        free(known);
+        rc = SQLITE_OK;
+    }
+    if (status == SYNCLINE_OK && rc != SQLITE_DONE)
+        status = indexer_fail_db(err, batch->db, rc, "the locations could not be read");
     sqlite3_finalize(stmt);
     return status;
 }
@@ -147,6 +205,8 @@ enum syncline_status indexer_location_open(struct indexer_entry_batch *batch,
         status = indexer_fail(err, SYNCLINE_ENOTFOUND,
                               "this device has no such location: `syncline location list` names "
                               "them, and `syncline location add` makes one");
+    if (status == SYNCLINE_OK && location_id == 0)
+        status = check_nesting(batch, device_id, path, err);
     if (status == SYNCLINE_OK && location_id == 0)
         status = make_location(batch, device_id, path, root, uuid, err);
     if (status != SYNCLINE_OK) {

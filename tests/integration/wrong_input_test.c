@@ -118,6 +118,23 @@ Test(wrong_input, location)
     CMD_REFUSED(3, "file", "demo", file);
 }
 
+/* A folder in a location is refused, and so is the one that it is in; the location is named. */
+Test(wrong_input, nested_location)
+{
+    static struct cmd_result result;
+    const char *library = cmd_path("a");
+    const char *outer = cmd_path("outer");
+    const char *inner = cmd_path("outer/inner");
+    make_library(library);
+    cr_assert(mkdir(outer, 0755) == 0 && mkdir(inner, 0755) == 0);
+    CMD_OK(&result, "-L", library, "location", "add", inner);
+    CMD_REFUSED(3, inner, "-L", library, "location", "add", outer);
+    CMD_REFUSED(3, "`syncline location remove`", "-L", library, "location", "add", outer);
+    CMD_OK(&result, "-L", library, "location", "remove", inner);
+    CMD_OK(&result, "-L", library, "location", "add", outer);
+    CMD_REFUSED(3, "in the location ", "-L", library, "location", "add", inner);
+}
+
 /* A descriptor that nobody opened. */
 Test(wrong_input, report_fd)
 {

@@ -365,6 +365,67 @@ Test(location_manager, refuses_wrong_input)
     indexer_db_close(db);
 }
 
+static void adds(struct sqlite3 *db, const char *path)
+{
+    struct indexer_location_options options = {.device = device_a};
+    struct indexer_location_stats stats;
+    struct indexer_error err = {0};
+    cr_expect_eq(indexer_location_add(NULL, db, path, &options, &stats, &err), SYNCLINE_OK, "%s",
+                 err.text);
+}
+
+/* A folder inside a location, or around one, is refused by name, however it is written, and nothing
+ * is written; its neighbours are not. */
+Test(location_manager, refuses_nested_locations)
+{
+    struct indexer_error err = {0};
+    char name[1100];
+    int64_t id = 0;
+    struct sqlite3 *db = open_library(library);
+    make_folder("one");
+    make_folder("one/inner");
+    make_folder("one-more");
+    make_link("link", "one/inner");
+    adds(db, in_tree("one"));
+    cr_expect_eq(query(db, "SELECT count(*) FROM entries"), 2);
+    snprintf(name, sizeof(name), "it is in the location %s, which", in_tree("one"));
+    cr_expect_eq(add_fails(db, in_tree("one/inner"), 0, name), SYNCLINE_EREFUSED);
+    cr_expect_eq(add_fails(db, in_tree("one-more/../one/inner/."), 0, name), SYNCLINE_EREFUSED);
+    cr_expect_eq(add_fails(db, in_tree("link"), 0, name), SYNCLINE_EREFUSED);
+    snprintf(name, sizeof(name), "the location %s is in it", in_tree("one"));
+    cr_expect_eq(add_fails(db, tree, 0, name), SYNCLINE_EREFUSED);
+    cr_expect_eq(add_fails(db, "/", 0, name), SYNCLINE_EREFUSED);
+    cr_expect_eq(query(db, "SELECT count(*) FROM entries"), 2);
+    cr_expect_eq(query(db, "SELECT count(*) FROM locations"), 1);
+    adds(db, in_tree("one"));
+    adds(db, in_tree("one-more"));
+    /* Another device has folders of its own. */
+    cr_assert_eq(indexer_device_register(NULL, db, &device_b, "beta", &id, &err), SYNCLINE_OK);
+    cr_assert_eq(id, 2);
+    execute(db, "UPDATE locations SET device_id = 2");
+    adds(db, tree);
+    indexer_db_close(db);
+}
+
+/* What is mounted in a location is not entered from there, and may be one itself. */
+Test(location_manager, takes_other_file_systems)
+{
+    char inner[] = "/dev/shm/indexer-XXXXXX";
+    struct stat of_outer;
+    struct stat of_inner;
+    struct sqlite3 *db = open_library(library);
+    if (stat("/dev", &of_outer) != 0 || stat("/dev/shm", &of_inner) != 0 ||
+        of_inner.st_dev == of_outer.st_dev || mkdtemp(inner) == NULL) {
+        indexer_db_close(db);
+        cr_skip_test("/dev/shm is no file system of its own");
+    }
+    adds(db, tree);
+    execute(db, "UPDATE locations SET path = CAST('/dev' AS BLOB)");
+    adds(db, inner);
+    cr_expect_eq(rmdir(inner), 0);
+    indexer_db_close(db);
+}
+
 /* One run at a time: the second is told who is in the way, and not that it is the database. */
 Test(location_manager, one_run_at_a_time)
 {

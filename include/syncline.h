@@ -551,10 +551,11 @@ struct syncline_batch_options {
  * does two or three statements on `db`. Outside one it may wait for SQLite's write lock (5 s), and
  * for an engine that is far behind, if the option block_ms says so: AGAIN says that it still is,
  * and that the change was captured all the same. All other errors say that nothing was. Errors:
- * EINVAL (also: another thread attached `db`; a UUID that is all zero), EMODEL (a model that was
- * not given at open), ETOOBIG (a record over 1 MiB; the text names it), EBUSY (no write lock:
- * another connection is inside a transaction - give the connection with `db`), EDB, EIO, ENOSPC,
- * ENOMEM, ECLOSED (the handle is being closed), EFORK. */
+ * EINVAL (also: another thread attached `db`; `db` is not a connection to the handle's library.db;
+ * a UUID that is all zero), EMODEL (a model that was not given at open), ETOOBIG (a record over 1
+ * MiB; the text names it), EBUSY (no write lock: another connection is inside a transaction - give
+ * the connection with `db`), EDB, EIO, ENOSPC, ENOMEM, ECLOSED (the handle is being closed), EFORK.
+ */
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_sync_model(struct syncline *lib, const struct syncline_model *model, const void *row,
                     enum syncline_change change);

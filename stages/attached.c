@@ -51,8 +51,8 @@ static size_t place_of(const struct sl_attached_list *list, const sqlite3 *handl
     return at;
 }
 
-static enum syncline_status check_connection(const char *path, sqlite3 *handle,
-                                             struct sl_error *err)
+/* Is it a connection to library.db? */
+static enum syncline_status check_file(const char *path, sqlite3 *handle, struct sl_error *err)
 {
     const char *file = sqlite3_db_filename(handle, "main"); /* links are looked through */
     if (file == NULL || strcmp(file, path) != 0) {
@@ -60,11 +60,18 @@ static enum syncline_status check_connection(const char *path, sqlite3 *handle,
                        "the connection is to '%.150s', and not to this library's '%.150s'",
                        file != NULL ? file : "", path);
     }
-    if (sqlite3_db_readonly(handle, "main") != 0) {
+    return SYNCLINE_OK;
+}
+
+static enum syncline_status check_connection(const char *path, sqlite3 *handle,
+                                             struct sl_error *err)
+{
+    enum syncline_status status = check_file(path, handle, err);
+    if (status == SYNCLINE_OK && sqlite3_db_readonly(handle, "main") != 0) {
         return sl_fail(err, SYNCLINE_EINVAL,
                        "the connection is read-only: attach the one that writes, for captures do");
     }
-    return SYNCLINE_OK;
+    return status;
 }
 
 static enum syncline_status new_record(const struct sl_core *core, sqlite3 *handle,
@@ -141,8 +148,9 @@ enum syncline_status sl_attached_remove(struct sl_attached_list *list, const str
     return SYNCLINE_OK;
 }
 
-enum syncline_status sl_attached_find(struct sl_attached_list *list, sqlite3 *handle,
-                                      struct sl_attached **found, struct sl_error *err)
+enum syncline_status sl_attached_find(struct sl_attached_list *list, const char *path,
+                                      sqlite3 *handle, struct sl_attached **found,
+                                      struct sl_error *err)
 {
     struct sl_attached *record = NULL;
     bool ours = false;
@@ -159,5 +167,5 @@ enum syncline_status sl_attached_find(struct sl_attached_list *list, sqlite3 *ha
                        "here, or leave it to that thread");
     }
     *found = record;
-    return SYNCLINE_OK;
+    return record != NULL ? SYNCLINE_OK : check_file(path, handle, err);
 }

@@ -49,8 +49,9 @@ enum syncline_status sl_attached_add(struct sl_attached_list *list, const struct
 enum syncline_status sl_attached_remove(struct sl_attached_list *list, const struct sl_core *core,
                                         sqlite3 *handle, struct sl_error *err);
 /* The record of a connection, borrowed until it is detached; NULL: it is not attached.
- * Errors: EINVAL (another thread attached it). */
-enum syncline_status sl_attached_find(struct sl_attached_list *list, sqlite3 *handle,
-                                      struct sl_attached **found, struct sl_error *err);
+ * Errors: EINVAL (another thread attached it, or it is not to the library.db at `path`). */
+enum syncline_status sl_attached_find(struct sl_attached_list *list, const char *path,
+                                      sqlite3 *handle, struct sl_attached **found,
+                                      struct sl_error *err);
 
 #endif

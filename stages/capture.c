@@ -460,7 +460,7 @@ static enum syncline_status make_call_on(struct sl_capture *capture, struct call
     struct sl_attached *attached = NULL;
     enum syncline_status status = SYNCLINE_OK;
     if (db != NULL) {
-        status = sl_attached_find(&capture->attached, db, &attached, err);
+        status = sl_attached_find(&capture->attached, capture->path, db, &attached, err);
     }
     if (status != SYNCLINE_OK) {
         return status;

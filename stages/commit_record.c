@@ -418,7 +418,7 @@ enum syncline_status sl_commit_record(struct sl_capture *capture, const struct s
     struct sl_attached *attached = NULL;
     enum syncline_status status = check_call(&record, commit, db, err);
     if (status == SYNCLINE_OK) { /* before it is touched: is it this thread's? */
-        status = sl_attached_find(&capture->attached, db, &attached, err);
+        status = sl_attached_find(&capture->attached, capture->path, db, &attached, err);
     }
     if (status != SYNCLINE_OK) {
         return status;

@@ -349,6 +349,56 @@ Test(api_capture, without_transaction)
     api_close(&b);
 }
 
+/* A connection to another database is refused by every call that takes one, inside a transaction
+ * and in autocommit, before that database is read or written: another library's, one without a
+ * file, and one that has the library attached under another name. */
+Test(api_capture, connection_to_another_database)
+{
+    struct api_device a;
+    struct api_device b;
+    sqlite3 *memory = NULL;
+    char sql[API_PATH_SIZE + 32];
+    api_create(&a, "a");
+    api_create(&b, "b");
+    api_open_alone(&a);
+    struct tag tag = api_tag("tag");
+    api_put_tag(a.db, &tag);
+    api_put_tag(b.db, &tag);
+    char json[128] = "{\"uuid\":\"";
+    syncline_uuid_text(&tag.uuid, json + strlen(json));
+    (void)snprintf(json + strlen(json), 8, "\"}");
+    cr_assert_eq(sqlite3_open(":memory:", &memory), SQLITE_OK);
+    (void)snprintf(sql, sizeof(sql), "ATTACH '%s' AS library", a.db_path);
+    api_sql(memory, sql);
+    const char *const what[] = {"b/library.db'", "the connection is to ''"};
+    sqlite3 *const others[] = {b.db, memory};
+    for (int i = 0; i < 4; i++) {
+        sqlite3 *other = others[i / 2];
+        if (i % 2 == 1) {
+            api_sql(other, "BEGIN IMMEDIATE");
+        }
+        API_REFUSED(a.lib,
+                    syncline_sync_model_with_db(a.lib, &tag_model, &tag, SYNCLINE_INSERT, other),
+                    SYNCLINE_EINVAL, what[i / 2]);
+        API_REFUSED(
+            a.lib,
+            syncline_sync_models_batch(a.lib, &tag_model, &tag, 1, SYNCLINE_DELETE, other, NULL),
+            SYNCLINE_EINVAL, what[i / 2]);
+        API_REFUSED(
+            a.lib,
+            syncline_commit_shared(a.lib, &tag_model, SYNCLINE_INSERT, json, strlen(json), other),
+            SYNCLINE_EINVAL, what[i / 2]);
+        if (i % 2 == 1) {
+            api_sql(other, "COMMIT");
+        }
+    }
+    cr_expect_eq(api_int(a.db, "SELECT count(*) FROM _syncline_outbox"), 0);
+    cr_expect_eq(api_int(b.db, "SELECT count(*) FROM _syncline_outbox"), 0);
+    cr_assert_eq(sqlite3_close(memory), SQLITE_OK);
+    api_close(&a);
+    api_close(&b);
+}
+
 /* A model that was not given at open, though it looks the same. */
 Test(api_capture, unknown_model)
 {

@@ -434,8 +434,13 @@ Test(api_commit, calls)
     API_REFUSED(
         a.lib,
         syncline_commit_device_owned(a.lib, &folder_model, SYNCLINE_UPDATE, json, len, elsewhere),
-        SYNCLINE_EDB, "folders");
+        SYNCLINE_EINVAL, "the connection is to ''");
     (void)sqlite3_close(elsewhere);
+    api_sql(a.db, "BEGIN IMMEDIATE; ALTER TABLE folders RENAME TO gone");
+    API_REFUSED(
+        a.lib, syncline_commit_device_owned(a.lib, &folder_model, SYNCLINE_UPDATE, json, len, a.db),
+        SYNCLINE_EDB, "folders");
+    api_sql(a.db, "ROLLBACK");
     api_close(&a);
     api_close(&b);
 }

@@ -65,12 +65,12 @@ Test(attached, up_to_the_limit)
     FAILS(attach(handles[7]), SYNCLINE_EEXIST, "attached already");
     cr_assert_null(sqlite3_next_stmt(more, NULL));
     for (size_t i = 0; i < SL_ATTACHED_COUNT_MAX; i++) {
-        OK(sl_attached_find(&list, handles[i], &found, &err));
+        OK(sl_attached_find(&list, path, handles[i], &found, &err));
         cr_assert_eq(found->handle, handles[i]);
     }
     OK(detach(handles[3]));
     OK(attach(more));
-    OK(sl_attached_find(&list, handles[3], &found, &err));
+    OK(sl_attached_find(&list, path, handles[3], &found, &err));
     cr_assert_null(found);
     for (size_t i = 0; i <= SL_ATTACHED_COUNT_MAX; i++) {
         if (i != 3) {

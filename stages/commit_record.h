@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* A record that comes as JSON (see stages/json_form.h), and is captured.
+/* A record that comes as JSON (stages/json_record.h), and is captured.
  *
  * Happy path: the JSON is an object that names the record by its UUID; its members are fields of
  * the model and have their types; the record is in the table, as the connection given sees it, and

@@ -324,6 +324,8 @@ Test(api_commit, types_of_things)
     static const char *const wrong[][2] = {
         {"{\"uuid\":\"@\",\"size\":\"1\"}", "'size' must be a number"},
         {"{\"uuid\":\"@\",\"size\":\"NaN\"}", "'size' must be a number"},
+        {"{\"uuid\":\"@\",\"size\":\"Infinity\\u0000x\"}", "'size' must be a number"},
+        {"{\"uuid\":\"@\",\"size\":\"-Infinity\\u0000\"}", "'size' must be a number"},
         {"{\"uuid\":\"@\",\"flag\":1}", "'flag' must be true or false"},
         {"{\"uuid\":\"@\",\"at\":\"2026-01-17T09:30:00Z\"}", "'at' must be a time"},
         {"{\"uuid\":\"@\",\"data\":[1]}", "'data' must be a string"},

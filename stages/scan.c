@@ -324,7 +324,7 @@ static enum syncline_status go_up(struct sl_scan *scan, struct walk *walk, int64
     }
     int64_t id = step->parents[step->key++];
     struct sl_scan_model *model = &scan->models[field->parent->index];
-    if (id == 0 || !model->is_open || id <= model->mark.after || id > model->mark.up_to) {
+    if (!model->is_open || id <= model->mark.after || id > model->mark.up_to) {
         return SYNCLINE_OK;
     }
     if (walk->more == more_len_max(scan->core)) {

@@ -184,7 +184,10 @@ static enum syncline_status read_row(struct sl_record_scan *scan, sqlite3_stmt *
     row->id = sqlite3_column_int64(stmt, 0);
     row->has_uuid = sl_column_uuid(stmt, 1, &row->uuid);
     for (uint32_t k = 0; k < scan->model->key_count; k++) {
-        parents[k] = sqlite3_column_int64(stmt, (int)k + 2); /* NULL is 0 */
+        int column = (int)k + 2;
+        parents[k] = sqlite3_column_type(stmt, column) == SQLITE_NULL
+                         ? SL_SCAN_NO_PARENT
+                         : sqlite3_column_int64(stmt, column);
     }
     return SYNCLINE_OK;
 }

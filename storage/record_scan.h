@@ -61,8 +61,10 @@ void sl_record_scan_fini(struct sl_record_scan *scan);
  * *found is false. A series that is not read to its end is ended by sl_record_scan_done. */
 enum syncline_status sl_record_scan_begin(struct sl_record_scan *scan,
                                           const struct sl_scan_mark *mark, struct sl_error *err);
-/* parents[model->key_count]: ids in the tables of the parents, in the order of the model's keys; 0
- * for none. */
+#define SL_SCAN_NO_PARENT INT64_MIN /* below every mark, so it is no row that is to be taken in */
+
+/* parents[model->key_count]: ids in the tables of the parents, in the order of the model's keys;
+ * SL_SCAN_NO_PARENT for none. */
 enum syncline_status sl_record_scan_next(struct sl_record_scan *scan, bool *found,
                                          struct sl_scan_row *row, int64_t *parents,
                                          struct sl_error *err);

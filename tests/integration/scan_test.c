@@ -328,6 +328,32 @@ Test(scan, ends_of_the_ids)
     api_close(&a);
 }
 
+static void append_last_byte(void *ctx, const struct syncline_event *event)
+{
+    char *order = ctx;
+    for (uint32_t i = 0; i < event->record_count; i++) {
+        order[strlen(order)] = (char)event->record_uuids[i].bytes[15];
+    }
+}
+
+/* A parent with the id 0 is taken along like any other: it stands in the log before its child. */
+Test(scan, parent_with_id_zero)
+{
+    struct api_device a;
+    char order[8] = "";
+    make_older(&a, "a");
+    api_sql(a.db, "PRAGMA foreign_keys=OFF;"
+                  "INSERT INTO folders(id,uuid,parent_id) VALUES(-2,'0123456789abcdeC',0),"
+                  "(-1,'0123456789abcdeR',NULL),(0,'0123456789abcdeP',NULL);"
+                  "UPDATE folders SET uuid=CAST(uuid AS BLOB)");
+    make_library(&a);
+    api_open_alone(&a);
+    flush(&a, SYNCLINE_LEVEL_DURABLE);
+    API_OK(a.lib, syncline_log_read(a.lib, append_last_byte, order, NULL));
+    cr_expect_str_eq(order, "PCR");
+    api_close(&a);
+}
+
 /* A device that joins with rows of its own brings them along; what it receives is not its own. */
 Test(scan, joined_with_rows)
 {

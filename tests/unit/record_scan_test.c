@@ -101,7 +101,7 @@ Test(record_scan, rows)
     OK(sl_record_scan_begin(&scan, &mark, &err));
     OK(sl_record_scan_next(&scan, &found, &row, parents, &err));
     cr_assert(found && row.id == -5 && row.has_uuid && row.uuid.bytes[15] == 10);
-    cr_assert(parents[0] == 0 && parents[1] == 0);
+    cr_assert(parents[0] == SL_SCAN_NO_PARENT && parents[1] == SL_SCAN_NO_PARENT);
     OK(sl_record_scan_one(&scan, 6, &found, &other, parents, &err));
     cr_assert(found && other.id == 6 && !other.has_uuid); /* text */
     OK(sl_record_scan_one(&scan, 7, &found, &other, parents, &err));
@@ -109,7 +109,8 @@ Test(record_scan, rows)
     OK(sl_record_scan_next(&scan, &found, &row, parents, &err));
     cr_assert(found && row.id == 3 && parents[0] == -5 && parents[1] == -5);
     OK(sl_record_scan_next(&scan, &found, &row, parents, &err));
-    cr_assert(found && row.id == 4 && !row.has_uuid && parents[0] == 3 && parents[1] == 0);
+    cr_assert(found && row.id == 4 && !row.has_uuid && parents[0] == 3 &&
+              parents[1] == SL_SCAN_NO_PARENT);
     OK(sl_record_scan_next(&scan, &found, &row, parents, &err));
     cr_assert(found && row.id == 5 && !row.has_uuid && parents[0] == 99);
     OK(sl_record_scan_next(&scan, &found, &row, parents, &err));

@@ -11,23 +11,21 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-static enum syncline_status taken(int fd, struct sl_error *err)
+static enum syncline_status taken(int fd, const char *cure, struct sl_error *err)
 {
     char text[24] = "";
     ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
     long pid = len > 0 ? strtol(text, NULL, 10) : 0;
     if (pid > 0) {
-        return sl_fail(err, SYNCLINE_EBUSY,
-                       "process %ld runs the engine of this library already: end it first (Ctrl-C "
-                       "where it runs, or `kill %ld`)",
-                       pid, pid);
+        return sl_fail(err, SYNCLINE_EBUSY, "process %ld runs the engine of this library: %s", pid,
+                       cure);
     }
-    return sl_fail(err, SYNCLINE_EBUSY,
-                   "another process runs the engine of this library already: end it first");
+    return sl_fail(err, SYNCLINE_EBUSY, "another process runs the engine of this library: %s",
+                   cure);
 }
 
 enum syncline_status sl_engine_lock_open(struct sl_engine_lock *lock, const char *path,
-                                         struct sl_error *err)
+                                         const char *cure, struct sl_error *err)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
@@ -37,7 +35,7 @@ enum syncline_status sl_engine_lock_open(struct sl_engine_lock *lock, const char
         int code = errno;
         enum syncline_status status =
             code == EWOULDBLOCK
-                ? taken(fd, err)
+                ? taken(fd, cure, err)
                 : sl_fail(err, SYNCLINE_EIO, "%s cannot be locked: %s", path, strerror(code));
         (void)close(fd);
         return status;

@@ -14,9 +14,10 @@ struct sl_engine_lock {
     int fd; /* -1: not held */
 };
 
-/* Never waits. Errors: EBUSY (the text names the owner's pid), EIO. */
+/* Never waits. Errors: EBUSY (the text names the owner's pid, and ends with `cure`: what the caller
+ * can do about it), EIO. */
 enum syncline_status sl_engine_lock_open(struct sl_engine_lock *lock, const char *path,
-                                         struct sl_error *err);
+                                         const char *cure, struct sl_error *err);
 void sl_engine_lock_close(struct sl_engine_lock *lock);
 
 #endif

@@ -450,6 +450,8 @@ Test(api_open, roles)
     struct syncline_options options = api_options();
     options.role = SYNCLINE_ROLE_ENGINE;
     refuse_open(a.dir, &options, SYNCLINE_EBUSY, pid);
+    refuse_open(a.dir, &options, SYNCLINE_EBUSY,
+                "with SYNCLINE_ROLE_AUTO or SYNCLINE_ROLE_CAPTURE");
 
     second = a;
     options.role = SYNCLINE_ROLE_AUTO;

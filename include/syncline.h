@@ -498,9 +498,11 @@ SYNCLINE_API enum syncline_status syncline_close_drained(struct syncline *lib,
                                                          int64_t timeout_ms,
                                                          struct syncline_left *left);
 
-/* The text of the last call that failed on this handle by this thread's reckoning: with several
- * threads failing at once, one of their texts; "" if none has failed. Copies at most size - 1 bytes
- * and a NUL; with text NULL or size 0 it does nothing. Any thread; never blocks. */
+/* The text of the calling thread's last call on this handle, if that failed; "" if it succeeded, or
+ * there was none. So ask before the next call. What failed in the application's own SQL is no call
+ * of ours: sqlite3_errmsg has that, and nothing here. Of the threads that failed the last 16 are
+ * remembered. Copies at most size - 1 bytes and a NUL; with text NULL or size 0 it does nothing.
+ * Any thread; never blocks. */
 SYNCLINE_API void syncline_error(struct syncline *lib, char *text, size_t size);
 
 /* ---- Changes ------------------------------------------------------------------------------ */

@@ -322,7 +322,7 @@ static enum syncline_status give_of(struct syncline *lib, enum sl_setting_id id,
     }
     sl_settings_init(&defaults);
     give(lib != NULL ? &lib->settings : &defaults, id, setting);
-    return SYNCLINE_OK;
+    return end(lib, SYNCLINE_OK, &err);
 }
 
 enum syncline_status syncline_setting_get(struct syncline *lib, size_t index,

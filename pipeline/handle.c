@@ -15,13 +15,60 @@ enum syncline_status sl_handle_check(const struct syncline *lib)
     return lib->pid == getpid() ? SYNCLINE_OK : SYNCLINE_EFORK;
 }
 
+/* ---- What failed ---- */
+
+/* This thread's place, or NULL. */
+static struct sl_said *find_said(struct syncline *lib, pid_t thread)
+{
+    for (size_t i = 0; i < SL_SAID_COUNT_MAX; i++) {
+        if (lib->said[i].thread == thread) {
+            return &lib->said[i];
+        }
+    }
+    return NULL;
+}
+
+static struct sl_said *oldest_said(struct syncline *lib)
+{
+    struct sl_said *oldest = &lib->said[0];
+    for (size_t i = 1; i < SL_SAID_COUNT_MAX; i++) {
+        oldest = lib->said[i].number < oldest->number ? &lib->said[i] : oldest;
+    }
+    return oldest;
+}
+
+static void keep_said(struct syncline *lib, const struct sl_error *err)
+{
+    pid_t thread = gettid();
+    (void)pthread_mutex_lock(&lib->error_lock);
+    struct sl_said *said = find_said(lib, thread);
+    if (said == NULL) {
+        said = oldest_said(lib); /* free places have the number 0 */
+        (void)atomic_fetch_add_explicit(&lib->said_count, said->thread == 0 ? 1 : 0,
+                                        memory_order_relaxed);
+    }
+    *said = (struct sl_said){.thread = thread, .number = ++lib->said_number, .error = *err};
+    (void)pthread_mutex_unlock(&lib->error_lock);
+}
+
+static void forget_said(struct syncline *lib)
+{
+    (void)pthread_mutex_lock(&lib->error_lock);
+    struct sl_said *said = find_said(lib, gettid());
+    if (said != NULL) {
+        *said = (struct sl_said){.thread = 0};
+        (void)atomic_fetch_sub_explicit(&lib->said_count, 1, memory_order_relaxed);
+    }
+    (void)pthread_mutex_unlock(&lib->error_lock);
+}
+
 enum syncline_status sl_handle_keep(struct syncline *lib, enum syncline_status status,
                                     const struct sl_error *err)
 {
     if (status != SYNCLINE_OK) {
-        (void)pthread_mutex_lock(&lib->error_lock);
-        lib->error = *err;
-        (void)pthread_mutex_unlock(&lib->error_lock);
+        keep_said(lib, err);
+    } else if (atomic_load_explicit(&lib->said_count, memory_order_relaxed) > 0) {
+        forget_said(lib);
     }
     return status;
 }
@@ -45,7 +92,8 @@ void syncline_error(struct syncline *lib, char *text, size_t size)
         return;
     }
     (void)pthread_mutex_lock(&lib->error_lock);
-    (void)snprintf(text, size, "%s", lib->error.text);
+    const struct sl_said *said = find_said(lib, gettid());
+    (void)snprintf(text, size, "%s", said != NULL ? said->error.text : "");
     (void)pthread_mutex_unlock(&lib->error_lock);
 }
 

@@ -18,6 +18,14 @@
 
 struct sl_events; /* subscriptions and their thread: pipeline/api_events.c */
 
+/* What a thread's last call on the handle said, which failed. */
+struct sl_said {
+    pid_t thread;    /* by the kernel's number, which is not soon used again; 0: a free place */
+    uint64_t number; /* counts up: the least is the oldest */
+    struct sl_error error;
+};
+#define SL_SAID_COUNT_MAX 16u /* texts kept, one a thread */
+
 struct syncline {
     struct sl_allocator alloc; /* the host's, or the C library's */
     struct sl_env env;         /* the real world with that allocator */
@@ -36,14 +44,18 @@ struct syncline {
     atomic_bool closing; /* set once; captures are refused, and waiting ends, from then on */
     atomic_uint running; /* captures and flushes on their way */
     pthread_mutex_t error_lock;
-    struct sl_error error;       /* of the last call that failed */
+    struct sl_said said[SL_SAID_COUNT_MAX]; /* under error_lock; by threads */
+    uint64_t said_number;                   /* under error_lock; of the text kept last */
+    atomic_uint said_count; /* threads with a text; changed under error_lock. A thread finds its own
+                               text counted, whatever it sees of others */
     struct sl_settings settings; /* constant */
     struct sl_events *events;
 };
 
 /* EINVAL (NULL) or EFORK, else OK. */
 enum syncline_status sl_handle_check(const struct syncline *lib);
-/* Ends a call on a handle: its text is kept there. Any thread. */
+/* Ends a call on a handle: if it failed its text is kept there for the calling thread, else that of
+ * an earlier call is forgotten. Any thread. */
 enum syncline_status sl_handle_keep(struct syncline *lib, enum syncline_status status,
                                     const struct sl_error *err);
 

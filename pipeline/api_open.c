@@ -440,9 +440,7 @@ static enum syncline_status take_role(struct syncline *lib, const struct paths *
     }
     enum syncline_status status = sl_engine_lock_open(
         &lib->lock, paths->lock,
-        "end it, or work beside it: programs with SYNCLINE_ROLE_AUTO or SYNCLINE_ROLE_CAPTURE, "
-        "commands without --listen and --peer",
-        err);
+        "; or work beside it, with SYNCLINE_ROLE_AUTO or SYNCLINE_ROLE_CAPTURE", err);
     if (status == SYNCLINE_EBUSY && role == SYNCLINE_ROLE_AUTO) {
         return SYNCLINE_OK;
     }

@@ -137,7 +137,7 @@ enum syncline_status sl_library_remove(const struct sl_env *env, const char *dir
     }
     make_path(path, dir, "engine.lock");
     struct sl_engine_lock lock = {.fd = -1};
-    status = sl_engine_lock_open(&lock, path, "end it first", err);
+    status = sl_engine_lock_open(&lock, path, "", err);
     if (status != SYNCLINE_OK) {
         return status;
     }

@@ -17,11 +17,13 @@ static enum syncline_status taken(int fd, const char *cure, struct sl_error *err
     ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
     long pid = len > 0 ? strtol(text, NULL, 10) : 0;
     if (pid > 0) {
-        return sl_fail(err, SYNCLINE_EBUSY, "process %ld runs the engine of this library: %s", pid,
-                       cure);
+        return sl_fail(err, SYNCLINE_EBUSY,
+                       "process %ld runs the engine of this library already: end it first (Ctrl-C "
+                       "where it runs, or `kill %ld`)%s",
+                       pid, pid, cure);
     }
-    return sl_fail(err, SYNCLINE_EBUSY, "another process runs the engine of this library: %s",
-                   cure);
+    return sl_fail(err, SYNCLINE_EBUSY,
+                   "another process runs the engine of this library already: end it first%s", cure);
 }
 
 enum syncline_status sl_engine_lock_open(struct sl_engine_lock *lock, const char *path,

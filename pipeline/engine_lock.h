@@ -15,7 +15,7 @@ struct sl_engine_lock {
 };
 
 /* Never waits. Errors: EBUSY (the text names the owner's pid, and ends with `cure`: what the caller
- * can do about it), EIO. */
+ * can do besides ending it, or ""), EIO. */
 enum syncline_status sl_engine_lock_open(struct sl_engine_lock *lock, const char *path,
                                          const char *cure, struct sl_error *err);
 void sl_engine_lock_close(struct sl_engine_lock *lock);

@@ -91,7 +91,7 @@ Test(api_remove, while_an_engine_runs)
     api_open_alone(&a);
     (void)snprintf(pid, sizeof(pid), "%ld", (long)getpid());
     remove_refused(a.dir, SYNCLINE_EBUSY, pid);
-    remove_refused(a.dir, SYNCLINE_EBUSY, ": end it first");
+    remove_refused(a.dir, SYNCLINE_EBUSY, ": end it first (Ctrl-C");
     struct tag tag = api_tag("tag");
     api_save_tag(&a, &tag, SYNCLINE_INSERT);
     API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));

@@ -38,8 +38,8 @@ Test(commands, tags_beside_an_engine)
     cmd_make_pair(a, b);
     struct cmd_child serve_b = cmd_serve(b, "127.0.0.1:0", NULL, address_b);
     struct cmd_child serve_a = cmd_serve(a, "127.0.0.1:0", address_b, address_a);
-    CMD_REFUSED(3, "commands without --listen and --peer", "-L", a, "serve", "--listen",
-                "127.0.0.1:0", "--insecure-loopback");
+    CMD_REFUSED(3, "end it first (Ctrl-C", "-L", a, "serve", "--listen", "127.0.0.1:0",
+                "--insecure-loopback");
     CMD_OK(&result, "-L", a, "tag", "list");
     cr_expect_str_eq(result.out, "");
     CMD_OK(&result, "-L", a, "--json", "tag", "list");

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "indexer/entry_manager.h"
@@ -131,10 +132,16 @@ int cmd_entry_list(const struct cli_options *options)
     return options->json ? cli_json_list_end(&list) : cli_output_end();
 }
 
+/* What one entry is shown with. */
+struct shown {
+    json_t *object;             /* with --json: what is to be printed */
+    struct cli_devices devices; /* ours */
+};
+
 static void show_json(void *ctx, const struct indexer_entry *entry)
 {
-    json_t **object = ctx;
-    *object = entry_json(entry);
+    struct shown *shown = ctx;
+    shown->object = entry_json(entry);
 }
 
 static void show_uuid(const char *label, const struct syncline_uuid *uuid)
@@ -150,7 +157,8 @@ static void show_uuid(const char *label, const struct syncline_uuid *uuid)
 static void show_text(void *ctx, const struct indexer_entry *entry)
 {
     char text[TIME_SIZE];
-    (void)ctx;
+    char label[CLI_DEVICE_LABEL_SIZE];
+    const struct shown *shown = ctx;
     printf("%-9s  ", "path");
     print_path(entry);
     printf("%-9s  %s\n%-9s  %" PRId64 "\n", "kind", kind_name(entry->row.kind), "size",
@@ -158,7 +166,8 @@ static void show_text(void *ctx, const struct indexer_entry *entry)
     printf("%-9s  %s\n", "modified", time_text(entry->row.modified_at, text));
     printf("%-9s  %s\n", "indexed", time_text(entry->row.created_at, text));
     printf("%-9s  ", "device");
-    cli_print_name(stdout, entry->device_name, strlen(entry->device_name));
+    cli_device_label(&shown->devices, &entry->device, entry->device_name, label);
+    cli_print_name(stdout, label, strlen(label));
     fputc('\n', stdout);
     show_uuid("uuid", &entry->row.uuid);
     show_uuid("folder", &entry->parent);
@@ -170,21 +179,27 @@ int cmd_entry_show(const struct cli_options *options)
     struct cli_session session;
     struct syncline_uuid uuid;
     struct indexer_error err = {{0}};
-    json_t *object = NULL;
+    struct shown shown = {0};
     int code = cli_session_open(options, SYNCLINE_ROLE_CAPTURE, &session);
     if (code != CLI_EXIT_OK) {
+        return code;
+    }
+    code = cli_devices_of_table(&shown.devices, session.db);
+    if (code != CLI_EXIT_OK) {
+        cli_session_close(&session);
         return code;
     }
     indexer_entry_fn each = options->json ? show_json : show_text;
     enum syncline_status status =
         cli_parse_uuid(options->args[0], uuid.bytes)
-            ? indexer_entry_by_uuid(session.db, &uuid, each, &object, &err)
+            ? indexer_entry_by_uuid(session.db, &uuid, each, &shown, &err)
             : indexer_entry_by_path(session.db, options->args[0], &session.info.device_id, each,
-                                    &object, &err);
+                                    &shown, &err);
+    cli_devices_drop(&shown.devices);
     cli_session_close(&session);
     if (status != SYNCLINE_OK) {
-        json_decref(object);
+        json_decref(shown.object);
         return cli_fail("%s: %s", options->args[0], err.text);
     }
-    return options->json ? cli_print_json(object) : cli_output_end();
+    return options->json ? cli_print_json(shown.object) : cli_output_end();
 }

@@ -7,11 +7,32 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "indexer/schema.h"
 
 #define SET_ASIDE_SHOWN 20u /* records set aside that `info` names */
+
+/* Two devices of one name are allowed, and told apart by what stands behind the name. */
+static int warn_of_namesake(struct cli_session *session)
+{
+    char label[CLI_DEVICE_LABEL_SIZE];
+    struct cli_devices devices;
+    const struct syncline_info *info = &session->info;
+    int code = cli_devices_of_members(&devices, session);
+    if (code != CLI_EXIT_OK) {
+        return code;
+    }
+    if (cli_devices_namesake(&devices, &info->device_id, info->device_name) != NULL) {
+        cli_warn("a member is called %s already, so this one is shown as %s; --device-name would "
+                 "give it a name of its own",
+                 info->device_name,
+                 cli_device_label(&devices, &info->device_id, info->device_name, label));
+    }
+    cli_devices_drop(&devices);
+    return CLI_EXIT_OK;
+}
 
 /* After create or join: tables, the row of this device, and both in the log. */
 static int finish_new(const struct cli_options *options, struct cli_session *session)
@@ -26,6 +47,9 @@ static int finish_new(const struct cli_options *options, struct cli_session *ses
     }
     if (code == CLI_EXIT_OK) {
         code = cli_session_info(session);
+    }
+    if (code == CLI_EXIT_OK) {
+        code = warn_of_namesake(session);
     }
     cli_session_close(session);
     return code;

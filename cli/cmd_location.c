@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/meter.h"
 #include "cli/output.h"
 #include "cli/session.h"
@@ -296,37 +297,52 @@ static void location_to_json(void *ctx, const struct indexer_location *location)
                   (json_int_t)location->entries));
 }
 
+/* Where locations are listed for people. */
+struct listed {
+    struct cli_table table;
+    struct cli_devices devices; /* ours */
+};
+
 static void location_to_row(void *ctx, const struct indexer_location *location)
 {
+    struct listed *listed = ctx;
     char uuid[33];
+    char label[CLI_DEVICE_LABEL_SIZE];
     cli_hex(location->row.uuid.bytes, sizeof(location->row.uuid.bytes), uuid);
-    cli_table_text(ctx, uuid);
-    cli_table_text(ctx, location->device_name);
-    cli_table_number(ctx, location->entries);
-    cli_table_cell(ctx, location->row.path.data, location->row.path.len);
+    cli_table_text(&listed->table, uuid);
+    cli_table_text(&listed->table, cli_device_label(&listed->devices, &location->device,
+                                                    location->device_name, label));
+    cli_table_number(&listed->table, location->entries);
+    cli_table_cell(&listed->table, location->row.path.data, location->row.path.len);
 }
 
 int cmd_location_list(const struct cli_options *options)
 {
     struct indexer_error err = {{0}};
     struct sqlite3 *db = NULL;
-    struct cli_table table = {0};
+    struct listed listed = {0};
     struct cli_json_list list;
     if (indexer_db_open(options->library, INDEXER_DB_READ_ONLY, &db, &err) != SYNCLINE_OK) {
         return cli_fail("%s", err.text);
     }
+    int code = cli_devices_of_table(&listed.devices, db);
+    if (code != CLI_EXIT_OK) {
+        indexer_db_close(db);
+        return code;
+    }
     cli_json_list_begin(&list, "locations");
-    cli_table_column(&table, "UUID", CLI_STYLE_QUIET);
-    cli_table_column(&table, "DEVICE", CLI_STYLE_PLAIN);
-    cli_table_column(&table, ">ENTRIES", CLI_STYLE_PLAIN);
-    cli_table_column(&table, "PATH", CLI_STYLE_NAME);
+    cli_table_column(&listed.table, "UUID", CLI_STYLE_QUIET);
+    cli_table_column(&listed.table, "DEVICE", CLI_STYLE_PLAIN);
+    cli_table_column(&listed.table, ">ENTRIES", CLI_STYLE_PLAIN);
+    cli_table_column(&listed.table, "PATH", CLI_STYLE_NAME);
     enum syncline_status status =
         indexer_location_list(db, true, options->json ? location_to_json : location_to_row,
-                              options->json ? (void *)&list : (void *)&table, &err);
+                              options->json ? (void *)&list : (void *)&listed, &err);
+    cli_devices_drop(&listed.devices);
     indexer_db_close(db);
     if (status != SYNCLINE_OK) {
-        cli_table_drop(&table);
+        cli_table_drop(&listed.table);
         return cli_fail("%s", err.text);
     }
-    return options->json ? cli_json_list_end(&list) : cli_table_print(&table);
+    return options->json ? cli_json_list_end(&list) : cli_table_print(&listed.table);
 }

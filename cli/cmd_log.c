@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "cli/stop.h"
@@ -37,7 +38,8 @@ struct entry {
 struct known {
     struct syncline_uuid device;
     uint64_t shown_seq;
-    char name[128];
+    char name[CLI_DEVICE_NAME_SIZE];
+    char label[CLI_DEVICE_LABEL_SIZE]; /* for people: with an id where two have the name */
 };
 
 struct log {
@@ -82,14 +84,21 @@ static struct known *device_of(struct log *log, const struct syncline_uuid *devi
     }
     struct known *known = &log->devices[log->devices_len++];
     *known = (struct known){.device = *device};
-    cli_session_device_name(log->session, device, known->name);
+    /* Read anew: whose change this is may have joined meanwhile. Without memory nobody has a name.
+     */
+    struct cli_devices devices;
+    (void)cli_devices_of_members(&devices, log->session);
+    cli_device_name(&devices, device, known->name);
+    cli_device_label(&devices, device, known->name, known->label);
+    cli_devices_drop(&devices);
     return known;
 }
 
 /* ---- Showing ---- */
 
-static json_t *entry_json(const struct entry *entry, const char *device_name)
+static json_t *entry_json(const struct entry *entry, const struct known *device_of_it)
 {
+    const char *device_name = device_of_it != NULL ? device_of_it->name : "?";
     char uuid[33];
     char device[33];
     char hlc[SYNCLINE_HLC_TEXT_SIZE];
@@ -105,8 +114,9 @@ static json_t *entry_json(const struct entry *entry, const char *device_name)
                      (json_int_t)entry->records, "uuid", uuid);
 }
 
-static void print_entry(const struct entry *entry, const char *device_name)
+static void print_entry(const struct entry *entry, const struct known *device_of_it)
 {
+    const char *device_name = device_of_it != NULL ? device_of_it->label : "?";
     char uuid[33];
     char when[32] = "";
     int64_t ms = syncline_hlc_ms(&entry->hlc);
@@ -131,12 +141,6 @@ static void print_entry(const struct entry *entry, const char *device_name)
     fputs(uuid, stdout);
     cli_style_end(stdout, CLI_STYLE_QUIET);
     putchar('\n');
-}
-
-static const char *name_of(struct log *log, const struct entry *entry)
-{
-    const struct known *known = device_of(log, &entry->device);
-    return known != NULL ? known->name : "?";
 }
 
 /* ---- What stands in the log ---- */
@@ -199,13 +203,13 @@ static int show_collected(struct log *log, bool follows)
     }
     for (size_t i = 0; i < log->len; i++) {
         const struct entry *entry = &log->entries[i];
-        const char *name = name_of(log, entry);
+        const struct known *known = device_of(log, &entry->device);
         if (!log->json) {
-            print_entry(entry, name);
+            print_entry(entry, known);
         } else if (follows) {
-            (void)cli_print_json(entry_json(entry, name));
+            (void)cli_print_json(entry_json(entry, known));
         } else {
-            cli_json_list_item(&list, entry_json(entry, name));
+            cli_json_list_item(&list, entry_json(entry, known));
         }
     }
     return log->json && !follows ? cli_json_list_end(&list) : cli_output_end();
@@ -223,11 +227,10 @@ static void show(void *ctx, const struct syncline_event *event)
         cli_warn("%s", event->text);
     } else if (known == NULL || event->seq > known->shown_seq) {
         struct entry entry = entry_of(event);
-        const char *name = known != NULL ? known->name : "?";
         if (log->json) {
-            (void)cli_print_json(entry_json(&entry, name));
+            (void)cli_print_json(entry_json(&entry, known));
         } else {
-            print_entry(&entry, name);
+            print_entry(&entry, known);
             (void)fflush(stdout);
         }
     }

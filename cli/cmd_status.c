@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "cli/stop.h"
@@ -20,6 +21,7 @@
 /* One look. */
 struct look {
     struct syncline_info info;
+    struct cli_devices devices; /* ours */
     struct syncline_stage stages[STAGE_COUNT_MAX];
     size_t stages_count;
     uint64_t at_ns;
@@ -37,6 +39,11 @@ static int take_look(struct cli_session *session, struct look *look)
     look->now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     look->at_ns = cli_now_ns();
     look->info = session->info;
+    cli_devices_drop(&look->devices);
+    code = cli_devices_of_members(&look->devices, session);
+    if (code != CLI_EXIT_OK) {
+        return code;
+    }
     look->stages_count = 0;
     while (look->stages_count < STAGE_COUNT_MAX) {
         struct syncline_stage *stage = &look->stages[look->stages_count];
@@ -114,10 +121,18 @@ static void print_engine(const struct syncline_info *info)
     }
 }
 
-static void print_member(const struct syncline_member *member, int64_t now_ms)
+static void print_device(const struct look *look, const struct syncline_uuid *id, const char *name)
 {
+    char label[CLI_DEVICE_LABEL_SIZE];
+    cli_device_label(&look->devices, id, name, label);
+    cli_print_name(stdout, label, strlen(label));
+}
+
+static void print_member(const struct look *look, const struct syncline_member *member)
+{
+    int64_t now_ms = look->now_ms;
     fputs("member     ", stdout);
-    cli_print_name(stdout, member->name, strlen(member->name));
+    print_device(look, &member->device_id, member->name);
     fputs(member->linked ? ": connected, " : ": away, ", stdout);
     if (member->behind == 0) {
         fputs("has everything", stdout);
@@ -163,7 +178,7 @@ static int print_people(struct cli_session *session, const struct look *look,
     fputs("library    ", stdout);
     cli_print_name(stdout, info->library_name, strlen(info->library_name));
     fputs(", on device ", stdout);
-    cli_print_name(stdout, info->device_name, strlen(info->device_name));
+    print_device(look, &info->device_id, info->device_name);
     putchar('\n');
     print_engine(info);
     printf("here       %" PRIu64 " changes of this device in the log, %" PRIu64 " on their way "
@@ -182,7 +197,7 @@ static int print_people(struct cli_session *session, const struct look *look,
         if (syncline_member_get(session->lib, i, &member) != SYNCLINE_OK) {
             break;
         }
-        print_member(&member, look->now_ms);
+        print_member(look, &member);
     }
     print_stages(look, before);
     return cli_output_end();
@@ -273,13 +288,15 @@ static int check_lag(struct cli_session *session, const struct cli_options *opti
         if (syncline_member_get(session->lib, i, &member) != SYNCLINE_OK) {
             return CLI_EXIT_OK;
         }
+        char label[CLI_DEVICE_LABEL_SIZE];
+        cli_device_label(&look->devices, &member.device_id, member.name, label);
         if (most->changes >= 0 && member.behind > (uint64_t)most->changes) {
-            return say_behind(member.name, member.behind);
+            return say_behind(label, member.behind);
         }
         int64_t age_ms = member.behind_since_ms == 0 ? 0 : look->now_ms - member.behind_since_ms;
         if (most->ms >= 0 && age_ms > most->ms) {
             return cli_no("%s has been behind for %" PRId64 " s, longer than --max-lag allows",
-                          member.name, age_ms / 1000);
+                          label, age_ms / 1000);
         }
     }
 }
@@ -299,7 +316,7 @@ static int show(struct cli_session *session, const struct cli_options *options,
 int cmd_status(const struct cli_options *options)
 {
     struct cli_session session;
-    struct look looks[2];
+    struct look looks[2] = {0};
     /* Never the engine: one that is started meanwhile must not find it taken. */
     int code = cli_session_open(options, SYNCLINE_ROLE_CAPTURE, &session);
     if (code != CLI_EXIT_OK) {
@@ -320,6 +337,8 @@ int cmd_status(const struct cli_options *options)
     if (code == CLI_EXIT_OK && options->has_max_lag) {
         code = check_lag(&session, options, &looks[now]);
     }
+    cli_devices_drop(&looks[0].devices);
+    cli_devices_drop(&looks[1].devices);
     cli_session_close(&session);
     return code;
 }

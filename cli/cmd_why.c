@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "cli/table.h"
@@ -27,8 +28,9 @@ static const char *const fate_names[] = {[SYNCLINE_FATE_CAPTURED] = "captured",
 
 struct why {
     struct cli_session *session;
-    struct cli_table table; /* for people */
-    json_t *changes;        /* for programs; NULL: for people */
+    struct cli_table table;     /* for people */
+    json_t *changes;            /* for programs; NULL: for people */
+    struct cli_devices devices; /* ours */
 };
 
 /* The clock's time in UTC; "" where there is none yet. */
@@ -86,12 +88,13 @@ static void add_row(struct cli_table *table, const struct syncline_why *why, con
 static void take(void *ctx, const struct syncline_why *why)
 {
     struct why *all = ctx;
-    char device[128];
-    cli_session_device_name(all->session, &why->hlc.device, device);
+    char device[CLI_DEVICE_NAME_SIZE];
+    char label[CLI_DEVICE_LABEL_SIZE];
+    cli_device_name(&all->devices, &why->hlc.device, device);
     if (all->changes != NULL) {
         json_array_append_new(all->changes, change_json(why, device));
     } else {
-        add_row(&all->table, why, device);
+        add_row(&all->table, why, cli_device_label(&all->devices, &why->hlc.device, device, label));
     }
 }
 
@@ -158,8 +161,12 @@ int cmd_why(const struct cli_options *options)
     cli_table_column(&all.table, "WHY", CLI_STYLE_PLAIN);
     code = find_record(&session, options->args[0], options->args[1], &uuid);
     if (code == CLI_EXIT_OK) {
+        code = cli_devices_of_members(&all.devices, &session);
+    }
+    if (code == CLI_EXIT_OK) {
         code = explain(&all, options->args[0], &uuid);
     }
+    cli_devices_drop(&all.devices);
     cli_table_drop(&all.table);
     json_decref(all.changes);
     cli_session_close(&session);

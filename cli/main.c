@@ -234,10 +234,11 @@ static const struct cli_command commands[] = {
      .run = cmd_why},
     {.name = "wait",
      .args = "",
-     .options = CLI_OPT_TIMEOUT,
+     .options = CLI_OPT_TIMEOUT | CLI_OPT_MEMBER,
      .summary = "until this device and the others have applied everything",
      .details = "That is: all members have applied what was captured here, and what they have\n"
-                "announced is applied here. Exit code 1 and what is left if the time runs out.\n",
+                "announced is applied here. Exit code 1 and what is left if the time runs out.\n"
+                "With --member: until that one has applied what was captured here.\n",
      .run = cmd_wait},
     {.name = "digest",
      .args = "",

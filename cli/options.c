@@ -43,7 +43,8 @@ enum option_id {
     OPTION_MARKDOWN,
     OPTION_LOCATION,
     OPTION_LIMIT,
-    OPTION_FOLLOW
+    OPTION_FOLLOW,
+    OPTION_MEMBER
 };
 
 struct option {
@@ -75,6 +76,8 @@ static const struct option option_table[] = {
      "write one line to this descriptor at the last commit, for measuring"},
     {"--timeout", "TIME", CLI_OPT_TIMEOUT, OPTION_TIMEOUT,
      "how long to wait, such as 30s, 5min or 2h (default: for ever)"},
+    {"--member", "DEVICE", CLI_OPT_MEMBER, OPTION_MEMBER,
+     "wait for this one alone: its name, or the beginning of its id"},
     {"--color", "C", CLI_OPT_COLOR, OPTION_COLOR, "the tag's colour, such as #3366ff"},
     {"--location", "PATH", CLI_OPT_LOCATION, OPTION_LOCATION,
      "only what is in the location with this path, on any device"},
@@ -181,6 +184,9 @@ static int option_set(struct cli_options *options, const struct option *option, 
         break;
     case OPTION_LOCATION:
         options->location = value;
+        break;
+    case OPTION_MEMBER:
+        options->member = value;
         break;
     case OPTION_LIMIT:
         code = cli_parse_number(option->name, value, 0, INT64_MAX, &options->limit);

@@ -42,6 +42,7 @@
 #define CLI_OPT_LOCATION (1u << 15)
 #define CLI_OPT_LIMIT (1u << 16)
 #define CLI_OPT_FOLLOW (1u << 17)
+#define CLI_OPT_MEMBER (1u << 18)
 
 struct cli_options;
 
@@ -85,6 +86,7 @@ struct cli_options {
     const char *color;                     /* --color, or NULL */
     const char *device_name;               /* --device-name, or NULL */
     const char *location;                  /* --location, or NULL */
+    const char *member;                    /* --member, or NULL */
     uint64_t limit;                        /* --limit; UINT64_MAX: none */
     uint32_t batch_len;                    /* --batch: rows per transaction */
     uint32_t pairs;                        /* --pairs */

@@ -234,24 +234,51 @@ int cli_session_wait(struct cli_session *session, int64_t timeout_ms)
     }
 }
 
-void cli_session_device_name(const struct cli_session *session, const struct syncline_uuid *device,
-                             char name[128])
+/* Of the changes of this device, those that the member has not applied. */
+static uint64_t left_for(struct cli_session *session, const struct syncline_uuid *id)
 {
-    char hex[33];
-    cli_hex(device->bytes, 4, hex);
-    snprintf(name, 128, "%s", hex);
-    if (memcmp(device, &session->info.device_id, sizeof(*device)) == 0) {
-        snprintf(name, 128, "%s", session->info.device_name);
-        return;
-    }
     for (size_t i = 0;; i++) {
         struct syncline_member member = SYNCLINE_MEMBER_INIT;
         if (syncline_member_get(session->lib, i, &member) != SYNCLINE_OK) {
-            return;
+            return session->info.own_seq;
         }
-        if (memcmp(&member.device_id, device, sizeof(*device)) == 0) {
-            snprintf(name, 128, "%s", member.name);
-            return;
+        if (memcmp(&member.device_id, id, sizeof(*id)) == 0) {
+            return cli_missing(session->info.own_seq, member.applied_seq);
         }
+    }
+}
+
+int cli_session_wait_for(struct cli_session *session, const struct syncline_uuid *member,
+                         int64_t timeout_ms)
+{
+    uint64_t start_ns = cli_now_ns();
+    struct cli_meter meter;
+    cli_meter_start(&meter, "waiting", "changes", 0);
+    for (;;) {
+        /* What is in the outbox has no number yet. */
+        enum syncline_status status = syncline_flush(session->lib, SYNCLINE_LEVEL_DURABLE,
+                                                     timeout_ms == 0 ? 0 : POLL_MS, NULL);
+        if (status != SYNCLINE_OK && status != SYNCLINE_TIMEOUT) {
+            return fail_library(session, status);
+        }
+        if (cli_session_info(session) != CLI_EXIT_OK) {
+            return CLI_EXIT_FAIL;
+        }
+        uint64_t left = session->info.outbox + left_for(session, member);
+        if (status == SYNCLINE_OK && left == 0) {
+            cli_progress_end();
+            return CLI_EXIT_OK;
+        }
+        meter.total = left > meter.total ? left : meter.total;
+        cli_meter_show(&meter, meter.total - left);
+        if (cli_stop_asked()) {
+            return fail_interrupted();
+        }
+        if (timeout_ms >= 0 && cli_now_ns() - start_ns >= (uint64_t)timeout_ms * 1000000u) {
+            return cli_no("time is over; left: %" PRIu64 " changes of this device; run `syncline "
+                          "serve` on both and wait longer",
+                          left);
+        }
+        (void)cli_stop_wait(POLL_MS);
     }
 }

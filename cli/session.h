@@ -33,10 +33,6 @@ int64_t cli_session_engine(const struct cli_options *options);
 /* Reads session->info anew. */
 int cli_session_info(struct cli_session *session);
 
-/* The name of a member, or of this device; the beginning of its id where nobody knows it. */
-void cli_session_device_name(const struct cli_session *session, const struct syncline_uuid *device,
-                             char name[128]);
-
 /* Makes the row of this device if it is not there. */
 int cli_session_register(struct cli_session *session);
 
@@ -51,6 +47,11 @@ int cli_session_flush(struct cli_session *session);
 /* Waits until all members have applied what was captured here, and what they announced is applied
  * here. timeout_ms < 0 waits for ever. Says what is left when the time is over. */
 int cli_session_wait(struct cli_session *session, int64_t timeout_ms);
+
+/* Waits until one member has applied what was captured here before the call; what the others have
+ * is not asked. */
+int cli_session_wait_for(struct cli_session *session, const struct syncline_uuid *member,
+                         int64_t timeout_ms);
 
 /* What options say about the network and the device, as the library takes it: where they say
  * nothing there is no network, but for commands that go by the settings then. Borrows `options`;

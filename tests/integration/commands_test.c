@@ -189,3 +189,87 @@ Test(commands, on_a_terminal)
     cr_expect_eq(result.err_len, 0, "%s", result.err);
     cr_expect_null(strchr(result.out, '\033'), "%s", result.out);
 }
+
+/* The id of the device that a library in `path` is. */
+static void id_of(const char *path, char id[33])
+{
+    static struct cmd_result info;
+    CMD_OK(&info, "-L", path, "--json", "library", "info");
+    json_t *object = json_loads(info.out, 0, NULL);
+    cr_assert_not_null(object, "%s", info.out);
+    snprintf(id, 33, "%s", json_string_value(json_object_get(object, "device_id")));
+    json_decref(object);
+}
+
+static void mentions(const char *text, const char *name, const char *id)
+{
+    char label[64];
+    snprintf(label, sizeof(label), "%s (%.8s)", name, id);
+    cr_expect_not_null(strstr(text, label), "%s is not in:\n%s", label, text);
+}
+
+/* Devices of one name: who joins with the name of a member that it meets is told, both are shown
+ * with their ids wherever devices are, and who names one of two is asked which. */
+Test(commands, devices_of_one_name)
+{
+    static const char *const names[] = {"home", "away", "away", "home"};
+    char ids[4][33];
+    char paths[4][512];
+    char address[64];
+    char unused[64];
+    static struct cmd_result joined;
+    snprintf(paths[0], sizeof(paths[0]), "%s/0", cmd_folder);
+    CMD_OK(&result, "-L", paths[0], "library", "create", "test", "--device-name", "home");
+    id_of(paths[0], ids[0]);
+    struct cmd_child a = cmd_serve(paths[0], "127.0.0.1:0", NULL, address);
+    for (size_t i = 1; i < 4; i++) {
+        snprintf(paths[i], sizeof(paths[i]), "%s/%zu", cmd_folder, i);
+        CMD_OK(&joined, "-L", paths[i], "library", "join", address, "--insecure-loopback",
+               "--device-name", names[i]);
+        id_of(paths[i], ids[i]);
+        cr_expect(i == 3 || joined.err_len == 0, "%s", joined.err);
+    }
+    mentions(joined.err, "a member is called home already, so this one is shown as home", ids[3]);
+    struct cmd_child b = cmd_serve(paths[1], "127.0.0.1:0", address, unused);
+    cr_assert_eq(mkdir(cmd_path("tree"), 0755), 0);
+    CMD_OK(&result, "-L", paths[1], "location", "add", cmd_path("tree"));
+    CMD_OK(&result, "-L", paths[1], "wait", "--timeout", "1min", "--member", "home");
+    struct cmd_child c = cmd_serve(paths[2], "127.0.0.1:0", address, unused);
+    CMD_OK(&result, "-L", paths[2], "wait", "--timeout", "1min", "--member", "home");
+    cmd_stop(&c);
+
+    CMD_OK(&result, "-L", paths[0], "status");
+    mentions(result.out, ", on device home", ids[0]);
+    mentions(result.out, "\nmember     away", ids[1]);
+    mentions(result.out, "\nmember     away", ids[2]);
+    mentions(result.out, "\nmember     home", ids[3]);
+    CMD_OK(&result, "-L", paths[1], "status"); /* which knows of one other */
+    cr_expect_not_null(strstr(result.out, ", on device away\n"), "%s", result.out);
+    CMD_OK(&result, "-L", paths[0], "location", "list");
+    mentions(result.out, "  away", ids[1]);
+    CMD_OK(&result, "-L", paths[0], "entry", "show", cmd_path("tree"));
+    mentions(result.out, "\ndevice     away", ids[1]);
+    CMD_OK(&result, "-L", paths[0], "why", "entry", cmd_path("tree"));
+    mentions(result.out, "  away", ids[1]);
+    CMD_OK(&result, "-L", paths[0], "log", "--limit", "1000");
+    mentions(result.out, "  away", ids[1]);
+
+    CMD_REFUSED(3, "2 members are called away; name one by its id: ", "-L", paths[0], "wait",
+                "--member", "away");
+    CMD_REFUSED(3, ids[1], "-L", paths[0], "wait", "--member", "away");
+    CMD_REFUSED(3, ids[2], "-L", paths[0], "wait", "--member", "away");
+    CMD_REFUSED(3, "no other member is called away", "-L", paths[1], "wait", "--member", "away");
+    CMD_REFUSED(3, "no other member", "-L", paths[0], "wait", "--member", "0123");
+    CMD_OK(&result, "-L", paths[0], "tag", "create", "red");
+    CMD_OK(&result, "-L", paths[0], "wait", "--timeout", "1min", "--member", ids[1]);
+    CMD_REFUSED(1, "time is over; left: ", "-L", paths[0], "wait", "--timeout", "0", "--member",
+                ids[2]);
+    cmd_run(&result, (const char *const[]){"-L", paths[0], "status", "--max-lag", "0", NULL});
+    cr_expect_eq(result.code, 1);
+    mentions(result.err, "away", ids[2]);
+    ids[1][8] = '\0'; /* as it is shown is enough */
+    CMD_OK(&result, "-L", paths[0], "wait", "--timeout", "1min", "--member", ids[1]);
+    cr_expect_str_eq(result.out, "it has applied everything of this device\n");
+    cmd_stop(&b);
+    cmd_stop(&a);
+}

@@ -15,7 +15,8 @@
 # only, and after "Keys:" what --json prints; --update fills in the answers.
 #
 # What differs from run to run may stand there as it was once: UUIDs and hashes (hex digits), times,
-# durations, keys ending in _ns, _ms and _at, process ids, `own_seq`, `wire_bytes_sent`; the ports 4400 to 4409, for which free ones
+# durations, keys ending in _ns, _ms and _at, process ids, `own_seq`, `seq`, `birth_seq`,
+# `wire_bytes_sent`; the ports 4400 to 4409, for which free ones
 # are taken; the home folder, which is called /home/me. `...` stands for anything, lines included.
 # A command that ends with ` &` goes on running until the end; its first line is waited for.
 
@@ -76,7 +77,7 @@ plain() {
         -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z/TIME/g' \
         -e 's/\b[0-9a-f]{16}-UUID-[0-9a-f]{16}\b/HLC/g' \
         -e 's/("[a-z_]*(_ns|_ms|_at)":)-?[0-9.e+]+/\1N/g' \
-        -e 's/("(pid|own_seq|wire_bytes_sent)":)[0-9]+/\1N/g' \
+        -e 's/("(pid|own_seq|seq|birth_seq|wire_bytes_sent)":)[0-9]+/\1N/g' \
         -e 's/\b(process|pid) [0-9]+/\1 N/g' \
         -e 's/\b[0-9]+(\.[0-9]+)? ms\b/N ms/g'
 }

@@ -46,6 +46,37 @@ static int make_tables(const char *dir)
     return CLI_EXIT_OK;
 }
 
+int64_t cli_session_engine(const struct cli_options *options)
+{
+    char text[512];
+    struct syncline *lib = NULL;
+    struct syncline_info info = SYNCLINE_INFO_INIT;
+    struct syncline_options open_options = cli_session_options(options, text, sizeof(text));
+    open_options.role = SYNCLINE_ROLE_CAPTURE;
+    if (syncline_open(options->library, &open_options, &lib) != SYNCLINE_OK) {
+        return 0;
+    }
+    int64_t pid = syncline_info(lib, &info) == SYNCLINE_OK ? info.engine_pid : 0;
+    syncline_close(lib);
+    return pid;
+}
+
+/* Another process runs the engine. What the library says of it is for programs, too. */
+static int fail_taken(const struct cli_options *options, const char *text)
+{
+    int64_t pid = cli_session_engine(options);
+    if (pid == 0) {
+        return cli_fail("%s", text);
+    }
+    return cli_fail("process %" PRId64
+                    " runs the engine of this library: end it first (Ctrl-C where "
+                    "it runs, or `kill %" PRId64 "`)%s",
+                    pid, pid,
+                    options->command->network_by_settings
+                        ? ""
+                        : ", or leave out --listen and --peer: it sends what is written here");
+}
+
 int cli_session_open(const struct cli_options *options, enum syncline_role role,
                      struct cli_session *session)
 {
@@ -64,11 +95,8 @@ int cli_session_open(const struct cli_options *options, enum syncline_role role,
         }
         status = syncline_open(options->library, &open_options, &session->lib);
     }
-    bool by_options = options->listen != NULL || options->peers_count > 0;
-    if (status == SYNCLINE_EBUSY && role == SYNCLINE_ROLE_ENGINE && by_options &&
-        !options->command->network_by_settings) {
-        return cli_fail("%s; or leave out --listen and --peer: it sends what is written here",
-                        text);
+    if (status == SYNCLINE_EBUSY && role == SYNCLINE_ROLE_ENGINE) {
+        return fail_taken(options, text);
     }
     if (status != SYNCLINE_OK) {
         return cli_fail("%s", text[0] != '\0' ? text : syncline_status_text(status));
@@ -87,21 +115,6 @@ err_close_db:
 err_close_library:
     syncline_close(session->lib);
     return CLI_EXIT_FAIL;
-}
-
-int64_t cli_session_engine(const struct cli_options *options)
-{
-    char text[512];
-    struct syncline *lib = NULL;
-    struct syncline_info info = SYNCLINE_INFO_INIT;
-    struct syncline_options open_options = cli_session_options(options, text, sizeof(text));
-    open_options.role = SYNCLINE_ROLE_CAPTURE;
-    if (syncline_open(options->library, &open_options, &lib) != SYNCLINE_OK) {
-        return 0;
-    }
-    int64_t pid = syncline_info(lib, &info) == SYNCLINE_OK ? info.engine_pid : 0;
-    syncline_close(lib);
-    return pid;
 }
 
 void cli_session_close(struct cli_session *session)

@@ -37,6 +37,9 @@
  *                      32  hash of the segment that ends there
  *                       8  applied seq, at most the held seq
  *     type 3 SEGMENT       a segment as it lies in the log, 1 byte to 3 MiB
+ *     type 7 MEMBER    32  public key of a member that is neither of the two
+ *                       1  length of its device's name, at most 127
+ *                          name, text
  *     type 4 ERROR      2  status, not 0; who does not know it takes it for EREFUSED
  *                       2  length of the text, at most 511
  *                          text; one line for a person
@@ -60,8 +63,9 @@ _Static_assert(4u + SL_VECTOR_LEN_MAX * VECTOR_ENTRY_SIZE <= SL_FRAME_SIZE_MAX, 
 _Static_assert(SL_SEGMENT_SIZE_MAX <= SL_FRAME_SIZE_MAX, "a segment fits");
 
 static const char *const type_names[SL_FRAME_TYPE_END] = {
-    [SL_FRAME_HELLO] = "HELLO", [SL_FRAME_VECTOR] = "VECTOR", [SL_FRAME_SEGMENT] = "SEGMENT",
-    [SL_FRAME_ERROR] = "ERROR", [SL_FRAME_JOIN] = "JOIN",     [SL_FRAME_WELCOME] = "WELCOME",
+    [SL_FRAME_HELLO] = "HELLO",   [SL_FRAME_VECTOR] = "VECTOR", [SL_FRAME_SEGMENT] = "SEGMENT",
+    [SL_FRAME_ERROR] = "ERROR",   [SL_FRAME_JOIN] = "JOIN",     [SL_FRAME_WELCOME] = "WELCOME",
+    [SL_FRAME_MEMBER] = "MEMBER",
 };
 
 const char *sl_frame_type_name(enum sl_frame_type type)
@@ -354,6 +358,17 @@ enum syncline_status sl_frame_put_welcome(struct sl_buf *buf, const struct sl_we
     return end_put(buf, start, SL_FRAME_WELCOME);
 }
 
+enum syncline_status sl_frame_put_member(struct sl_buf *buf, const struct sl_hello *member)
+{
+    enum syncline_status status = check_name(member->device_name);
+    if (status != SYNCLINE_OK)
+        return status;
+    size_t start = begin_put(buf);
+    sl_buf_bytes(buf, member->public_key, SL_KEY_SIZE);
+    put_name(buf, member->device_name);
+    return end_put(buf, start, SL_FRAME_MEMBER);
+}
+
 enum syncline_status sl_frame_put_vector(struct sl_buf *buf, const struct sl_vector_entry *entries,
                                          size_t len)
 {
@@ -483,6 +498,25 @@ enum syncline_status sl_frame_get_welcome(const struct sl_frame *frame, struct s
     welcome.member.library_id = welcome.library_id;
     sl_device_id(welcome.member.public_key, &welcome.member.device_id);
     *out = welcome;
+    return SYNCLINE_OK;
+}
+
+enum syncline_status sl_frame_get_member(const struct sl_frame *frame, struct sl_hello *out,
+                                         struct sl_error *err)
+{
+    struct sl_hello member;
+    struct sl_reader reader;
+
+    memset(&member, 0, sizeof(member));
+    sl_reader_init(&reader, frame->payload, frame->len);
+    sl_read_copy(&reader, member.public_key, SL_KEY_SIZE);
+    enum syncline_status status = read_name(&reader, frame, "device name", member.device_name, err);
+    if (status == SYNCLINE_OK)
+        status = check_end(&reader, frame, err);
+    if (status != SYNCLINE_OK)
+        return status;
+    sl_device_id(member.public_key, &member.device_id);
+    *out = member;
     return SYNCLINE_OK;
 }
 

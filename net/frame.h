@@ -29,7 +29,8 @@ enum sl_frame_type {
     SL_FRAME_ERROR = 4,
     SL_FRAME_JOIN = 5,
     SL_FRAME_WELCOME = 6,
-    SL_FRAME_TYPE_END = 7
+    SL_FRAME_MEMBER = 7,
+    SL_FRAME_TYPE_END = 8
 };
 
 /* One frame, as the decoder hands it out: a type this version knows, in a version it knows. */
@@ -75,6 +76,7 @@ enum syncline_status sl_frame_decoder_next(struct sl_frame_decoder *decoder, con
 enum syncline_status sl_frame_put_hello(struct sl_buf *buf, const struct sl_hello *hello);
 enum syncline_status sl_frame_put_join(struct sl_buf *buf, const struct sl_hello *hello);
 enum syncline_status sl_frame_put_welcome(struct sl_buf *buf, const struct sl_welcome *welcome);
+enum syncline_status sl_frame_put_member(struct sl_buf *buf, const struct sl_hello *member);
 enum syncline_status sl_frame_put_vector(struct sl_buf *buf, const struct sl_vector_entry *entries,
                                          size_t len);
 enum syncline_status sl_frame_put_error(struct sl_buf *buf, enum syncline_status status,
@@ -90,6 +92,9 @@ enum syncline_status sl_frame_get_join(const struct sl_frame *frame, struct sl_h
                                        struct sl_error *err);
 enum syncline_status sl_frame_get_welcome(const struct sl_frame *frame, struct sl_welcome *welcome,
                                           struct sl_error *err);
+/* library_id stays all zero: the frame does not say it. */
+enum syncline_status sl_frame_get_member(const struct sl_frame *frame, struct sl_hello *member,
+                                         struct sl_error *err);
 /* *entries lie in `memory`, which must outlive them and may be used again; NULL for an empty
  * vector.
  */

@@ -369,7 +369,7 @@ enum syncline_status sl_network_new(const struct sl_env *env, struct sl_transpor
         return SYNCLINE_ENOMEM;
     net->env = env;
     net->redial_ms_max = SL_REDIAL_MS_MAX;
-    sl_buf_init(&net->vector, env->alloc);
+    sl_buf_init(&net->out, env->alloc);
     sl_buf_init(&net->entries, env->alloc);
     net->transport = transport;
     net->self = *self;
@@ -402,7 +402,7 @@ void sl_network_free(struct sl_network *net)
         net->peers = peer->next;
         sl_free(net->env->alloc, peer);
     }
-    sl_buf_fini(&net->vector);
+    sl_buf_fini(&net->out);
     sl_buf_fini(&net->entries);
     sl_free(net->env->alloc, net);
 }

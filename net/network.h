@@ -2,13 +2,14 @@
  * Copyright (c) the Syncline authors */
 
 /* Everything between a transport and the engine: links, frames, the handshake, redialling, two
- * links to one device. It carries vectors and segments and does not know what they mean.
+ * links to one device. It carries vectors, segments and what is said of members, and does not know
+ * what they mean.
  *
  *             dial or accept
  *                   |
  *               CONNECTED   we send HELLO at once
  *                   |       HELLO came: library, device id = hash of its key, `admit` said OK
- *                 READY     `ready` upcall; vectors and segments flow both ways
+ *                 READY     `ready` upcall; vectors, segments and so on flow both ways
  *                   |       closed by either side, a bad frame, or a refusal
  *                CLOSED     `closed` upcall if it was READY; a dialled peer is dialled again
  *
@@ -45,6 +46,9 @@ struct sl_network_events {
     /* A segment's bytes, borrowed. Not OK closes the session and tells the peer. */
     enum syncline_status (*segment)(void *ctx, struct sl_session *session, const uint8_t *data,
                                     size_t len, struct sl_error *err);
+    /* The peer says who another member is; library_id is all zero. Not OK likewise. */
+    enum syncline_status (*member)(void *ctx, struct sl_session *session,
+                                   const struct sl_hello *member, struct sl_error *err);
     /* The session is gone; it must not be used any more. */
     void (*closed)(void *ctx, struct sl_session *session);
     /* Something worth telling a person: a peer refused us or was refused, cannot be reached, sent
@@ -102,6 +106,8 @@ enum syncline_status sl_session_send_vector(struct sl_session *session,
                                             const struct sl_vector_entry *entries, size_t len);
 enum syncline_status sl_session_send_segment(struct sl_session *session, const uint8_t *data,
                                              size_t len);
+enum syncline_status sl_session_send_member(struct sl_session *session,
+                                            const struct sl_hello *member);
 size_t sl_session_queued(const struct sl_session *session); /* bytes not yet taken by the system */
 /* Tells the peer why and closes; `closed` follows, from the next poll. */
 void sl_session_close(struct sl_session *session, enum syncline_status status, const char *text);

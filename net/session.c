@@ -304,6 +304,18 @@ static enum syncline_status on_segment(struct sl_connection *connection,
     return net->events->segment(net->ctx, &connection->session, data, len, err);
 }
 
+static enum syncline_status on_member(struct sl_connection *connection,
+                                      const struct sl_frame *frame, struct sl_error *err)
+{
+    struct sl_network *net = connection->session.net;
+    struct sl_hello member;
+    enum syncline_status status = sl_frame_get_member(frame, &member, err);
+
+    if (status != SYNCLINE_OK)
+        return status;
+    return net->events->member(net->ctx, &connection->session, &member, err);
+}
+
 static enum syncline_status on_error(struct sl_connection *connection, const struct sl_frame *frame,
                                      struct sl_error *err)
 {
@@ -345,13 +357,15 @@ static const frame_fn handlers[SL_CONNECTION_STATE_END][SL_FRAME_TYPE_END] = {
         {[SL_FRAME_HELLO] = on_hello, [SL_FRAME_JOIN] = on_join, [SL_FRAME_ERROR] = on_error},
     [SL_CONNECTION_READY] = {[SL_FRAME_VECTOR] = on_vector,
                              [SL_FRAME_SEGMENT] = on_segment,
+                             [SL_FRAME_MEMBER] = on_member,
                              [SL_FRAME_ERROR] = on_error},
     [SL_CONNECTION_DRAINING] = {[SL_FRAME_HELLO] = on_late_frame,
                                 [SL_FRAME_VECTOR] = on_late_frame,
                                 [SL_FRAME_SEGMENT] = on_late_frame,
                                 [SL_FRAME_ERROR] = on_late_error,
                                 [SL_FRAME_JOIN] = on_late_frame,
-                                [SL_FRAME_WELCOME] = on_late_frame},
+                                [SL_FRAME_WELCOME] = on_late_frame,
+                                [SL_FRAME_MEMBER] = on_late_frame},
 };
 
 static enum syncline_status handle(struct sl_connection *connection, const struct sl_frame *frame,
@@ -390,19 +404,43 @@ void sl_connection_received(struct sl_connection *connection, const uint8_t *dat
 
 /* ---- The engine's calls ------------------------------------------------------------------- */
 
+/* The network's buffer for the next frame, or NULL: nothing can be sent any more. */
+static struct sl_buf *begin_frame(struct sl_session *session)
+{
+    if (connection_of(session)->state != SL_CONNECTION_READY)
+        return NULL;
+    sl_buf_clear(&session->net->out);
+    return &session->net->out;
+}
+
+/* Sends what was put into it, if that went well. */
+static enum syncline_status end_frame(struct sl_session *session, enum syncline_status put)
+{
+    const struct sl_buf *buf = &session->net->out;
+
+    if (put != SYNCLINE_OK)
+        return put;
+    return send_frame(connection_of(session), buf->data, buf->len, NULL, 0);
+}
+
 enum syncline_status sl_session_send_vector(struct sl_session *session,
                                             const struct sl_vector_entry *entries, size_t len)
 {
-    struct sl_connection *connection = connection_of(session);
-    struct sl_buf *buf = &session->net->vector;
+    struct sl_buf *buf = begin_frame(session);
 
-    if (connection->state != SL_CONNECTION_READY)
+    if (buf == NULL)
         return SYNCLINE_ENET;
-    sl_buf_clear(buf);
-    enum syncline_status status = sl_frame_put_vector(buf, entries, len);
-    if (status == SYNCLINE_OK)
-        status = send_frame(connection, buf->data, buf->len, NULL, 0);
-    return status;
+    return end_frame(session, sl_frame_put_vector(buf, entries, len));
+}
+
+enum syncline_status sl_session_send_member(struct sl_session *session,
+                                            const struct sl_hello *member)
+{
+    struct sl_buf *buf = begin_frame(session);
+
+    if (buf == NULL)
+        return SYNCLINE_ENET;
+    return end_frame(session, sl_frame_put_member(buf, member));
 }
 
 enum syncline_status sl_session_send_segment(struct sl_session *session, const uint8_t *data,

@@ -55,7 +55,7 @@ struct sl_network {
     char library_name[SL_NAME_SIZE_MAX + 1]; /* for WELCOME */
     const struct sl_network_events *events;  /* borrowed */
     void *ctx;                               /* their first argument */
-    struct sl_buf vector;                    /* a VECTOR frame on its way out; keeps its memory */
+    struct sl_buf out;                       /* a frame on its way out; keeps its memory */
     struct sl_buf entries;                   /* of one that came; likewise */
     struct sl_peer *peers;                   /* oldest first */
     size_t peers_len;                        /* at most SL_LINK_COUNT_MAX */

@@ -17,10 +17,12 @@
 #include "stages/log_append.h"
 #include "stages/log_hold.h"
 #include "stages/net_flush.h"
+#include "stages/roster.h"
 #include "stages/scan.h"
 #include "stages/serialize.h"
 #include "stages/settle.h"
 #include "stages/shared.h"
+#include "stages/stream.h"
 #include "stages/verify.h"
 #include "storage/key_check.h"
 
@@ -106,34 +108,7 @@ static enum syncline_status admit(void *ctx, const struct sl_hello *hello, bool 
                                   struct sl_error *err)
 {
     (void)joining; /* nobody is authenticated yet: who knows the library may come */
-    struct sl_core *core = &((struct sl_library *)ctx)->core;
-    if (sl_core_member(core, &hello->device_id) != NULL) {
-        return SYNCLINE_OK;
-    }
-    if (core->member_count == SL_MEMBER_COUNT_MAX) {
-        return sl_fail(err, SYNCLINE_EREFUSED, "the library has %u members, which is its limit",
-                       SL_MEMBER_COUNT_MAX + 1);
-    }
-    struct sl_member_state member = {.known = {.device = hello->device_id}};
-    memcpy(member.known.public_key, hello->public_key, sizeof(member.known.public_key));
-    (void)snprintf(member.known.name, sizeof(member.known.name), "%s", hello->device_name);
-    (void)pthread_mutex_lock(&core->log_lock);
-    enum syncline_status status = sl_peer_log_begin(&core->log, err);
-    if (status == SYNCLINE_OK) {
-        status = sl_member_put(&core->log, &member.known, err);
-    }
-    if (status == SYNCLINE_OK) {
-        status = sl_peer_log_commit(&core->log, err);
-    }
-    sl_peer_log_rollback(&core->log);
-    (void)pthread_mutex_unlock(&core->log_lock);
-    if (status == SYNCLINE_OK) {
-        core->members[core->member_count++] = member;
-        sl_core_progress_members(core);
-        sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO, "device \"%s\" is a member now",
-                        member.known.name);
-    }
-    return status;
+    return sl_roster_admit(&((struct sl_library *)ctx)->core, hello, NULL, err);
 }
 
 static void ready(void *ctx, struct sl_session *session)
@@ -148,6 +123,8 @@ static void ready(void *ctx, struct sl_session *session)
     member->session = session;
     member->vector_known = false;
     member->vector_due = true;
+    member->introduced = 0;
+    sl_streams_forget(core, member);
     sl_core_progress_members(core);
     sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO, "device \"%s\" is connected",
                     member->known.name);
@@ -176,6 +153,16 @@ static enum syncline_status segment_came(void *ctx, struct sl_session *session, 
     return sl_verify_segment(&library->verify, member, data, len, err);
 }
 
+static enum syncline_status member_came(void *ctx, struct sl_session *session,
+                                        const struct sl_hello *device, struct sl_error *err)
+{
+    struct sl_member_state *member = session->user;
+    if (member == NULL || member->session != session) {
+        return SYNCLINE_OK;
+    }
+    return sl_roster_member(&((struct sl_library *)ctx)->core, member, device, err);
+}
+
 static void session_closed(void *ctx, struct sl_session *session)
 {
     struct sl_core *core = &((struct sl_library *)ctx)->core;
@@ -183,6 +170,7 @@ static void session_closed(void *ctx, struct sl_session *session)
     if (member != NULL && member->session == session) {
         member->session = NULL;
         member->vector_known = false;
+        sl_streams_forget(core, member);
         sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO,
                         "device \"%s\" is not connected any more", member->known.name);
     }
@@ -198,6 +186,7 @@ static const struct sl_network_events network_events = {.admit = admit,
                                                         .ready = ready,
                                                         .vector = vector_came,
                                                         .segment = segment_came,
+                                                        .member = member_came,
                                                         .closed = session_closed,
                                                         .notice = notice};
 
@@ -687,6 +676,7 @@ static void close_engine(struct sl_library *library)
     sl_scan_fini(&library->scan);
     for (size_t i = 0; i < core->member_count; i++) {
         sl_verifier_free(core->members[i].verifier);
+        sl_streams_forget(core, &core->members[i]);
     }
     sl_rows_fini(&core->reader, core->models.count);
     sl_rows_fini(&core->resolver, core->models.count);

@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+#include "stages/roster.h"
+#include "stages/stream.h"
+
 #define WRITE_WAIT_NS (20u * 1000u * 1000u)
 
 void sl_acknowledge_init(struct sl_acknowledge *acknowledge, struct sl_core *core)
@@ -102,6 +105,7 @@ bool sl_acknowledge_run(void *stage)
     bool moved = atomic_exchange_explicit(&core->vector_moved, false, memory_order_acq_rel);
     for (size_t i = 0; i < core->member_count; i++) {
         struct sl_member_state *member = &core->members[i];
+        worked = sl_roster_tell(core, member) || worked;
         member->vector_due = member->vector_due || moved;
         if (!member->vector_due || member->session == NULL) {
             continue;
@@ -174,6 +178,31 @@ static void note(uint64_t *field, uint64_t value, bool *dirty)
     }
 }
 
+/* What the member has need not be sent to it. */
+static enum syncline_status note_held(struct sl_core *core, struct sl_member_state *member,
+                                      const struct sl_vector_entry *entries, size_t len,
+                                      struct sl_error *err)
+{
+    size_t count = atomic_load_explicit(&core->origin_count, memory_order_acquire);
+    size_t at = 0; /* both lists are mostly in the same order */
+    for (size_t i = 0; i < len; i++) {
+        size_t looked = 0;
+        while (looked < count && !sl_origin_equal(&core->origins[at]->name, &entries[i].origin)) {
+            at = (at + 1) % count;
+            looked++;
+        }
+        if (looked == count) {
+            continue; /* nothing of it is here */
+        }
+        struct sl_stream *stream = sl_stream_of(core, member, core->origins[at]);
+        if (stream == NULL) {
+            return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a vector");
+        }
+        sl_stream_has(stream, entries[i].held_seq);
+    }
+    return SYNCLINE_OK;
+}
+
 enum syncline_status sl_acknowledge_vector(struct sl_core *core, struct sl_member_state *member,
                                            const struct sl_vector_entry *entries, size_t len,
                                            struct sl_error *err)
@@ -195,10 +224,11 @@ enum syncline_status sl_acknowledge_vector(struct sl_core *core, struct sl_membe
     note(&member->known.acked_seq, own.held_seq, &member->dirty);
     note(&member->known.applied_seq, own.applied_seq, &member->dirty);
     note(&member->known.announced_seq, announced, &member->dirty);
-    if (!member->vector_known) {
-        member->vector_known = true;
-        member->sent_seq = own.held_seq; /* from here on it gets what it lacks */
+    status = note_held(core, member, entries, len, err);
+    if (status != SYNCLINE_OK) {
+        return status;
     }
+    member->vector_known = true; /* from here on it gets what it lacks */
     sl_core_progress_members(core);
     return SYNCLINE_OK;
 }

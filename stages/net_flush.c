@@ -3,48 +3,96 @@
 
 #include "stages/net_flush.h"
 
+#include "stages/roster.h"
+#include "stages/stream.h"
+
 void sl_net_flush_init(struct sl_net_flush *flush, struct sl_core *core)
 {
     flush->core = core;
     flush->next = 0;
 }
 
-/* Sends one segment to a member that lacks it and has room. */
-static bool flush_member(struct sl_core *core, struct sl_member_state *member)
+/* The next origin of which the member lacks something that it can judge; NULL: none. */
+static struct sl_origin_state *find_lack(struct sl_core *core, struct sl_member_state *member,
+                                         struct sl_stream **stream, bool *waits)
 {
-    struct sl_log_head self = sl_core_head(core, core->origins[0]);
-    if (member->session == NULL || !member->vector_known || member->sent_seq >= self.held_seq ||
-        sl_session_queued(member->session) >= SL_LINK_QUEUE_SIZE_MAX) {
-        return false;
+    size_t count = atomic_load_explicit(&core->origin_count, memory_order_acquire);
+    *waits = false;
+    for (size_t k = 0; k < count; k++) {
+        struct sl_origin_state *origin = core->origins[(member->next_stream + k) % count];
+        uint64_t held_seq = sl_core_held(core, origin);
+        *stream = held_seq > 0 ? sl_stream_of(core, member, origin) : NULL;
+        if (*stream == NULL || (*stream)->sent_seq >= held_seq ||
+            (*stream)->state == SL_STREAM_STOPPED) {
+            *waits = *waits || (held_seq > 0 && *stream == NULL); /* for memory */
+            continue;
+        }
+        if (sl_roster_is_told(core, member, &origin->name.device)) {
+            member->next_stream = (origin->index + 1) % count;
+            return origin;
+        }
+        *waits = true;
     }
-    struct sl_error err;
+    return NULL;
+}
+
+/* Queues the segment after the stream's place. */
+static enum syncline_status send_next(struct sl_core *core, struct sl_member_state *member,
+                                      const struct sl_origin_state *origin,
+                                      struct sl_stream *stream, struct sl_error *err)
+{
+    struct sl_log_head head = sl_core_head(core, origin);
+    struct sl_segment segment;
     bool found = false;
     const uint8_t *data = NULL;
     size_t size = 0;
     enum syncline_status status = sl_peer_log_segment(
-        &core->net_log, self.number, member->sent_seq + 1, &found, &data, &size, &err);
-    struct sl_segment segment;
+        &core->net_log, head.number, stream->sent_seq + 1, &found, &data, &size, err);
     if (status == SYNCLINE_OK && !found) {
-        status = sl_fail(&err, SYNCLINE_ECORRUPT, "the log lacks seq %llu",
-                         (unsigned long long)member->sent_seq + 1);
+        status = sl_fail(err, SYNCLINE_ECORRUPT, "the log lacks seq %llu",
+                         (unsigned long long)stream->sent_seq + 1);
     }
     if (status == SYNCLINE_OK) {
-        status = sl_segment_parse(&segment, data, size, &err);
+        status = sl_segment_parse(&segment, data, size, err);
     }
-    if (status != SYNCLINE_OK) {
-        sl_core_failed(core, "net_flush", status, &err);
-        sl_peer_log_done(&core->net_log);
+    if (status == SYNCLINE_OK) {
+        enum syncline_status sent = sl_session_send_segment(member->session, data, size);
+        if (sent != SYNCLINE_OK) {
+            sl_session_close(member->session, sent, "the segment could not be queued");
+        } else {
+            stream->sent_seq = sl_segment_last_seq(&segment);
+            sl_count_work(&core->counts[SL_STAGE_NET_FLUSH], 1, segment.len, size);
+            sl_core_progress_sent(core, member, origin->index == 0 ? stream->sent_seq : 0);
+        }
+    }
+    sl_peer_log_done(&core->net_log);
+    return status;
+}
+
+/* Sends one segment to a member that lacks it and has room. */
+static bool flush_member(struct sl_core *core, struct sl_member_state *member)
+{
+    /* Read before the heads: one that moves while they are looked at is looked at again. */
+    uint64_t moves = atomic_load_explicit(&core->log_moves, memory_order_acquire);
+    if (member->session == NULL || !member->vector_known ||
+        (member->flushed && member->flushed_at == moves) ||
+        sl_session_queued(member->session) >= SL_LINK_QUEUE_SIZE_MAX) {
         return false;
     }
-    status = sl_session_send_segment(member->session, data, size);
-    sl_peer_log_done(&core->net_log);
-    if (status != SYNCLINE_OK) {
-        sl_session_close(member->session, status, "the segment could not be queued");
-        return true;
+    struct sl_stream *stream = NULL;
+    bool waits = false;
+    const struct sl_origin_state *origin = find_lack(core, member, &stream, &waits);
+    if (origin == NULL) {
+        member->flushed = !waits;
+        member->flushed_at = moves;
+        return false;
     }
-    member->sent_seq = sl_segment_last_seq(&segment);
-    sl_count_work(&core->counts[SL_STAGE_NET_FLUSH], 1, segment.len, size);
-    sl_core_progress_sent(core, member);
+    struct sl_error err;
+    enum syncline_status status = send_next(core, member, origin, stream, &err);
+    if (status != SYNCLINE_OK) {
+        sl_core_failed(core, "net_flush", status, &err);
+        return false;
+    }
     return true;
 }
 

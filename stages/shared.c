@@ -106,6 +106,7 @@ struct sl_origin_state *sl_core_add_origin(struct sl_core *core, const struct sl
         return NULL;
     }
     state->name = *origin;
+    state->index = count;
     state->head.origin = *origin;
     if (sl_origin_hash(hasher, &core->who.library_id, origin, state->head.held_hash) !=
         SYNCLINE_OK) {
@@ -131,6 +132,7 @@ void sl_core_set_head(struct sl_core *core, struct sl_origin_state *origin,
     (void)pthread_mutex_lock(&core->head_lock);
     origin->head = *head;
     (void)pthread_mutex_unlock(&core->head_lock);
+    atomic_fetch_add_explicit(&core->log_moves, 1, memory_order_release);
 }
 
 uint64_t sl_core_held(struct sl_core *core, const struct sl_origin_state *origin)
@@ -211,11 +213,11 @@ void sl_core_progress_members(struct sl_core *core)
     (void)pthread_mutex_unlock(&progress->lock);
 }
 
-void sl_core_progress_sent(struct sl_core *core, struct sl_member_state *member)
+void sl_core_progress_sent(struct sl_core *core, struct sl_member_state *member, uint64_t own_seq)
 {
     struct sl_progress *progress = &core->progress;
-    if (member->sent_seq > member->sent_seq_max) {
-        member->sent_seq_max = member->sent_seq;
+    if (own_seq > member->sent_seq_max) {
+        member->sent_seq_max = own_seq;
     }
     (void)pthread_mutex_lock(&progress->lock);
     progress->segments_sent++;

@@ -59,6 +59,7 @@ struct sl_rows {
 /* What this device has of one origin. */
 struct sl_origin_state {
     struct sl_origin name;   /* constant */
+    size_t index;            /* constant: its place in sl_core.origins */
     struct sl_log_head head; /* in the log; head.number is its number there. Under head_lock: own by
                                 log_append, others by log_hold; read by sl_core_head */
     /* The applier's. */
@@ -75,6 +76,19 @@ struct sl_origin_state {
     bool clock_held;        /* it was told that this is so */
 };
 
+/* What a link does with one origin's log: see stages/stream.h. */
+enum sl_stream_state {
+    SL_STREAM_FLOWS = 0,
+    SL_STREAM_ASKED,
+    SL_STREAM_STOPPED,
+    SL_STREAM_STATE_END
+};
+
+struct sl_stream {
+    uint64_t sent_seq; /* the member has it up to here, or it is on its way there */
+    enum sl_stream_state state;
+};
+
 /* A member and the link to it. The network's. */
 struct sl_member_state {
     struct sl_member known;       /* as in sync.db, or newer */
@@ -82,9 +96,14 @@ struct sl_member_state {
     struct sl_session *session;   /* NULL: not connected */
     struct sl_verifier *verifier; /* of its key; made when first needed */
     bool vector_known;            /* it has said what it has, on this session */
-    uint64_t sent_seq;            /* of own changes, on this session */
-    uint64_t sent_seq_max;        /* the same, on any session since the library was opened */
-    bool vector_due;              /* ours changed since it was told */
+    struct sl_stream *streams;    /* of this session, by sl_origin_state.index; see stream.h */
+    size_t stream_count;          /* of them; later origins have none yet: nothing was sent */
+    size_t next_stream;           /* origin to send of next */
+    bool flushed;                 /* it was sent all there was when log_moves was flushed_at */
+    uint64_t flushed_at;
+    uint64_t introduced;   /* members, by index, that it knows: told on this session, or by it */
+    uint64_t sent_seq_max; /* own changes sent on any session since the library was opened */
+    bool vector_due;       /* ours changed since it was told */
 };
 
 /* How far this device's changes have come with one member. */
@@ -163,6 +182,7 @@ struct sl_core {
     pthread_mutex_t head_lock;
     struct sl_origin_state *origins[SL_VECTOR_LEN_MAX]; /* [0] is this device; each is constant */
     atomic_size_t origin_count;                         /* they are there; added by the network */
+    atomic_uint_fast64_t log_moves; /* heads moved: after one has, there may be more to send */
 
     /* The sender's. */
     struct sl_rows reader;             /* intake: reads only */
@@ -237,7 +257,7 @@ void sl_core_vector_moved(struct sl_core *core);
 /* Publish figures of `progress` and wake who waits: the network's, of its members and links, and of
  * a segment sent to one of them; and log_append's, of the own log. */
 void sl_core_progress_members(struct sl_core *core);
-void sl_core_progress_sent(struct sl_core *core, struct sl_member_state *member);
+void sl_core_progress_sent(struct sl_core *core, struct sl_member_state *member, uint64_t own_seq);
 void sl_core_progress_log(struct sl_core *core, const struct sl_drained *drained, uint64_t own_seq);
 /* Wakes who waits: something else has moved. Any thread. */
 void sl_core_progress_wake(struct sl_core *core);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stages/stream.h"
+
 void sl_verify_init(struct sl_verify *verify, struct sl_core *core)
 {
     verify->core = core;
@@ -49,33 +51,45 @@ static enum syncline_status expected_head(struct sl_verify *verify, const struct
     return SYNCLINE_OK;
 }
 
-static enum syncline_status check_origin(struct sl_core *core, const struct sl_member_state *member,
-                                         const struct sl_segment *segment, struct sl_error *err)
+/* Who made it: *author is NULL for a segment of this device, which comes back when a member has not
+ * heard yet that it need not be sent. */
+static enum syncline_status check_origin(struct sl_core *core, const struct sl_segment *segment,
+                                         struct sl_member_state **author, struct sl_error *err)
 {
     if (!sl_uuid_equal(&segment->library_id, &core->who.library_id)) {
         return sl_fail(err, SYNCLINE_EPROTO, "a segment of another library");
     }
-    if (!sl_uuid_equal(&segment->origin.device, &member->known.device)) {
-        return sl_fail(err, SYNCLINE_EUNSUPPORTED,
-                       "a segment of a third device: this version does not relay, connect the two "
-                       "devices to each other");
+    *author = sl_core_member(core, &segment->origin.device);
+    if (sl_origin_equal(&segment->origin, &core->self)) {
+        uint64_t held_seq = sl_core_held(core, core->origins[0]);
+        if (sl_segment_last_seq(segment) <= held_seq) {
+            return SYNCLINE_OK;
+        }
+        return sl_fail(err, SYNCLINE_ERESTORED,
+                       "change %llu of this device came, whose own log ends at %llu: this library "
+                       "was restored from an older copy, which this version cannot mend",
+                       (unsigned long long)sl_segment_last_seq(segment),
+                       (unsigned long long)held_seq);
+    }
+    if (*author == NULL) {
+        return sl_fail(err, SYNCLINE_EPROTO, "a segment of a device that nobody has introduced");
     }
     return SYNCLINE_OK;
 }
 
-static enum syncline_status check_seal(struct sl_core *core, struct sl_member_state *member,
+static enum syncline_status check_seal(struct sl_core *core, struct sl_member_state *author,
                                        const struct sl_segment *segment, const uint8_t *data,
                                        uint8_t hash[SL_HASH_SIZE], struct sl_error *err)
 {
     enum syncline_status status =
         sl_segment_hash(core->net_hasher, data, segment->body, segment->body_size, hash);
-    if (status == SYNCLINE_OK && member->verifier == NULL) {
-        status = sl_verifier_new(core->env->alloc, member->known.public_key, &member->verifier);
+    if (status == SYNCLINE_OK && author->verifier == NULL) {
+        status = sl_verifier_new(core->env->alloc, author->known.public_key, &author->verifier);
     }
     if (status != SYNCLINE_OK) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to verify a segment");
     }
-    if (!sl_verify(member->verifier, hash, SL_HASH_SIZE, segment->signature)) {
+    if (!sl_verify(author->verifier, hash, SL_HASH_SIZE, segment->signature)) {
         return sl_fail(err, SYNCLINE_EPROTO, "the signature of segment %llu is not its origin's",
                        (unsigned long long)segment->first_seq);
     }
@@ -99,14 +113,27 @@ static enum syncline_status queue(struct sl_verify *verify, const struct sl_log_
     return SYNCLINE_OK;
 }
 
+/* What a member has sent it has: it need not get it back. */
+static enum syncline_status note_sender(struct sl_core *core, struct sl_member_state *member,
+                                        const struct sl_segment *segment, struct sl_error *err)
+{
+    struct sl_stream *stream = sl_stream_of(core, member, sl_core_origin(core, &segment->origin));
+    if (stream == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a segment");
+    }
+    sl_stream_has(stream, sl_segment_last_seq(segment));
+    return SYNCLINE_OK;
+}
+
 enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_member_state *member,
                                        const uint8_t *data, size_t size, struct sl_error *err)
 {
     struct sl_core *core = verify->core;
     struct sl_segment segment;
+    struct sl_member_state *author = NULL;
     enum syncline_status status = sl_segment_parse(&segment, data, size, err);
     if (status == SYNCLINE_OK) {
-        status = check_origin(core, member, &segment, err);
+        status = check_origin(core, &segment, &author, err);
     }
     if (status != SYNCLINE_OK) {
         return status;
@@ -119,7 +146,7 @@ enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_membe
     uint64_t last_seq = sl_segment_last_seq(&segment);
     if (last_seq <= head.held_seq) {
         member->vector_due = true; /* it came again: say what we have */
-        return SYNCLINE_OK;
+        return note_sender(core, member, &segment, err);
     }
     if (segment.first_seq != head.held_seq + 1) {
         return sl_fail(err, SYNCLINE_EPROTO, "segment %llu after %llu: there is a gap",
@@ -132,7 +159,7 @@ enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_membe
                        (unsigned long long)segment.first_seq);
     }
     uint8_t hash[SL_HASH_SIZE];
-    status = check_seal(core, member, &segment, data, hash, err);
+    status = check_seal(core, author, &segment, data, hash, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
@@ -147,5 +174,6 @@ enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_membe
     head.held_seq = last_seq;
     memcpy(head.held_hash, hash, SL_HASH_SIZE);
     head.last_hlc = segment.last_hlc > head.last_hlc ? segment.last_hlc : head.last_hlc;
-    return queue(verify, &head, data, size, err);
+    status = queue(verify, &head, data, size, err);
+    return status == SYNCLINE_OK ? note_sender(core, member, &segment, err) : status;
 }

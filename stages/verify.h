@@ -9,8 +9,9 @@
  *
  * Something held already is no fault - it may come again for many reasons - and is answered by our
  * vector. A gap, another predecessor or a bad signature ends the session: nothing is taken from it,
- * and what is missing is asked for anew. Segments of a third device are refused: this version does
- * not relay. */
+ * and what is missing is asked for anew. A segment of a third device is as good as one of the
+ * member's own: what counts is the signature of its origin, whose key was told before (see
+ * roster.h). */
 
 #ifndef SL_VERIFY_H
 #define SL_VERIFY_H

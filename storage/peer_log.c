@@ -61,11 +61,11 @@ static const char *const sql_texts[] = {
                           " FROM drained ORDER BY id DESC LIMIT 1 OFFSET ?1",
     [DRAINED_PRUNE] = "DELETE FROM drained"
                       " WHERE id<(SELECT value FROM meta WHERE key='tickets_from')",
-    [MEMBER_PUT] = "INSERT INTO member(device,public_key,name,acked_seq,applied_seq,announced_seq)"
-                   " VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT(device) DO UPDATE SET name=?3,"
-                   "acked_seq=?4,applied_seq=?5,announced_seq=?6",
-    [MEMBER_GET] = "SELECT device,public_key,name,acked_seq,applied_seq,announced_seq FROM member"
-                   " ORDER BY number LIMIT 1 OFFSET ?1",
+    [MEMBER_PUT] = "INSERT INTO member(device,public_key,name,acked_seq,applied_seq,announced_seq,"
+                   "introduced_by) VALUES(?1,?2,?3,?4,?5,?6,?7) ON CONFLICT(device) DO UPDATE SET"
+                   " name=?3,acked_seq=?4,applied_seq=?5,announced_seq=?6,introduced_by=?7",
+    [MEMBER_GET] = "SELECT device,public_key,name,acked_seq,applied_seq,announced_seq,"
+                   "introduced_by FROM member ORDER BY number LIMIT 1 OFFSET ?1",
     [ASIDE_PUT] = "INSERT INTO set_aside(device,epoch,seq,model,uuid,reason,at_ms)"
                   " VALUES(?1,?2,?3,?4,?5,?6,?7)"
                   " ON CONFLICT(device,epoch,seq,model,uuid) DO UPDATE SET reason=?6",
@@ -90,7 +90,7 @@ static const char schema[] =
     " complete INTEGER NOT NULL, seq INTEGER NOT NULL);"
     "CREATE TABLE member(number INTEGER PRIMARY KEY, device BLOB NOT NULL UNIQUE,"
     " public_key BLOB NOT NULL, name TEXT NOT NULL, acked_seq INTEGER NOT NULL,"
-    " applied_seq INTEGER NOT NULL, announced_seq INTEGER NOT NULL);"
+    " applied_seq INTEGER NOT NULL, announced_seq INTEGER NOT NULL, introduced_by BLOB NOT NULL);"
     /* A number is never given again: who follows the table tells by it what is new. */
     "CREATE TABLE set_aside(number INTEGER PRIMARY KEY AUTOINCREMENT, device BLOB NOT NULL,"
     " epoch INTEGER NOT NULL, seq INTEGER NOT NULL, model TEXT NOT NULL, uuid BLOB NOT NULL,"
@@ -552,6 +552,7 @@ enum syncline_status sl_member_put(struct sl_peer_log *log, const struct sl_memb
     (void)sqlite3_bind_int64(stmt, 4, (int64_t)member->acked_seq);
     (void)sqlite3_bind_int64(stmt, 5, (int64_t)member->applied_seq);
     (void)sqlite3_bind_int64(stmt, 6, (int64_t)member->announced_seq);
+    sl_bind_uuid(stmt, 7, &member->introduced_by);
     return sl_db_run(&log->db, stmt, err);
 }
 
@@ -568,7 +569,8 @@ enum syncline_status sl_member_get(struct sl_peer_log *log, size_t index, bool *
     if (status != SYNCLINE_OK || !*found) {
         return status;
     }
-    if (!sl_column_uuid(stmt, 0, &member->device) || !column_hash(stmt, 1, member->public_key)) {
+    if (!sl_column_uuid(stmt, 0, &member->device) || !column_hash(stmt, 1, member->public_key) ||
+        !sl_column_uuid(stmt, 6, &member->introduced_by)) {
         status = sl_fail(err, SYNCLINE_ECORRUPT, "sync.db: member %zu is damaged", index);
     }
     copy_text(member->name, sizeof(member->name), stmt, 2);

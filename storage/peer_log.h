@@ -10,7 +10,8 @@
  *     drained     outbox rows whose changes are in the log: (id, token), how many, complete or not.
  *                 The newest, and of those before it the ones that somebody holds a ticket of, as
  *                 many as are kept
- *     member      the other devices: key, name, what they have of this device's changes
+ *     member      the other devices: key, name, what they have of this device's changes, who
+ *                 introduced them
  *     set_aside   records that could not be sent or applied, with the reason
  *
  * The file is in WAL mode with synchronous=FULL: what a commit said is there after a power cut. One
@@ -146,6 +147,8 @@ struct sl_member {
     uint64_t acked_seq;     /* of this device's changes, in its log */
     uint64_t applied_seq;   /* of them, in its tables */
     uint64_t announced_seq; /* of its own changes: how many it says there are */
+    struct syncline_uuid
+        introduced_by; /* the member that told us of it; all zero: it came itself */
 };
 
 /* Adds the member or replaces what is known of it. */

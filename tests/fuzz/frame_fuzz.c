@@ -56,6 +56,19 @@ static void read_vector(const struct sl_frame *frame, struct sl_buf *buf)
     sl_buf_fini(&memory);
 }
 
+static void read_member(const struct sl_frame *frame, struct sl_buf *buf)
+{
+    struct sl_hello member;
+    struct sl_error err = {0};
+
+    if (sl_frame_get_member(frame, &member, &err) != SYNCLINE_OK) {
+        check(err.text[0] != '\0');
+        return;
+    }
+    check(sl_frame_put_member(buf, &member) == SYNCLINE_OK);
+    check_same(buf, frame);
+}
+
 static void read_rest(const struct sl_frame *frame, struct sl_buf *buf)
 {
     struct sl_welcome welcome;
@@ -89,6 +102,8 @@ static void read_frame(const struct sl_frame *frame)
         read_greeting(frame, &buf);
     else if (frame->type == SL_FRAME_VECTOR)
         read_vector(frame, &buf);
+    else if (frame->type == SL_FRAME_MEMBER)
+        read_member(frame, &buf);
     else
         read_rest(frame, &buf);
     sl_buf_fini(&buf);

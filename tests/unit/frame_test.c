@@ -35,6 +35,7 @@ static const struct golden goldens[] = {
     {SL_FRAME_JOIN, "33000000 05 01 0000" MAGIC_HEX "0100 0100" KEY_HEX "06 6c6170746f70"},
     {SL_FRAME_WELCOME,
      "3e000000 06 01 0000" LIBRARY_HEX "06 70686f746f73" KEY_HEX "06 6c6170746f70"},
+    {SL_FRAME_MEMBER, "27000000 07 01 0000" KEY_HEX "06 6c6170746f70"},
 };
 #define GOLDENS_LEN (sizeof(goldens) / sizeof(goldens[0]))
 
@@ -97,6 +98,8 @@ static enum syncline_status put(struct sl_buf *buf, enum sl_frame_type type)
         return sl_frame_put_join(buf, &hello);
     case SL_FRAME_WELCOME:
         return sl_frame_put_welcome(buf, &welcome);
+    case SL_FRAME_MEMBER:
+        return sl_frame_put_member(buf, &hello);
     case SL_FRAME_VECTOR:
         return sl_frame_put_vector(buf, entries, 2);
     case SL_FRAME_ERROR:
@@ -129,6 +132,8 @@ static enum syncline_status get(const struct sl_frame *frame, struct sl_error *e
         return sl_frame_get_join(frame, &hello, err);
     case SL_FRAME_WELCOME:
         return sl_frame_get_welcome(frame, &welcome, err);
+    case SL_FRAME_MEMBER:
+        return sl_frame_get_member(frame, &hello, err);
     case SL_FRAME_VECTOR:
         sl_buf_init(&memory, &sl_allocator_libc);
         status = sl_frame_get_vector(frame, &memory, &entries, &len, err);
@@ -201,6 +206,13 @@ Test(frame, the_other_frames_are_read)
     cr_assert_str_eq(welcome.library_name, "photos");
     cr_assert_arr_eq(welcome.library_id.bytes, member.library_id.bytes, 16);
     cr_assert_arr_eq((uint8_t *)&welcome.member, (uint8_t *)&member, sizeof(member));
+
+    struct sl_hello named;
+    len = unhex(goldens[6].hex, bytes);
+    frame = frame_of(SL_FRAME_MEMBER, bytes + 8, len - 8);
+    cr_assert_eq(sl_frame_get_member(&frame, &named, NULL), SYNCLINE_OK);
+    memset(&member.library_id, 0, sizeof(member.library_id));
+    cr_assert_arr_eq((uint8_t *)&named, (uint8_t *)&member, sizeof(member));
 
     len = unhex(goldens[1].hex, bytes);
     frame = frame_of(SL_FRAME_VECTOR, bytes + 8, len - 8);
@@ -321,6 +333,8 @@ static const struct malformed malformeds[] = {
      "01000000" LIBRARY_HEX "0000000000000000 0700000000000000" HASH_HEX "0800000000000000",
      "more applied than held"},
     {SL_FRAME_SEGMENT, "", "of 0 bytes"},
+    {SL_FRAME_MEMBER, KEY_HEX "80 61", "128 bytes"},
+    {SL_FRAME_MEMBER, KEY_HEX "01 ff", "device name in MEMBER"},
 };
 
 /* Each malformed payload is refused with EPROTO and a text that says what is wrong. */
@@ -403,6 +417,7 @@ Test(frame, what_cannot_be_said_is_refused)
     memset(hello.device_name, 'x', sizeof(hello.device_name));
     cr_assert_eq(sl_frame_put_hello(&buf, &hello), SYNCLINE_EINVAL);
     cr_assert_eq(sl_frame_put_join(&buf, &hello), SYNCLINE_EINVAL);
+    cr_assert_eq(sl_frame_put_member(&buf, &hello), SYNCLINE_EINVAL);
     memcpy(hello.device_name, "\xc3(", 3);
     cr_assert_eq(sl_frame_put_hello(&buf, &hello), SYNCLINE_EINVAL);
     cr_assert_eq(sl_frame_put_vector(&buf, NULL, SL_VECTOR_LEN_MAX + 1), SYNCLINE_ETOOBIG);
@@ -582,7 +597,7 @@ Test(frame, unknown_frames_end_the_stream)
         const char *says;
     } cases[] = {
         {"00000000 63 01 0000", "type 99"},
-        {"00000000 07 01 0000", "type 7"},
+        {"00000000 20 01 0000", "type 32"},
         {"00000000 00 01 0000", "type 0"},
         {"00000000 02 02 0000", "VECTOR frame of version 2"},
         {"00000000 02 00 0000", "VECTOR frame of version 0"},

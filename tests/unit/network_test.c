@@ -30,6 +30,7 @@ struct device {
     enum syncline_status admit_status;
     enum syncline_status vector_status;
     enum syncline_status segment_status;
+    enum syncline_status member_status;
     bool closes_at_ready;
     bool closes_at_vector;
     bool closes_at_segment;
@@ -50,6 +51,8 @@ struct device {
     size_t segments;
     size_t segment_len;
     uint8_t segment_sum;
+    unsigned members;
+    struct sl_hello member; /* the last */
     bool polling;
 };
 
@@ -182,8 +185,27 @@ static void on_notice(void *ctx, enum syncline_status status, const char *text)
     cr_assert_null(strchr(text, '\n'));
 }
 
-static const struct sl_network_events events = {on_admit,   on_ready,  on_vector,
-                                                on_segment, on_closed, on_notice};
+static enum syncline_status on_member(void *ctx, struct sl_session *session,
+                                      const struct sl_hello *member, struct sl_error *err)
+{
+    struct device *device = ctx;
+
+    cr_assert(device->polling);
+    cr_assert_eq(session->user, device);
+    device->members++;
+    device->member = *member;
+    if (device->member_status != SYNCLINE_OK)
+        return sl_fail(err, device->member_status, "a member from nowhere");
+    return SYNCLINE_OK;
+}
+
+static const struct sl_network_events events = {.admit = on_admit,
+                                                .ready = on_ready,
+                                                .vector = on_vector,
+                                                .segment = on_segment,
+                                                .member = on_member,
+                                                .closed = on_closed,
+                                                .notice = on_notice};
 
 /* The local transport, and a note of how long it was to wait. */
 static struct sl_transport_ops watched_ops;
@@ -488,6 +510,30 @@ Test(network, two_devices_connect)
     cr_assert_eq(ours.bytes_received, theirs.bytes_sent);
     cr_assert_gt(ours.bytes_sent, 100);
     sl_network_wake(devices[0].net);
+}
+
+/* What one says of a third device arrives at the other, with the id made from the key; and it may
+ * be refused. */
+Test(network, a_member_is_introduced)
+{
+    struct sl_hello third = hello_of(0x77, "third");
+
+    add_peer(0, "d1");
+    run();
+    cr_assert_eq(sl_session_send_member(devices[0].session, &third), SYNCLINE_OK);
+    run();
+    cr_assert_eq(devices[1].members, 1);
+    cr_assert_arr_eq(devices[1].member.public_key, third.public_key, SL_KEY_SIZE);
+    cr_assert_arr_eq(devices[1].member.device_id.bytes, third.device_id.bytes, 16);
+    cr_assert_str_eq(devices[1].member.device_name, "third");
+    memset(third.device_name, 'x', sizeof(third.device_name));
+    cr_assert_eq(sl_session_send_member(devices[0].session, &third), SYNCLINE_EINVAL);
+    devices[1].member_status = SYNCLINE_EREFUSED;
+    third = hello_of(0x78, "fourth");
+    cr_assert_eq(sl_session_send_member(devices[0].session, &third), SYNCLINE_OK);
+    run();
+    cr_assert_not_null(strstr(devices[0].notice, "a member from nowhere"), "%s", devices[0].notice);
+    expect_sessions(0, 0);
 }
 
 /* The same bytes, one at a time. */

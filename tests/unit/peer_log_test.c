@@ -336,7 +336,8 @@ Test(peer_log, drained)
 Test(peer_log, members)
 {
     struct sl_member first = {.device = {{9}}, .public_key = {1, 2}, .name = "one"};
-    struct sl_member second = {.device = {{1}}, .public_key = {3}, .name = "two"};
+    struct sl_member second = {
+        .device = {{1}}, .public_key = {3}, .name = "two", .introduced_by = {{9}}};
     struct sl_member read;
     bool found = false;
     OK(sl_member_put(&log_, &first, &err));
@@ -355,6 +356,7 @@ Test(peer_log, members)
     OK(sl_member_get(&log_, 1, &found, &read, &err));
     cr_assert(found);
     cr_assert_str_eq(read.name, "two");
+    cr_assert(sl_uuid_equal(&read.introduced_by, &first.device));
     OK(sl_member_get(&log_, 2, &found, &read, &err));
     cr_assert(!found);
     OK(sl_db_exec(&log_.db, "UPDATE member SET public_key=x'00' WHERE name='two'", &err));

@@ -660,8 +660,12 @@ static void notice(void *ctx, enum syncline_status status, const char *text)
     (void)snprintf(end->notice, sizeof(end->notice), "%s", text);
 }
 
-static const struct sl_network_events network_events = {admit,   ready,  vector,
-                                                        segment, closed, notice};
+static const struct sl_network_events network_events = {.admit = admit,
+                                                        .ready = ready,
+                                                        .vector = vector,
+                                                        .segment = segment,
+                                                        .closed = closed,
+                                                        .notice = notice};
 
 static void end_init(struct end *end, size_t i, uint8_t library)
 {

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* stream: what one link does with the log of one origin. Every link has one for every origin, so
+ * that a member gets what it lacks of each, at its own pace, whoever made it.
+ *
+ *     FLOWS ---- a gap came: what is missing was asked for ----> ASKED
+ *       ^                                                         | |
+ *       +---------------- the missing segment came ---------------+ |
+ *       |                                                           |
+ *       +---> STOPPED <---------------------------------------------+
+ *             both ends hold different logs of it: nothing is sent or taken any more
+ *
+ * What the member is known to have moves `sent_seq`: it said so, it sent it, or it was sent to it.
+ * So nothing goes back to where it came from, and of two relays that bring the same segment the
+ * later one often need not send it. */
+
+#ifndef SL_STREAM_H
+#define SL_STREAM_H
+
+#include "stages/shared.h"
+
+/* The link's stream of that origin. NULL: no memory. */
+struct sl_stream *sl_stream_of(struct sl_core *core, struct sl_member_state *member,
+                               const struct sl_origin_state *origin);
+void sl_stream_enter(struct sl_stream *stream, enum sl_stream_state state);
+/* The member has the origin's log up to there, as far as this link is concerned. */
+void sl_stream_has(struct sl_stream *stream, uint64_t seq);
+/* The link is new, or gone: nothing is known of what the member has. */
+void sl_streams_forget(struct sl_core *core, struct sl_member_state *member);
+
+#endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* Three devices of which two never meet: A and C know the address of B alone. What either commits
+ * comes to the other over B, as its device sealed it. */
+
+#include "tests/integration/api.h"
+
+TestSuite(relay, .init = api_setup, .fini = api_cleanup);
+
+/* A, B, which dials A, and C, which dials B. */
+static void open_line(struct api_device *a, struct api_device *b, struct api_device *c)
+{
+    api_pair(a, b);
+    api_join(c, "c", b->address);
+    api_open(c, b->address);
+}
+
+static void close_line(struct api_device *a, struct api_device *b, struct api_device *c)
+{
+    api_close(a);
+    api_close(b);
+    api_close(c);
+}
+
+/* What is known of the member of that name. */
+static struct syncline_member member_of(struct api_device *device, const char *name)
+{
+    struct syncline_member member = SYNCLINE_MEMBER_INIT;
+    for (size_t i = 0; i < api_info(device).members; i++) {
+        API_OK(device->lib, syncline_member_get(device->lib, i, &member));
+        if (strcmp(member.name, name) == 0) {
+            return member;
+        }
+    }
+    cr_assert_fail("%s is no member", name);
+    return member;
+}
+
+static void wait_rows(struct api_device *device, const char *table, int64_t rows)
+{
+    char sql[80];
+    (void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", table);
+    API_WAIT(api_int(device->db, sql) == rows);
+}
+
+static void check_all_equal(struct api_device *a, struct api_device *b, struct api_device *c)
+{
+    api_check_equal(a, b);
+    api_check_equal(b, c);
+    api_check_equal(a, c);
+}
+
+/* Segments of all origins, by origin and place, that only one of two logs has, or with other bytes.
+ */
+static int64_t log_differences(struct api_device *a, struct api_device *b)
+{
+    char path[API_PATH_SIZE + 16];
+    char sql[API_PATH_SIZE + 64];
+    (void)snprintf(path, sizeof(path), "%s/sync.db", a->dir);
+    sqlite3 *db = api_db_open(path);
+    (void)snprintf(sql, sizeof(sql), "ATTACH '%s/sync.db' AS b", b->dir);
+    api_sql(db, sql);
+    int64_t differences = api_int(
+        db,
+        "WITH ours AS (SELECT device,epoch,last_seq,bytes FROM main.segment s JOIN main.origin o"
+        " ON o.number=s.origin), theirs AS (SELECT device,epoch,last_seq,bytes FROM b.segment s"
+        " JOIN b.origin o ON o.number=s.origin)"
+        " SELECT (SELECT count(*) FROM (SELECT * FROM ours EXCEPT SELECT * FROM theirs))+"
+        "(SELECT count(*) FROM (SELECT * FROM theirs EXCEPT SELECT * FROM ours))");
+    cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+    return differences;
+}
+
+/* Inserts, updates and deletes of all three come to all three, and the logs hold the same bytes. */
+Test(relay, devices_that_never_meet_converge)
+{
+    struct api_device a;
+    struct api_device b;
+    struct api_device c;
+    open_line(&a, &b, &c);
+    struct tag of_a = api_tag("made by A");
+    struct tag of_c = api_tag("made by C");
+    struct tag gone = api_tag("deleted by C");
+    api_save_tag(&a, &of_a, SYNCLINE_INSERT);
+    api_save_tag(&a, &gone, SYNCLINE_INSERT);
+    api_save_tag(&c, &of_c, SYNCLINE_INSERT);
+    api_save_tags(&a, 1000, 100);
+    api_save_tags(&b, 500, 50);
+    api_save_tags(&c, 1000, 100);
+    (void)api_save_folder(&c, "a folder of C", NULL);
+    wait_rows(&a, "tags", 2503);
+    wait_rows(&b, "tags", 2503);
+    wait_rows(&c, "tags", 2503);
+    wait_rows(&a, "folders", 1);
+    check_all_equal(&a, &b, &c);
+
+    /* Each changes what another made; what the one deletes is gone everywhere. */
+    of_a.id = api_id(c.db, "tags", &of_a.uuid);
+    of_a.name = "changed by C";
+    api_save_tag(&c, &of_a, SYNCLINE_UPDATE);
+    gone.id = api_id(c.db, "tags", &gone.uuid);
+    api_save_tag(&c, &gone, SYNCLINE_DELETE);
+    of_c.id = api_id(a.db, "tags", &of_c.uuid);
+    of_c.name = "changed by A";
+    api_save_tag(&a, &of_c, SYNCLINE_UPDATE);
+    wait_rows(&a, "tags", 2502);
+    API_WAIT(api_tag_is(a.db, &of_a.uuid, "changed by C"));
+    API_WAIT(api_tag_is(c.db, &of_c.uuid, "changed by A"));
+    wait_rows(&b, "tags", 2502);
+    API_WAIT(api_tag_is(b.db, &of_c.uuid, "changed by A"));
+    check_all_equal(&a, &b, &c);
+    cr_expect_eq(log_differences(&a, &c), 0);
+    cr_expect_eq(log_differences(&a, &b), 0);
+
+    cr_expect_eq(api_info(&a).members, 2);
+    cr_expect_eq(api_info(&a).links, 1);
+    cr_expect_eq(api_info(&c).members, 2);
+    cr_expect_not(member_of(&a, "c").linked);
+    cr_expect(member_of(&a, "b").linked);
+    cr_expect_eq(member_of(&a, "c").held_seq, 1004);
+    cr_expect_eq(member_of(&c, "a").held_seq, 1003);
+    cr_expect_str_eq(api_info(&a).notice, "");
+    cr_expect_str_eq(api_info(&b).notice, "");
+    cr_expect_str_eq(api_info(&c).notice, "");
+    close_line(&a, &b, &c);
+}
+
+/* They need not even be there at the same time: B carries what A made to C after A is gone, and
+ * knows A's key from its own log of members. */
+Test(relay, one_carries_for_the_other)
+{
+    struct api_device a;
+    struct api_device b;
+    struct api_device c;
+    api_pair(&a, &b);
+    api_save_tags(&a, 700, 70);
+    api_settle(&a, &b);
+    api_stop(&a);
+    api_stop(&b);
+    api_open(&b, NULL);
+    api_join(&c, "c", b.address);
+    api_open(&c, b.address);
+    wait_rows(&c, "tags", 700);
+    api_save_tags(&c, 300, 30);
+    wait_rows(&b, "tags", 1000);
+    api_stop(&c);
+    api_stop(&b);
+    api_open(&a, NULL);
+    api_open(&b, a.address);
+    wait_rows(&a, "tags", 1000);
+    cr_expect_eq(member_of(&a, "c").held_seq, 300);
+    api_open(&c, b.address);
+    check_all_equal(&a, &b, &c);
+    cr_expect_eq(log_differences(&a, &c), 0);
+    close_line(&a, &b, &c);
+}
+
+/* Four in a square: everything comes to everybody by two ways, and does no harm twice. */
+Test(relay, two_ways_do_no_harm)
+{
+    struct api_device a;
+    struct api_device b;
+    struct api_device c;
+    struct api_device d;
+    open_line(&a, &b, &c);
+    api_join(&d, "d", a.address);
+    api_stop(&c);
+    api_open(&d, a.address);
+    api_stop(&d);
+    const char *peers_of_d[2] = {a.address, NULL};
+    char address_c[64];
+    api_open(&c, b.address);
+    (void)snprintf(address_c, sizeof(address_c), "%s", c.address);
+    peers_of_d[1] = address_c;
+    struct syncline_options options = api_options();
+    options.role = SYNCLINE_ROLE_ENGINE;
+    options.peers = peers_of_d;
+    options.peers_count = 2;
+    cr_assert_eq(syncline_open(d.dir, &options, &d.lib), SYNCLINE_OK, "%s", api_text);
+    for (int round = 0; round < 20; round++) {
+        api_save_tags(&a, 10, 0);
+        api_save_tags(&b, 10, 0);
+        api_save_tags(&c, 10, 0);
+        api_save_tags(&d, 10, 0);
+    }
+    wait_rows(&a, "tags", 800);
+    wait_rows(&b, "tags", 800);
+    wait_rows(&c, "tags", 800);
+    wait_rows(&d, "tags", 800);
+    check_all_equal(&a, &b, &c);
+    api_check_equal(&a, &d);
+    cr_expect_eq(log_differences(&a, &c), 0);
+    cr_expect_eq(log_differences(&b, &d), 0);
+    cr_expect_str_eq(api_info(&a).notice, "");
+    cr_expect_str_eq(api_info(&c).notice, "");
+    api_close(&d);
+    close_line(&a, &b, &c);
+}

@@ -1,0 +1,657 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "tests/merge/merge_device.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "stages/settle.h"
+#include "storage/value_list.h"
+
+struct record {
+    int64_t id;
+    struct syncline_uuid uuid;
+    int64_t value;
+};
+
+static const struct syncline_field fields[] = {SYNCLINE_ID(struct record, id),
+                                               SYNCLINE_UUID(struct record, uuid),
+                                               SYNCLINE_INT64(struct record, value)};
+static const struct syncline_model shared =
+    SYNCLINE_MODEL("shared", "shared", SYNCLINE_SHARED, struct record, fields);
+static const struct syncline_model owned =
+    SYNCLINE_MODEL("owned", "owned", SYNCLINE_DEVICE_OWNED, struct record, fields);
+static const struct syncline_model *const models[] = {&shared, &owned};
+
+#define TABLES                                                                                     \
+    "CREATE TABLE shared(id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, value INTEGER);"       \
+    "CREATE TABLE owned(id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, value INTEGER);"
+
+static struct sl_error err;
+
+static void give_up(const char *what)
+{
+    (void)fprintf(stderr, "sl-merge: %s: %s\n", what, err.text);
+    abort();
+}
+
+static void must(enum syncline_status status, const char *what)
+{
+    if (status != SYNCLINE_OK) {
+        give_up(what);
+    }
+}
+
+static void sql_on(sqlite3 *db, const char *sql)
+{
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) {
+        (void)sl_fail(&err, SYNCLINE_EDB, "%s: %s", sql, sqlite3_errmsg(db));
+        give_up("SQL of the harness");
+    }
+}
+
+/* ---- The world ---- */
+
+static uint64_t wall_ms(void *ctx)
+{
+    return ((const struct merge_device *)ctx)->wall_ms;
+}
+
+static uint64_t mono_ns(void *ctx)
+{
+    return ((struct merge_device *)ctx)->mono_ns += 1000;
+}
+
+static enum syncline_status fill_random(void *ctx, void *out, size_t size)
+{
+    struct merge_world *world = ((struct merge_device *)ctx)->world;
+    for (size_t i = 0; i < size; i++) {
+        world->random = world->random * 6364136223846793005u + 1442695040888963407u;
+        ((uint8_t *)out)[i] = (uint8_t)(world->random >> 56);
+    }
+    return SYNCLINE_OK;
+}
+
+static struct sl_origin origin_of(uint32_t device)
+{
+    struct sl_origin origin = {.epoch = (uint64_t)1 << 48};
+    memset(origin.device.bytes, (int)(0x10 * (device + 1)), sizeof(origin.device.bytes));
+    return origin;
+}
+
+static void path_of(const struct merge_world *world, const char *name, char path[96])
+{
+    (void)snprintf(path, 96, "%s/%s", world->folder, name);
+}
+
+/* A copy in memory of a library.db that was made the usual way. */
+static sqlite3 *copy_library(const char *path)
+{
+    sqlite3 *file = NULL;
+    sqlite3 *memory = NULL;
+    bool ok = sqlite3_open(path, &file) == SQLITE_OK &&
+              sqlite3_open_v2(":memory:", &memory, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                              NULL) == SQLITE_OK;
+    sqlite3_backup *backup = ok ? sqlite3_backup_init(memory, "main", file, "main") : NULL;
+    ok = backup != NULL && sqlite3_backup_step(backup, -1) == SQLITE_DONE;
+    ok = backup != NULL && sqlite3_backup_finish(backup) == SQLITE_OK && ok;
+    if (!ok) {
+        (void)sl_fail(&err, SYNCLINE_EDB, "no copy of %s", path);
+        give_up("library.db");
+    }
+    (void)sqlite3_close(file);
+    sql_on(memory, "PRAGMA foreign_keys=ON; PRAGMA secure_delete=OFF");
+    return memory;
+}
+
+static void make_files(struct merge_world *world, const struct sl_env *env)
+{
+    char path[96];
+    const char *parent = getenv("TMPDIR");
+    (void)snprintf(world->folder, sizeof(world->folder), "%.40s/sl-merge-XXXXXX",
+                   parent != NULL ? parent : "/tmp");
+    if (mkdtemp(world->folder) == NULL) {
+        (void)sl_fail(&err, SYNCLINE_EIO, "no folder %s", world->folder);
+        give_up("files");
+    }
+    struct syncline_uuid library_id = {{7}};
+    struct sl_library_identity identity = {.library_id = library_id, .epoch = 1};
+    path_of(world, "sync.db", path);
+    must(sl_peer_log_create(env, path, &identity, &err), "sync.db");
+    must(sl_peer_log_open(&world->log, env, path, SL_DB_WRITE, &err), "sync.db");
+    sql_on(world->log.db.handle, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF");
+    path_of(world, "library.db", path);
+    struct sl_library_db ldb;
+    struct sl_model_set set;
+    must(sl_library_db_open(&ldb, env, path, SL_DB_CREATE, 0, &err), "library.db");
+    must(sl_library_db_create(&ldb, &library_id, &err), "library.db");
+    sql_on(ldb.db.handle, TABLES);
+    must(sl_model_set_init(&set, env->alloc, models, 2, &err), "models");
+    must(sl_library_db_number_models(&ldb, &set, &err), "models");
+    sql_on(ldb.db.handle, "DELETE FROM _syncline_scan; PRAGMA journal_mode=DELETE");
+    sl_model_set_fini(&set);
+    sl_library_db_fini(&ldb);
+}
+
+/* Its own statements over the one connection. */
+static struct sl_peer_log share_log(const struct merge_world *world)
+{
+    struct sl_peer_log log = {.db = world->log.db,
+                              .statements = {.sql = world->log.statements.sql}};
+    return log;
+}
+
+static void borrow_rows(struct sl_rows *rows, const struct sl_core *core, sqlite3 *db)
+{
+    sl_rows_borrow(rows, core, db);
+    if (!sl_rows_make_tables(rows, core)) {
+        (void)sl_fail(&err, SYNCLINE_ENOMEM, "no memory for tables");
+        give_up("device");
+    }
+}
+
+static void make_core(struct merge_device *device)
+{
+    struct merge_world *world = device->world;
+    struct sl_core *core = sl_calloc(device->env.alloc, 1, sizeof(*core));
+    device->core = core;
+    core->env = &device->env;
+    core->self = origin_of(device->number);
+    sl_settings_init(&core->settings);
+    core->batch_len = 1000;
+    core->scan_len = SL_SCAN_LEN;
+    core->settle_along_len = SL_SETTLE_ALONG_LEN;
+    core->engine = true;
+    core->budget = sl_budget_share(SL_MEMORY_BUDGET_MIN);
+    must(sl_model_set_init(&core->models, device->env.alloc, models, 2, &err), "models");
+    (void)pthread_mutex_init(&core->progress.lock, NULL);
+    (void)pthread_cond_init(&core->progress.moved, NULL);
+    (void)pthread_mutex_init(&core->clock_lock, NULL);
+    (void)pthread_mutex_init(&core->log_lock, NULL);
+    (void)pthread_mutex_init(&core->head_lock, NULL);
+    must(sl_staging_init(&core->staging, device->env.alloc, &core->budget), "staging");
+    must(sl_unsettled_init(&core->unsettled, device->env.alloc), "unsettled");
+    must(sl_batch_pool_init(&core->reread_pool, device->env.alloc, core->budget.reread,
+                            core->budget.reread_kept),
+         "pool");
+    must(sl_batch_pool_init(&core->bulk_pool, device->env.alloc, core->budget.bulk,
+                            core->budget.bulk_kept),
+         "pool");
+    sl_ring_init(&core->to_resolve);
+    sl_ring_init(&core->to_serialize);
+    sl_ring_init(&core->to_append);
+    core->log = share_log(world);
+    core->apply_log = share_log(world);
+    core->writer_version = -1;
+    core->drained.complete = true;
+    core->next_seq = 1;
+    sl_core_progress_members(core);
+}
+
+static void make_origins(struct merge_device *device)
+{
+    struct sl_core *core = device->core;
+    for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
+        uint32_t number = (device->number + i) % MERGE_DEVICES; /* the own one first */
+        struct sl_origin name = origin_of(number);
+        struct sl_origin_state *origin = sl_core_add_origin(core, &name, device->world->hasher);
+        if (origin == NULL) {
+            give_up("origins");
+        }
+        origin->head.number = device->world->heads[number].number;
+        must(sl_library_db_origin_number(&core->writer.ldb, &name, &origin->number, &err),
+             "origins");
+        device->origins[number] = origin;
+    }
+    core->self_number = device->origins[device->number]->number;
+}
+
+static void make_device(struct merge_world *world, uint32_t number)
+{
+    struct merge_device *device = &world->devices[number];
+    char path[96];
+    path_of(world, "library.db", path);
+    device->world = world;
+    device->number = number;
+    device->env = *sl_env_posix();
+    device->env.wall_ms = wall_ms;
+    device->env.mono_ns = mono_ns;
+    device->env.random = fill_random;
+    device->env.ctx = device;
+    device->db = copy_library(path);
+    make_core(device);
+    struct sl_core *core = device->core;
+    struct sl_db db = sl_db_borrow(device->db, "library.db");
+    must(sl_value_list_register(&db, &err), "lists");
+    borrow_rows(&core->writer, core, device->db);
+    borrow_rows(&core->reader, core, device->db);
+    borrow_rows(&core->resolver, core, device->db);
+    must(sl_library_db_number_models(&core->writer.ldb, &core->models, &err), "models");
+    make_origins(device);
+    must(sl_capture_init(&device->capture, core, path, &err), "capture");
+    sl_intake_init(&device->intake, core);
+    sl_fk_resolve_init(&device->resolve, core, NULL, 0);
+    sl_serialize_init(&device->serialize, core);
+    must(sl_apply_init(&device->apply, core, &err), "apply");
+}
+
+static void fill_world(struct merge_world *world)
+{
+    world->hasher = sl_hasher_new(&sl_allocator_libc);
+    make_files(world, sl_env_posix());
+    for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
+        world->heads[i].origin = origin_of(i);
+        must(sl_peer_log_add_origin(&world->log, &world->heads[i], &err), "log");
+    }
+    for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
+        make_device(world, i);
+    }
+}
+
+struct merge_world *merge_world_new(void)
+{
+    struct merge_world *world = calloc(1, sizeof(*world));
+    if (world == NULL) {
+        give_up("no memory");
+    }
+    world->random = 1;
+    fill_world(world);
+    return world;
+}
+
+static void free_device(struct merge_device *device)
+{
+    struct sl_core *core = device->core;
+    sl_apply_fini(&device->apply);
+    sl_serialize_fini(&device->serialize);
+    sl_fk_resolve_fini(&device->resolve);
+    sl_intake_fini(&device->intake);
+    sl_capture_fini(&device->capture);
+    sl_rows_fini(&core->writer, core->models.count);
+    sl_rows_fini(&core->reader, core->models.count);
+    sl_rows_fini(&core->resolver, core->models.count);
+    sl_statements_fini(&core->log.statements);
+    sl_statements_fini(&core->apply_log.statements);
+    for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
+        sl_free(device->env.alloc, core->origins[i]);
+    }
+    sl_batch_pool_fini(&core->bulk_pool);
+    sl_batch_pool_fini(&core->reread_pool);
+    sl_unsettled_fini(&core->unsettled);
+    sl_staging_fini(&core->staging);
+    (void)pthread_mutex_destroy(&core->head_lock);
+    (void)pthread_mutex_destroy(&core->log_lock);
+    (void)pthread_mutex_destroy(&core->clock_lock);
+    (void)pthread_cond_destroy(&core->progress.moved);
+    (void)pthread_mutex_destroy(&core->progress.lock);
+    sl_model_set_fini(&core->models);
+    sl_free(device->env.alloc, core);
+    (void)sqlite3_close(device->db);
+}
+
+static void empty_world(struct merge_world *world)
+{
+    static const char *const names[] = {"sync.db",    "sync.db-wal",    "sync.db-shm",
+                                        "library.db", "library.db-wal", "library.db-shm"};
+    for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
+        free_device(&world->devices[i]);
+    }
+    sl_peer_log_fini(&world->log);
+    sl_hasher_free(world->hasher);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char path[96];
+        path_of(world, names[i], path);
+        (void)unlink(path);
+    }
+    (void)rmdir(world->folder);
+    memset(world->heads, 0, sizeof(world->heads));
+    memset(world->devices, 0, sizeof(world->devices));
+}
+
+void merge_world_free(struct merge_world *world)
+{
+    empty_world(world);
+    free(world);
+}
+
+/* ---- A history ---- */
+
+/* What earlier histories left; not the outbox, whose newest row stays. */
+static void clear_device(struct merge_device *device)
+{
+    static const char *const tables[] = {"shared", "owned", "_syncline_birth", "_syncline_stamp",
+                                         "_syncline_late_birth"};
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        char sql[64];
+        (void)snprintf(sql, sizeof(sql), "DELETE FROM %s", tables[i]);
+        sql_on(device->db, sql);
+    }
+}
+
+void merge_world_begin(struct merge_world *world, const uint32_t ahead_ms[MERGE_DEVICES],
+                       bool is_owned)
+{
+    uint64_t hlc = 0;
+    if (world->failure != NULL) { /* what it left may be anything */
+        empty_world(world);
+        fill_world(world);
+    }
+    for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
+        hlc = world->heads[i].last_hlc > hlc ? world->heads[i].last_hlc : hlc;
+    }
+    sql_on(world->log.db.handle, "DELETE FROM segment; DELETE FROM set_aside");
+    for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
+        struct merge_device *device = &world->devices[i];
+        clear_device(device);
+        device->wall_ms = sl_hlc_ms(hlc) + 1 + ahead_ms[i];
+        device->core->progress.notices = 0;
+        for (uint32_t k = 0; k < MERGE_DEVICES; k++) {
+            device->seq_before[k] = world->heads[k].held_seq;
+        }
+    }
+    world->histories++;
+    world->owned = is_owned;
+    world->changes_len = 0;
+    world->next_value = 1;
+    world->failure = NULL;
+    sl_put_u64(world->uuid.bytes, world->histories);
+}
+
+static const struct sl_model *model_of(const struct merge_device *device)
+{
+    return &device->core->models.models[device->world->owned ? 1 : 0];
+}
+
+/* The record, as the application's own query finds it. */
+static bool find_record(struct merge_device *device, struct record *record)
+{
+    bool found = false;
+    sqlite3_stmt *stmt = NULL;
+    char sql[80];
+    (void)snprintf(sql, sizeof(sql), "SELECT id,value FROM %s WHERE uuid=?1",
+                   model_of(device)->table);
+    if (sqlite3_prepare_v2(device->db, sql, -1, &stmt, NULL) != SQLITE_OK) {
+        give_up("query of the harness");
+    }
+    sl_bind_uuid(stmt, 1, &device->world->uuid);
+    if (sqlite3_step(stmt) == SQLITE_ROW) {
+        *record = (struct record){.id = sqlite3_column_int64(stmt, 0),
+                                  .uuid = device->world->uuid,
+                                  .value = sqlite3_column_int64(stmt, 1)};
+        found = true;
+    }
+    (void)sqlite3_finalize(stmt);
+    return found;
+}
+
+bool merge_device_sees(struct merge_device *device, int64_t *value)
+{
+    struct record record;
+    bool found = find_record(device, &record);
+    *value = found ? record.value : 0;
+    return found;
+}
+
+/* The application's statement, without the capture. */
+static void write_row(struct merge_device *device, enum merge_kind kind, struct record *record)
+{
+    const char *table = model_of(device)->table;
+    sqlite3_stmt *stmt = NULL;
+    char sql[80];
+    if (kind == MERGE_INSERT) {
+        (void)snprintf(sql, sizeof(sql), "INSERT INTO %s(uuid,value) VALUES(?1,?2)", table);
+    } else if (kind == MERGE_UPDATE) {
+        (void)snprintf(sql, sizeof(sql), "UPDATE %s SET value=?2 WHERE uuid=?1", table);
+    } else {
+        (void)snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE uuid=?1 AND ?2 NOTNULL", table);
+    }
+    if (sqlite3_prepare_v2(device->db, sql, -1, &stmt, NULL) != SQLITE_OK) {
+        give_up("statement of the harness");
+    }
+    sl_bind_uuid(stmt, 1, &record->uuid);
+    (void)sqlite3_bind_int64(stmt, 2, record->value);
+    if (sqlite3_step(stmt) != SQLITE_DONE) {
+        give_up("statement of the harness");
+    }
+    (void)sqlite3_finalize(stmt);
+    if (kind == MERGE_INSERT) {
+        record->id = sqlite3_last_insert_rowid(device->db);
+    }
+}
+
+bool merge_device_write(struct merge_device *device, enum merge_kind kind)
+{
+    struct record record = {.uuid = device->world->uuid};
+    bool found = find_record(device, &record);
+    if (found != (kind != MERGE_INSERT)) {
+        return false;
+    }
+    record.value = kind == MERGE_DELETE ? record.value : device->world->next_value++;
+    sql_on(device->db, "BEGIN IMMEDIATE");
+    write_row(device, kind, &record);
+    enum syncline_status status =
+        sl_capture_rows(&device->capture, model_of(device)->described, &record, 1,
+                        (enum syncline_change)kind, device->db, 0, NULL, &err);
+    if (status == SYNCLINE_EREFUSED) {
+        sql_on(device->db, "ROLLBACK");
+        return false;
+    }
+    must(status, "capture");
+    sql_on(device->db, "COMMIT");
+    device->pending = true;
+    return true;
+}
+
+/* ---- Into the log ---- */
+
+/* The place of a birth in the list, as a bit; 0: it is none of this history. */
+static uint32_t birth_bit(const struct merge_world *world, const struct sl_birth *birth)
+{
+    for (size_t i = 0; i < world->changes_len; i++) {
+        const struct merge_change *change = &world->changes[i];
+        struct sl_origin origin = origin_of(change->origin);
+        uint64_t before = world->devices[0].seq_before[change->origin];
+        if (change->kind == MERGE_INSERT && sl_origin_equal(&origin, &birth->origin) &&
+            before + change->seq == birth->seq) {
+            return 1u << i;
+        }
+    }
+    return 0;
+}
+
+/* The one change of a group, as the fold wants it. */
+static void note_change(struct merge_world *world, uint32_t origin, uint64_t seq,
+                        const struct sl_group *group)
+{
+    if (world->changes_len == MERGE_CHANGES_MAX || group->n != 1) {
+        give_up("a history that is too long");
+    }
+    struct merge_change change = {.origin = origin,
+                                  .seq = (uint32_t)(seq - world->devices[0].seq_before[origin]),
+                                  .kind = (enum merge_kind)group->change,
+                                  .owned = group->class == SYNCLINE_DEVICE_OWNED,
+                                  .hlc = group->hlc_first};
+    if (group->column_count > 0) {
+        change.value = group->columns[0].values[0].as.int64;
+    }
+    if (group->births != NULL) {
+        change.births = birth_bit(world, &group->births[0]);
+        if (change.births == 0) {
+            world->failure = "a change names a birth that is none";
+        }
+    }
+    world->changes[world->changes_len++] = change;
+}
+
+/* As log_append does it, for a batch of one change, unsigned. */
+static void append(struct merge_device *device, struct sl_batch *batch)
+{
+    struct merge_world *world = device->world;
+    struct sl_core *core = device->core;
+    struct sl_log_head *head = &world->heads[device->number];
+    if (batch->live_n != 0) {
+        struct sl_buf bytes;
+        struct sl_arena arena;
+        struct sl_group group;
+        struct sl_msgpack in;
+        uint8_t header[SL_SEGMENT_HEADER_SIZE] = {0};
+        uint64_t hlc = sl_hlc_take(&core->hlc_last, batch->wall_ms, batch->live_n);
+        sl_buf_init(&bytes, device->env.alloc);
+        sl_arena_init(&arena, device->env.alloc);
+        sl_buf_bytes(&bytes, header, sizeof(header));
+        sl_group_write_hlc(&bytes, hlc);
+        sl_buf_bytes(&bytes, batch->body.data + batch->groups[0].offset, batch->groups[0].size);
+        struct sl_segment segment = {.library_id = {{7}},
+                                     .origin = core->self,
+                                     .first_seq = batch->first_seq,
+                                     .len = 1,
+                                     .raw_size = (uint32_t)(bytes.len - sizeof(header)),
+                                     .first_hlc = hlc,
+                                     .last_hlc = hlc};
+        sl_segment_encode_header(&segment, bytes.data);
+        head->held_seq = batch->first_seq;
+        head->last_hlc = hlc;
+        must(sl_peer_log_append(&world->log, head, bytes.data, bytes.len, &err), "log");
+        sl_msgpack_init(&in, bytes.data + sizeof(header), bytes.len - sizeof(header));
+        must(sl_group_read(&in, &core->self, 1, &arena, &group, &err), "group");
+        note_change(world, device->number, batch->first_seq, &group);
+        sl_unsettled_set_durable(&core->unsettled, batch->unsettled, hlc);
+        sl_core_set_head(core, core->origins[0], head);
+        sl_arena_fini(&arena);
+        sl_buf_fini(&bytes);
+    }
+    core->drained = (struct sl_drained){.id = batch->outbox_id,
+                                        .token = batch->token,
+                                        .changes = batch->offset + batch->taken_n,
+                                        .complete = true,
+                                        .seq = head->held_seq};
+    if (batch->asides != NULL) {
+        world->failure = "a record could not be sent";
+    }
+    sl_core_give_batch(core, batch);
+}
+
+static void check_notices(struct merge_device *device)
+{
+    if (device->core->progress.notices > 0) {
+        static char text[SL_ERROR_SIZE];
+        memcpy(text, device->core->progress.notice.text, sizeof(text));
+        device->world->failure = text;
+    }
+}
+
+void merge_device_log(struct merge_device *device)
+{
+    bool did = true;
+    device->intake.more = true; /* it sees what other connections commit, and there is none */
+    while (did) {
+        did = sl_intake_run(&device->intake);
+        did = sl_fk_resolve_run(&device->resolve) || did;
+        did = sl_serialize_run(&device->serialize) || did;
+        struct sl_batch *batch = sl_ring_pop(&device->core->to_append);
+        if (batch != NULL) {
+            append(device, batch);
+            did = true;
+        }
+    }
+    device->pending = false;
+    check_notices(device);
+}
+
+void merge_device_settle(struct merge_device *device)
+{
+    struct sl_core *core = device->core;
+    uint64_t settled = 0;
+    must(sl_library_db_begin_write(&core->writer.ldb, &err), "settle");
+    sl_births_forget(&core->writer.births);
+    must(sl_settle_into(core, &core->writer, &settled, &err), "settle");
+    must(sl_library_db_commit(&core->writer.ldb, &err), "settle");
+    sl_settle_committed(core, settled);
+}
+
+/* ---- Arrivals ---- */
+
+void merge_device_vector(const struct merge_device *device, uint32_t vector[MERGE_DEVICES])
+{
+    for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
+        const struct sl_origin_state *origin = device->origins[i];
+        uint64_t seq = i == device->number ? origin->head.held_seq : origin->applied_seq;
+        vector[i] = (uint32_t)(seq - device->seq_before[i]);
+    }
+}
+
+uint32_t merge_device_behind(const struct merge_device *device, uint32_t origin)
+{
+    return (uint32_t)(device->world->heads[origin].held_seq -
+                      device->origins[origin]->head.held_seq);
+}
+
+/* The change of this origin that comes next here. */
+static const struct merge_change *next_of(const struct merge_device *device, uint32_t origin)
+{
+    const struct merge_world *world = device->world;
+    uint64_t seq = device->origins[origin]->head.held_seq + 1 - device->seq_before[origin];
+    for (size_t i = 0; i < world->changes_len; i++) {
+        if (world->changes[i].origin == origin && world->changes[i].seq == seq) {
+            return &world->changes[i];
+        }
+    }
+    return NULL;
+}
+
+bool merge_device_can_take(const struct merge_device *device, uint32_t origin)
+{
+    const struct merge_change *next = next_of(device, origin);
+    uint32_t vector[MERGE_DEVICES];
+    merge_device_vector(device, vector);
+    for (size_t i = 0; next != NULL && i < device->world->changes_len; i++) {
+        const struct merge_change *birth = &device->world->changes[i];
+        if ((next->births >> i & 1) != 0 && birth->seq > vector[birth->origin]) {
+            return false;
+        }
+    }
+    return next != NULL;
+}
+
+void merge_device_take(struct merge_device *device, uint32_t from, uint32_t n)
+{
+    struct sl_origin_state *origin = device->origins[from];
+    struct sl_log_head head = sl_core_head(device->core, origin);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct merge_change *next = next_of(device, from);
+        if (next == NULL) {
+            give_up("a change that is not in the log");
+        }
+        head.held_seq++;
+        head.last_hlc = next->hlc;
+        sl_core_set_head(device->core, origin, &head);
+    }
+    for (uint32_t tries = 0; tries < 8 && origin->applied_seq < head.held_seq; tries++) {
+        (void)sl_apply_run(&device->apply);
+        device->world->slices++;
+    }
+    if (origin->applied_seq < head.held_seq) {
+        device->world->failure = "a change is not applied";
+    }
+    if (device->apply.aside_len > 0) {
+        static char text[256];
+        memcpy(text, device->apply.asides[0].reason, sizeof(text));
+        device->world->failure = text;
+    }
+    check_notices(device);
+}
+
+bool merge_device_check(struct merge_device *device)
+{
+    const struct merge_world *world = device->world;
+    uint32_t vector[MERGE_DEVICES];
+    merge_device_vector(device, vector);
+    int64_t seen = 0;
+    int64_t wanted = 0;
+    bool sees = merge_device_sees(device, &seen);
+    bool there = merge_fold(world->changes, world->changes_len, vector, &wanted);
+    return sees == there && (!there || seen == wanted);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* Three devices with one model, for histories of one record.
+ *
+ * Each device is the real code over a library.db in memory, on one connection and one thread:
+ * capture in the application's transaction, intake, fk_resolve, serialize, settle, apply. What is
+ * replaced is what a merge does not depend on: log_append's seals and signatures (it gives clock
+ * values and seqs as that does), and the network. All three share one sync.db, which holds every
+ * segment, one change each; how much of it a device holds is the end of that origin's log there.
+ *
+ * A history is one record with a UUID of its own; what a device has of earlier ones is removed
+ * between two of them. A contradiction in the harness itself ends the program. */
+
+#ifndef SL_MERGE_DEVICE_H
+#define SL_MERGE_DEVICE_H
+
+#include "stages/apply.h"
+#include "stages/capture.h"
+#include "stages/fk_resolve.h"
+#include "stages/intake.h"
+#include "stages/serialize.h"
+#include "tests/merge/merge_fold.h"
+
+struct merge_world;
+
+struct merge_device {
+    struct merge_world *world;
+    uint32_t number;
+    sqlite3 *db;
+    struct sl_env env;
+    uint64_t wall_ms;
+    uint64_t mono_ns;
+    struct sl_core *core;
+    struct sl_capture capture;
+    struct sl_intake intake;
+    struct sl_fk_resolve resolve;
+    struct sl_serialize serialize;
+    struct sl_apply apply;
+    struct sl_origin_state *origins[MERGE_DEVICES]; /* by device */
+    uint64_t seq_before[MERGE_DEVICES];             /* applied before this history */
+    bool pending;                                   /* captured, not in the log */
+};
+
+struct merge_world {
+    char folder[64];
+    struct sl_peer_log log;
+    struct sl_log_head heads[MERGE_DEVICES];
+    struct sl_hasher *hasher;
+    uint64_t random;
+    bool owned; /* the model of this history is device-owned */
+    struct syncline_uuid uuid;
+    uint64_t histories;
+    int64_t next_value;
+    struct merge_device devices[MERGE_DEVICES];
+    struct merge_change changes[MERGE_CHANGES_MAX]; /* of this history, in the order of the log */
+    size_t changes_len;
+    uint64_t slices;     /* of apply, in all histories */
+    const char *failure; /* of this history: what contradicts the rule; NULL: nothing */
+};
+
+struct merge_world *merge_world_new(void);
+void merge_world_free(struct merge_world *world);
+/* Begins a history. Device i's clock is `ahead_ms[i]` ahead of the clock values so far. */
+void merge_world_begin(struct merge_world *world, const uint32_t ahead_ms[MERGE_DEVICES],
+                       bool owned);
+
+/* Does the application of that device see the record? */
+bool merge_device_sees(struct merge_device *device, int64_t *value);
+/* The application's transaction: writes the record and captures it. `value` is new each time. An
+ * insert where the record is, a change where it is not: nothing. false: refused, or nothing. */
+bool merge_device_write(struct merge_device *device, enum merge_kind kind);
+/* Everything captured goes into the log. */
+void merge_device_log(struct merge_device *device);
+/* What the log made certain is written back. */
+void merge_device_settle(struct merge_device *device);
+/* Changes of that origin that are in its log and have not come here. */
+uint32_t merge_device_behind(const struct merge_device *device, uint32_t origin);
+/* Could the next change of that origin come: are the births that it names here? */
+bool merge_device_can_take(const struct merge_device *device, uint32_t origin);
+/* The next `n` changes of that origin come, and are applied. */
+void merge_device_take(struct merge_device *device, uint32_t origin, uint32_t n);
+/* What the device has applied of this history. */
+void merge_device_vector(const struct merge_device *device, uint32_t vector[MERGE_DEVICES]);
+/* Is what the application sees what the fold says? Only of a device with nothing pending. */
+bool merge_device_check(struct merge_device *device);
+
+#endif

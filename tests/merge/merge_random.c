@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+#include "tests/merge/merge_history.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+struct random_history {
+    struct merge_world *world;
+    const struct merge_options *options;
+    uint64_t state;
+    bool failed;
+};
+
+static uint32_t draw(struct random_history *history, uint32_t below)
+{
+    history->state ^= history->state << 13;
+    history->state ^= history->state >> 7;
+    history->state ^= history->state << 17;
+    return (uint32_t)((history->state >> 16) % below);
+}
+
+static void trace(const struct random_history *history, uint32_t device, const char *what,
+                  uint32_t number)
+{
+    if (history->options->trace) {
+        printf("  %c %s %" PRIu32 "\n", (char)('A' + (int)device), what, number);
+    }
+}
+
+static void check(struct random_history *history, struct merge_device *device)
+{
+    if (history->world->failure != NULL) {
+        history->failed = true;
+    } else if (!device->pending && !merge_device_check(device)) {
+        history->world->failure = "a device shows what the fold does not";
+        history->failed = true;
+    }
+}
+
+/* Was the record inserted before, or is a change of it under way? */
+static bool is_born(const struct merge_world *world)
+{
+    bool born = false;
+    for (size_t i = 0; i < world->changes_len; i++) {
+        born = born || world->changes[i].kind == MERGE_INSERT;
+    }
+    for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
+        born = born || world->devices[i].pending;
+    }
+    return born;
+}
+
+static void write_something(struct random_history *history, struct merge_device *device)
+{
+    int64_t value = 0;
+    bool sees = merge_device_sees(device, &value);
+    enum merge_kind kind = sees ? MERGE_UPDATE : MERGE_INSERT;
+    if (sees && draw(history, 3) == 0) {
+        kind = MERGE_DELETE;
+    }
+    if (kind == MERGE_INSERT && history->options->single && is_born(history->world)) {
+        return;
+    }
+    if (merge_device_write(device, kind)) {
+        trace(history, device->number, "writes", (uint32_t)kind);
+    }
+}
+
+/* Changes of that origin come, as many as can. */
+static bool take_some(struct random_history *history, struct merge_device *device, uint32_t origin)
+{
+    if (origin == device->number || merge_device_behind(device, origin) == 0 ||
+        !merge_device_can_take(device, origin)) {
+        return false;
+    }
+    trace(history, device->number, "takes one of", origin);
+    merge_device_take(device, origin, 1);
+    return true;
+}
+
+static void step(struct random_history *history)
+{
+    struct merge_device *device = &history->world->devices[draw(history, MERGE_DEVICES)];
+    uint32_t what = draw(history, 16);
+    if (what < 5) {
+        write_something(history, device);
+    } else if (what < 8) {
+        merge_device_log(device);
+        trace(history, device->number, "logs", (uint32_t)history->world->changes_len);
+    } else if (what == 8) {
+        merge_device_settle(device);
+        trace(history, device->number, "settles", 0);
+    } else {
+        (void)take_some(history, device, draw(history, MERGE_DEVICES));
+    }
+    check(history, device);
+}
+
+/* Everything goes everywhere. */
+static void finish(struct random_history *history)
+{
+    struct merge_world *world = history->world;
+    for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
+        merge_device_log(&world->devices[i]);
+        check(history, &world->devices[i]);
+    }
+    bool moved = true;
+    while (moved && !history->failed) {
+        moved = false;
+        for (uint32_t i = 0; i < MERGE_DEVICES * MERGE_DEVICES && !history->failed; i++) {
+            struct merge_device *device = &world->devices[draw(history, MERGE_DEVICES)];
+            if (take_some(history, device, draw(history, MERGE_DEVICES))) {
+                check(history, device);
+            }
+        }
+        for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
+            for (uint32_t k = 0; k < MERGE_DEVICES; k++) {
+                moved = moved || (i != k && merge_device_behind(&world->devices[i], k) > 0);
+            }
+        }
+    }
+    for (uint32_t i = 0; i < MERGE_DEVICES && !history->failed; i++) {
+        merge_device_settle(&world->devices[i]);
+        check(history, &world->devices[i]);
+    }
+}
+
+bool merge_history_random(struct merge_world *world, const struct merge_options *options,
+                          uint64_t seed, uint64_t number)
+{
+    struct random_history history = {.world = world, .options = options};
+    history.state = (seed * 0x9e3779b97f4a7c15u) ^ ((number + 1) * 0xd1342543de82ef95u);
+    history.state |= history.state == 0 ? 1 : 0;
+    (void)draw(&history, 2);
+    uint32_t ahead_ms[MERGE_DEVICES] = {0};
+    if (draw(&history, 2) == 0) {
+        for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
+            ahead_ms[i] = draw(&history, 3) * 10;
+        }
+    }
+    merge_world_begin(world, ahead_ms, draw(&history, 8) == 0);
+    uint32_t steps = 4 + draw(&history, 44);
+    for (uint32_t i = 0; i < steps && !history.failed; i++) {
+        if (world->changes_len + 2 * MERGE_DEVICES >= MERGE_CHANGES_MAX) {
+            break;
+        }
+        step(&history);
+    }
+    if (!history.failed) {
+        finish(&history);
+    }
+    return !history.failed;
+}

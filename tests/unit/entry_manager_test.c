@@ -71,16 +71,17 @@ Test(entry_manager, lists_a_location)
     struct indexer_location_options options = {.device = device_a};
     struct indexer_location_stats stats;
     struct indexer_error err = {0};
-    index_tree(db, 0);
-    cr_assert_eq(indexer_location_add(NULL, db, in_tree("b"), &options, &stats, NULL), SYNCLINE_OK);
-    expect_list(db, in_tree("b/../b/"), 100, "tree/b\ntree/b/a\ntree/b/deep\ntree/b/deep/x\n");
-    expect_list(db, NULL, 10,
-                "tree\ntree/a.txt\ntree/b\ntree/b/a\ntree/b/deep\ntree/b/deep/x\ntree/c\\xff\n"
-                "tree/d\ntree/b\ntree/b/a\n");
+    char other[128];
     char away[128];
+    snprintf(other, sizeof(other), "%s/z", base);
     snprintf(away, sizeof(away), "%s/away", base);
-    cr_assert_eq(rename(in_tree("b"), away), 0);
-    expect_list(db, in_tree("b"), 2, "tree/b\ntree/b/a\n");
+    cr_assert_eq(rename(in_tree("b"), other), 0);
+    index_tree(db, 0);
+    cr_assert_eq(indexer_location_add(NULL, db, other, &options, &stats, NULL), SYNCLINE_OK);
+    expect_list(db, in_tree("../z/"), 100, "z\nz/a\nz/deep\nz/deep/x\n");
+    expect_list(db, NULL, 10, "tree\ntree/a.txt\ntree/c\\xff\ntree/d\nz\nz/a\nz/deep\nz/deep/x\n");
+    cr_assert_eq(rename(other, away), 0);
+    expect_list(db, other, 2, "z\nz/a\n");
     cr_expect_eq(indexer_entry_list(db, "/nowhere", 1, keep, NULL, &err), SYNCLINE_ENOTFOUND);
     cr_expect_not_null(strstr(err.text, "location list"), "%s", err.text);
     indexer_db_close(db);

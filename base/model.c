@@ -4,6 +4,7 @@
 #include "base/model.h"
 
 #include "base/group.h"
+#include "base/struct_take.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -82,19 +83,31 @@ static bool is_key(const struct sl_field *field)
     return field->type == SYNCLINE_TYPE_KEY || field->type == SYNCLINE_TYPE_UUID_KEY;
 }
 
-/* The i-th field as the application's compiler laid it out. */
+/* The i-th field, which the application's compiler laid out in its own way. */
+static enum syncline_status take_field(const struct syncline_model *model, uint32_t i,
+                                       struct syncline_field *field, struct sl_error *err)
+{
+    return sl_struct_take(
+        field, sizeof(*field), (const char *)model->fields + (size_t)i * model->field_size,
+        model->field_size, SL_SIZE_UP_TO(struct syncline_field, form), "the SYNCLINE_ macros", err);
+}
+
+/* The same once it is known that it can be taken. */
 static struct syncline_field described_field(const struct syncline_model *model, uint32_t i)
 {
     struct syncline_field field = {0};
-    size_t size = model->field_size < sizeof(field) ? model->field_size : sizeof(field);
-    memcpy(&field, (const char *)model->fields + (size_t)i * model->field_size, size);
+    (void)take_field(model, i, &field, NULL);
     return field;
 }
 
 static enum syncline_status field_init(struct sl_model *model, const struct syncline_model *from,
                                        uint32_t i, struct sl_error *err)
 {
-    struct syncline_field given = described_field(from, i);
+    struct syncline_field given = {0};
+    enum syncline_status status = take_field(from, i, &given, err);
+    if (status != SYNCLINE_OK) {
+        return sl_fail_prefix(err, SYNCLINE_EMODEL, "model '%s': field %u", model->name, i);
+    }
     if (!name_ok(given.name)) {
         return sl_fail(err, SYNCLINE_EMODEL,
                        "model '%s': field %u has no name, or one over %u bytes", model->name, i,
@@ -187,20 +200,26 @@ static enum syncline_status check_column_names(const struct sl_model *model, str
 }
 
 static enum syncline_status model_init(struct sl_model *model, const struct sl_allocator *alloc,
-                                       const struct syncline_model *from, struct sl_error *err)
+                                       const struct syncline_model *described, struct sl_error *err)
 {
-    if (from == NULL || from->struct_size < sizeof(struct syncline_model) ||
-        from->field_size < sizeof(struct syncline_field)) {
-        return sl_fail(err, SYNCLINE_EMODEL,
-                       "model %u is NULL or not made by SYNCLINE_MODEL: use the macro",
+    struct syncline_model taken = {0};
+    const struct syncline_model *from = &taken;
+    if (described == NULL) {
+        return sl_fail(err, SYNCLINE_EMODEL, "model %u is NULL: make it by SYNCLINE_MODEL",
                        model->index);
+    }
+    enum syncline_status status =
+        sl_struct_take(&taken, sizeof(taken), described, described->struct_size,
+                       SL_SIZE_UP_TO(struct syncline_model, flags), "SYNCLINE_MODEL", err);
+    if (status != SYNCLINE_OK) {
+        return sl_fail_prefix(err, SYNCLINE_EMODEL, "model %u", model->index);
     }
     if (!name_ok(from->name) || !name_ok(from->table)) {
         return sl_fail(err, SYNCLINE_EMODEL,
                        "model %u: name and table must have 1 to %u bytes each", model->index,
                        SL_NAME_SIZE_MAX);
     }
-    model->described = from;
+    model->described = described;
     model->name = from->name;
     model->table = from->table;
     model->row_size = from->row_size;
@@ -224,7 +243,7 @@ static enum syncline_status model_init(struct sl_model *model, const struct sl_a
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the models");
     }
     for (uint32_t i = 0; i < from->field_count; i++) {
-        enum syncline_status status = field_init(model, from, i, err);
+        status = field_init(model, from, i, err);
         if (status != SYNCLINE_OK) {
             return status;
         }

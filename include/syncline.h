@@ -22,6 +22,11 @@
  * belong to the calling thread for that time, as SQLite itself demands. No call may be made from a
  * forked child: it gets SYNCLINE_EFORK.
  *
+ * Structs grow at their ends, from one version to the next; start each from its _INIT, which says
+ * how large it is where the application was compiled. A library takes the structs of older headers,
+ * and those of newer ones as long as what it does not know is zero in them (else EINVAL, for a
+ * model EMODEL); what it fills of a struct never goes beyond the caller's size.
+ *
  * Rules for the application's database. It is `library.db` in the library's directory, in WAL mode;
  * use the system's SQLite (the copy this library links), one per process. Take the write lock up
  * front (BEGIN IMMEDIATE) in transactions that read before they write, and set a busy timeout: the

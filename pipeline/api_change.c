@@ -20,7 +20,7 @@ static enum syncline_status capture(struct syncline *lib, const struct syncline_
     if (!sl_handle_enter(lib, &err)) {
         return sl_handle_keep(lib, SYNCLINE_ECLOSED, &err);
     }
-    if (ticket != NULL && ticket->size < sizeof(*ticket)) {
+    if (ticket != NULL && !sl_ticket_has_room(ticket)) {
         status = sl_fail(&err, SYNCLINE_EINVAL, "start the ticket from SYNCLINE_TICKET_INIT");
     }
     if (status == SYNCLINE_OK) {
@@ -58,17 +58,19 @@ enum syncline_status syncline_sync_models_batch(struct syncline *lib,
                                                 enum syncline_change change, struct sqlite3 *db,
                                                 const struct syncline_batch_options *options)
 {
-    uint32_t batch_len = 0;
-    struct syncline_ticket *ticket = NULL;
-    if (options != NULL && options->size >= offsetof(struct syncline_batch_options, batch_size) +
-                                                sizeof(options->batch_size)) {
-        batch_len = options->batch_size;
+    struct syncline_batch_options taken = SYNCLINE_BATCH_OPTIONS_INIT;
+    struct sl_error err = {.text = ""};
+    enum syncline_status status = SYNCLINE_OK;
+    if (options != NULL) {
+        status = sl_struct_take(&taken, sizeof(taken), options, options->size,
+                                SL_SIZE_UP_TO(struct syncline_batch_options, batch_size),
+                                "SYNCLINE_BATCH_OPTIONS_INIT", &err);
     }
-    if (options != NULL && options->size >= offsetof(struct syncline_batch_options, ticket) +
-                                                sizeof(options->ticket)) {
-        ticket = options->ticket;
+    if (status != SYNCLINE_OK) {
+        enum syncline_status handle = sl_handle_check(lib);
+        return handle == SYNCLINE_OK ? sl_handle_keep(lib, status, &err) : handle;
     }
-    return capture(lib, model, rows, n, change, db, batch_len, ticket);
+    return capture(lib, model, rows, n, change, db, taken.batch_size, taken.ticket);
 }
 
 enum syncline_status syncline_attach(struct syncline *lib, struct sqlite3 *db)

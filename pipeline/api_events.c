@@ -313,12 +313,15 @@ static enum syncline_status check_options(const struct syncline_subscribe_option
 {
     const uint32_t all = SYNCLINE_EVENT_STATE_CHANGE | SYNCLINE_EVENT_STATE_CHANGE_BATCH |
                          SYNCLINE_EVENT_SHARED_CHANGE | SYNCLINE_EVENT_ERROR;
+    enum syncline_status status = SYNCLINE_OK;
     memset(options, 0, sizeof(*options));
-    if (given != NULL && given->size < 2 * sizeof(size_t)) {
-        return sl_fail(err, SYNCLINE_EINVAL, "start from SYNCLINE_SUBSCRIBE_OPTIONS_INIT");
-    }
     if (given != NULL) {
-        memcpy(options, given, given->size < sizeof(*options) ? given->size : sizeof(*options));
+        status = sl_struct_take(options, sizeof(*options), given, given->size,
+                                SL_SIZE_UP_TO(struct syncline_subscribe_options, kinds),
+                                "SYNCLINE_SUBSCRIBE_OPTIONS_INIT", err);
+    }
+    if (status != SYNCLINE_OK) {
+        return status;
     }
     if ((options->kinds & ~all) != 0) {
         return sl_fail(err, SYNCLINE_EINVAL, "kinds 0x%x: there are no such events",

@@ -61,27 +61,23 @@ static enum syncline_status make_paths(struct paths *paths, const char *dir, str
     return status == SYNCLINE_OK ? join_path(paths->lock, dir, "engine.lock", err) : status;
 }
 
-/* The caller's options in this version's layout, with what an older one lacks as zero. false: they
- * are too short to be any. */
-static bool copy_options(const struct syncline_options *given, struct syncline_options *options)
+/* The caller's options in this version's layout. */
+static enum syncline_status copy_options(const struct syncline_options *given,
+                                         struct syncline_options *options, struct sl_error *err)
 {
     memset(options, 0, sizeof(*options));
-    if (given == NULL) {
-        return true;
-    }
-    if (given->size < offsetof(struct syncline_options, models) + sizeof(given->models)) {
-        return false;
-    }
-    memcpy(options, given, given->size < sizeof(*options) ? given->size : sizeof(*options));
-    return true;
+    return given == NULL ? SYNCLINE_OK
+                         : sl_struct_take(options, sizeof(*options), given, given->size,
+                                          SL_SIZE_UP_TO(struct syncline_options, models),
+                                          "SYNCLINE_OPTIONS_INIT", err);
 }
 
 static enum syncline_status take_options(const struct syncline_options *given,
                                          struct syncline_options *options, struct sl_error *err)
 {
-    if (!copy_options(given, options)) {
-        return sl_fail(err, SYNCLINE_EINVAL,
-                       "options.size is %zu: start from SYNCLINE_OPTIONS_INIT", given->size);
+    enum syncline_status status = copy_options(given, options, err);
+    if (status != SYNCLINE_OK) {
+        return sl_fail_prefix(err, status, "options");
     }
     if (options->role > SYNCLINE_ROLE_CAPTURE) {
         return sl_fail(err, SYNCLINE_EINVAL, "role %d does not exist", (int)options->role);
@@ -114,14 +110,15 @@ static struct sl_host_log make_host_log(const struct syncline_options *options,
         .level = (enum syncline_log_level)sl_settings_number(settings, SL_SETTING_LOG_LEVEL)};
 }
 
-/* Ends a call without a handle: its text goes where the options say. */
+/* Ends a call without a handle: its text goes where the options say, even if something else that
+ * they say is not known here. */
 static enum syncline_status finish(const struct syncline_options *given,
                                    enum syncline_status status, const struct sl_error *err)
 {
-    struct syncline_options options;
-    if (status != SYNCLINE_OK && copy_options(given, &options) && options.error != NULL &&
-        options.error_size > 0) {
-        (void)snprintf(options.error, options.error_size, "%s", err->text);
+    bool has_place = given != NULL && given->size <= SL_STRUCT_SIZE_MAX &&
+                     given->size >= SL_SIZE_UP_TO(struct syncline_options, error_size);
+    if (status != SYNCLINE_OK && has_place && given->error != NULL && given->error_size > 0) {
+        (void)snprintf(given->error, given->error_size, "%s", err->text);
     }
     return status;
 }

@@ -32,9 +32,9 @@ enum fate {
 };
 
 struct waiting {
-    const struct syncline_ticket *ticket;
+    struct syncline_ticket ticket;
     enum syncline_level level;
-    const struct syncline_who *who;
+    struct syncline_who who;
     enum fate fate;
     uint64_t seq; /* once durable: its last change; 0: nothing of it is sent */
 };
@@ -43,7 +43,7 @@ struct waiting {
 static enum syncline_status look(struct sl_view *view, struct waiting *waiting,
                                  struct sl_error *err)
 {
-    const struct syncline_ticket *ticket = waiting->ticket;
+    const struct syncline_ticket *ticket = &waiting->ticket;
     bool queued = false;
     uint64_t token = 0;
     struct sl_drained_look drained = {.found = false};
@@ -121,7 +121,7 @@ static enum syncline_status ticket_reached(struct syncline *lib, void *ctx, bool
     struct sl_standing standing;
     uint64_t seq = 0;
     enum syncline_status status = SYNCLINE_OK;
-    *reached = waiting->ticket->row == 0; /* of a call without rows */
+    *reached = waiting->ticket.row == 0; /* of a call without rows */
     if (*reached) {
         return SYNCLINE_OK;
     }
@@ -131,7 +131,7 @@ static enum syncline_status ticket_reached(struct syncline *lib, void *ctx, bool
     if (status == SYNCLINE_OK && waiting->level >= SYNCLINE_LEVEL_SENT) {
         status = sl_library_standing(lib->library, &standing, err);
         if (status == SYNCLINE_OK) {
-            status = sl_standing_seq(&standing, waiting->level, waiting->who, &seq, err);
+            status = sl_standing_seq(&standing, waiting->level, &waiting->who, &seq, err);
         }
     }
     if (status != SYNCLINE_OK) {
@@ -144,7 +144,7 @@ static enum syncline_status ticket_reached(struct syncline *lib, void *ctx, bool
         *reached = true;
     } else if (waiting->fate == FATE_QUEUED) {
         (void)sl_fail(err, SYNCLINE_TIMEOUT, "the changes are still in the outbox (row %lld)",
-                      (long long)waiting->ticket->row);
+                      (long long)waiting->ticket.row);
     } else {
         *reached = waiting->level == SYNCLINE_LEVEL_DURABLE || seq >= waiting->seq;
         (void)sl_fail(err, SYNCLINE_TIMEOUT,
@@ -154,19 +154,37 @@ static enum syncline_status ticket_reached(struct syncline *lib, void *ctx, bool
     return SYNCLINE_OK;
 }
 
+/* What the caller asks, in this version's layout. */
+static enum syncline_status take_question(const struct syncline_ticket *ticket,
+                                          const struct syncline_who *who, struct waiting *waiting,
+                                          struct sl_error *err)
+{
+    if (ticket == NULL) {
+        return sl_fail(err, SYNCLINE_EINVAL,
+                       "no ticket was given: take one that a call has filled");
+    }
+    enum syncline_status status =
+        sl_struct_take(&waiting->ticket, sizeof(waiting->ticket), ticket, ticket->size,
+                       SL_TICKET_FIRST_SIZE, "SYNCLINE_TICKET_INIT", err);
+    if (status == SYNCLINE_OK && who != NULL) {
+        status =
+            sl_struct_take(&waiting->who, sizeof(waiting->who), who, who->size,
+                           SL_SIZE_UP_TO(struct syncline_who, device_id), "SYNCLINE_WHO_INIT", err);
+    }
+    return status;
+}
+
 static enum syncline_status check_wait(struct syncline *lib, const struct waiting *waiting,
                                        struct sl_error *err)
 {
-    const struct syncline_ticket *ticket = waiting->ticket;
-    const struct syncline_who *who = waiting->who;
-    if (ticket == NULL || ticket->size < sizeof(*ticket) || ticket->epoch == 0) {
+    if (waiting->ticket.epoch == 0) {
         return sl_fail(err, SYNCLINE_EINVAL, "no call has filled this ticket");
     }
-    if (who != NULL && (who->size < sizeof(*who) || who->whose > SYNCLINE_WHO_MEMBER)) {
-        return sl_fail(err, SYNCLINE_EINVAL,
-                       "start `who` from SYNCLINE_WHO_INIT, and take all, any or a member");
+    if (waiting->who.whose > SYNCLINE_WHO_MEMBER) {
+        return sl_fail(err, SYNCLINE_EINVAL, "`whose` is %d: take all, any or a member",
+                       (int)waiting->who.whose);
     }
-    if (ticket->epoch != sl_library_core(lib->library)->self.epoch) {
+    if (waiting->ticket.epoch != sl_library_core(lib->library)->self.epoch) {
         return sl_fail(err, SYNCLINE_ENOTFOUND,
                        "the ticket is of another library, or of an earlier life of this one");
     }
@@ -185,8 +203,11 @@ enum syncline_status syncline_wait(struct syncline *lib, const struct syncline_t
     if (!sl_handle_enter(lib, &err)) {
         return sl_handle_keep(lib, SYNCLINE_ECLOSED, &err);
     }
-    struct waiting waiting = {.ticket = ticket, .level = level, .who = who};
-    status = check_wait(lib, &waiting, &err);
+    struct waiting waiting = {.level = level, .who = SYNCLINE_WHO_INIT};
+    status = take_question(ticket, who, &waiting, &err);
+    if (status == SYNCLINE_OK) {
+        status = check_wait(lib, &waiting, &err);
+    }
     if (status == SYNCLINE_OK) {
         status = sl_handle_wait(lib, ticket_reached, &waiting, timeout_ms, false, &err);
     }

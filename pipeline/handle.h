@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/settings.h"
+#include "base/struct_take.h"
 #include "net/transport.h"
 #include "pipeline/engine_lock.h"
 #include "pipeline/engine_socket.h"
@@ -66,6 +67,12 @@ static inline enum syncline_status sl_handle_check_out(const size_t *size, struc
         return sl_fail(err, SYNCLINE_EINVAL, "start from the struct's _INIT");
     }
     return SYNCLINE_OK;
+}
+#define SL_TICKET_FIRST_SIZE SL_SIZE_UP_TO(struct syncline_ticket, epoch)
+/* Was it made by its _INIT, so that a call may fill it? */
+static inline bool sl_ticket_has_room(const struct syncline_ticket *ticket)
+{
+    return ticket->size >= SL_TICKET_FIRST_SIZE && ticket->size <= SL_STRUCT_SIZE_MAX;
 }
 /* Copies what the caller's version of a struct has room for; its size, which comes first, stays. */
 void sl_handle_give(void *out, size_t out_size, const void *from, size_t from_size);

@@ -64,6 +64,27 @@ static void observe(struct sl_sim_disk *disk, enum sl_sim_disk_op op, const stru
     }
 }
 
+/* SQLITE_OK, or what SQLite is told instead. The inode may be gone from its handles afterwards. */
+static int fate(struct sl_sim_disk *disk, const struct inode *inode, enum sl_sim_disk_op op)
+{
+    static const int errors[] = {0,
+                                 SQLITE_CANTOPEN,
+                                 SQLITE_IOERR_WRITE,
+                                 SQLITE_IOERR_TRUNCATE,
+                                 SQLITE_IOERR_FSYNC,
+                                 SQLITE_IOERR_DELETE,
+                                 SQLITE_IOERR_CLOSE,
+                                 SQLITE_IOERR_READ};
+    if (disk->world.fate == NULL || inode->path == NULL) {
+        return SQLITE_OK;
+    }
+    enum sl_sim_disk_fate is = disk->world.fate(disk->world.ctx, op, inode->path);
+    if (is == SL_SIM_DISK_FINE) {
+        return SQLITE_OK;
+    }
+    return is == SL_SIM_DISK_FULL && op == SL_SIM_DISK_WRITE ? SQLITE_FULL : errors[op];
+}
+
 /* ---- Names -------------------------------------------------------------------------------- */
 
 static struct inode *inode_find(const struct sl_sim_disk *disk, const char *path)
@@ -372,6 +393,10 @@ static int file_read(sqlite3_file *base, void *out, int size, sqlite3_int64 offs
     if (file->inode == NULL) {
         return SQLITE_IOERR_READ;
     }
+    int rc = fate(file->disk, file->inode, SL_SIM_DISK_READ);
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
     uint64_t from = (uint64_t)offset;
     size_t wanted = (size_t)size;
     size_t there =
@@ -391,6 +416,10 @@ static int file_write(sqlite3_file *base, const void *data, int size, sqlite3_in
     if (file->inode == NULL) {
         return SQLITE_IOERR_WRITE;
     }
+    int rc = fate(file->disk, file->inode, SL_SIM_DISK_WRITE);
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
     observe(file->disk, SL_SIM_DISK_WRITE, file->inode, (uint64_t)offset, data, (size_t)size);
     return sl_sim_content_write(&file->inode->content, data, (size_t)size, (uint64_t)offset)
                ? SQLITE_OK
@@ -402,6 +431,10 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
     struct file *file = as_file(base);
     if (file->inode == NULL) {
         return SQLITE_IOERR_TRUNCATE;
+    }
+    int rc = fate(file->disk, file->inode, SL_SIM_DISK_TRUNCATE);
+    if (rc != SQLITE_OK) {
+        return rc;
     }
     observe(file->disk, SL_SIM_DISK_TRUNCATE, file->inode, (uint64_t)size, NULL, 0);
     return sl_sim_content_truncate(&file->inode->content, (uint64_t)size) ? SQLITE_OK
@@ -415,6 +448,10 @@ static int file_sync(sqlite3_file *base, int flags)
     struct file *file = as_file(base);
     if (file->inode == NULL) {
         return SQLITE_IOERR_FSYNC;
+    }
+    int rc = fate(file->disk, file->inode, SL_SIM_DISK_SYNC);
+    if (rc != SQLITE_OK) {
+        return rc;
     }
     observe(file->disk, SL_SIM_DISK_SYNC, file->inode, 0, NULL, 0);
     sl_sim_content_sync(&file->inode->content);
@@ -496,6 +533,10 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int 
     if (inode == NULL && path != NULL && (flags & SQLITE_OPEN_CREATE) == 0) {
         return SQLITE_CANTOPEN;
     }
+    int rc = inode != NULL ? fate(disk, inode, SL_SIM_DISK_OPEN) : SQLITE_OK;
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
     if (inode == NULL) {
         inode = inode_new(disk, path);
         if (inode == NULL) {
@@ -522,6 +563,10 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync_directory)
     struct inode *inode = inode_find(disk, path);
     if (inode == NULL) {
         return SQLITE_IOERR_DELETE_NOENT;
+    }
+    int rc = fate(disk, inode, SL_SIM_DISK_DELETE);
+    if (rc != SQLITE_OK) {
+        return rc;
     }
     observe(disk, SL_SIM_DISK_DELETE, inode, (uint64_t)sync_directory, NULL, 0);
     inode->linked = false;

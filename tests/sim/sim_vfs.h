@@ -29,7 +29,15 @@ enum sl_sim_disk_op {
     SL_SIM_DISK_TRUNCATE,
     SL_SIM_DISK_SYNC,
     SL_SIM_DISK_DELETE,
-    SL_SIM_DISK_CLOSE
+    SL_SIM_DISK_CLOSE,
+    SL_SIM_DISK_READ /* asked for its fate, not observed */
+};
+
+/* What becomes of an operation. */
+enum sl_sim_disk_fate {
+    SL_SIM_DISK_FINE,
+    SL_SIM_DISK_FULL,  /* no space left, of what needs space; else as ERROR */
+    SL_SIM_DISK_ERROR, /* EIO */
 };
 
 /* The world around the disk. */
@@ -41,6 +49,9 @@ struct sl_sim_disk_world {
      * bytes of a write. May be NULL. */
     void (*observe)(void *ctx, enum sl_sim_disk_op op, const char *path, uint64_t offset,
                     const void *data, size_t size);
+    /* Asked before everything that reads or changes a file with a name: but for FINE it does not
+     * happen. It may kill who uses the file. May be NULL: all is fine. */
+    enum sl_sim_disk_fate (*fate)(void *ctx, enum sl_sim_disk_op op, const char *path);
     void *ctx; /* first argument of the functions */
 };
 

@@ -370,3 +370,45 @@ Test(sim_vfs, randomness_and_time_come_from_the_world)
     cr_assert_str_eq(text_of(db, "SELECT datetime('now')"), "2026-01-01 01:01:01");
     sqlite3_close(db);
 }
+
+static enum sl_sim_disk_op doomed_op;
+static enum sl_sim_disk_fate doomed_fate;
+
+static enum sl_sim_disk_fate doom(void *ctx, enum sl_sim_disk_op op, const char *path)
+{
+    (void)ctx;
+    (void)path;
+    return op == doomed_op ? doomed_fate : SL_SIM_DISK_FINE;
+}
+
+/* An operation that is to fail does, as SQLite knows it, and the file stays as it was. */
+Test(sim_vfs, operations_fail_as_told)
+{
+    world.disk->world.fate = doom;
+    sqlite3 *db = open_db("/d0/a.db");
+    cr_assert_eq(sqlite3_exec(db, "CREATE TABLE t(x)", NULL, NULL, NULL), SQLITE_OK);
+    static const struct {
+        enum sl_sim_disk_op op;
+        enum sl_sim_disk_fate fate;
+        int code;
+    } cases[] = {{SL_SIM_DISK_WRITE, SL_SIM_DISK_FULL, SQLITE_FULL},
+                 {SL_SIM_DISK_WRITE, SL_SIM_DISK_ERROR, SQLITE_IOERR_WRITE},
+                 {SL_SIM_DISK_SYNC, SL_SIM_DISK_FULL, SQLITE_IOERR_FSYNC},
+                 {SL_SIM_DISK_SYNC, SL_SIM_DISK_ERROR, SQLITE_IOERR_FSYNC}};
+    sqlite3_extended_result_codes(db, 1);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        doomed_op = cases[i].op;
+        doomed_fate = cases[i].fate;
+        cr_expect_eq(sqlite3_exec(db, "INSERT INTO t VALUES(1)", NULL, NULL, NULL), cases[i].code,
+                     "case %zu: %s", i, sqlite3_errmsg(db));
+        doomed_op = 0;
+        cr_expect_str_eq(text_of(db, "SELECT count(*) FROM t"), "0");
+    }
+    cr_expect_eq(sqlite3_exec(db, "INSERT INTO t VALUES(1)", NULL, NULL, NULL), SQLITE_OK);
+    doomed_op = SL_SIM_DISK_OPEN;
+    doomed_fate = SL_SIM_DISK_ERROR;
+    sqlite3 *other = NULL;
+    cr_expect_eq(sqlite3_open("/d0/a.db", &other), SQLITE_CANTOPEN);
+    (void)sqlite3_close(other);
+    sqlite3_close(db);
+}

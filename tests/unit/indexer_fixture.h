@@ -7,6 +7,7 @@
 #ifndef TESTS_INDEXER_FIXTURE_H
 #define TESTS_INDEXER_FIXTURE_H
 
+#include "indexer/compare.h"
 #include "indexer/device_manager.h"
 #include "indexer/location_manager.h"
 #include "indexer/schema.h"
@@ -154,6 +155,32 @@ static UNUSED struct indexer_location_stats index_tree(struct sqlite3 *db, uint3
     cr_assert_eq(indexer_location_add(NULL, db, tree, &options, &stats, &err), SYNCLINE_OK, "%s",
                  err.text);
     return stats;
+}
+
+/* The database has the tree as it is on the disk, and nothing twice or beside it. */
+static UNUSED void expect_equal(struct sqlite3 *db)
+{
+    struct indexer_comparison result;
+    struct indexer_error err = {0};
+    cr_assert_eq(indexer_compare_with_folder(db, tree, NULL, &result, &err), SYNCLINE_OK, "%s",
+                 err.text);
+    cr_expect_eq(result.differences, 0, "%s", result.text[0]);
+    cr_expect_eq(query(db, "SELECT count(*) FROM entries"), (int64_t)result.compared);
+    cr_expect_eq(query(db, "SELECT count(*) FROM locations"), 1);
+    cr_expect_eq(query(db, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+}
+
+/* Ends a run after so many transactions; stop_later is its `progress`. */
+struct stopper {
+    atomic_int stop;
+    uint64_t after; /* batches */
+};
+
+static UNUSED void stop_later(void *ctx, const struct indexer_location_stats *stats)
+{
+    struct stopper *stopper = ctx;
+    if (stats->batches == stopper->after)
+        atomic_store(&stopper->stop, 1);
 }
 
 #endif

@@ -3,7 +3,6 @@
 
 #include "indexer/location_manager.h"
 
-#include "indexer/compare.h"
 #include "indexer/library_lock.h"
 #include "tests/unit/indexer_fixture.h"
 
@@ -13,18 +12,6 @@
 #include <sys/wait.h>
 
 TestSuite(location_manager, .init = set_up, .fini = tear_down);
-
-/* The database has the tree as it is on the disk, and nothing twice. */
-static void expect_equal(struct sqlite3 *db)
-{
-    struct indexer_comparison result;
-    struct indexer_error err = {0};
-    cr_assert_eq(indexer_compare_with_folder(db, tree, NULL, &result, &err), SYNCLINE_OK, "%s",
-                 err.text);
-    cr_expect_eq(result.differences, 0, "%s", result.text[0]);
-    cr_expect_eq(query(db, "SELECT count(*) FROM entries"), (int64_t)result.compared);
-    cr_expect_eq(query(db, "SELECT count(*) FROM locations"), 1);
-}
 
 /* A fresh folder: every entry once, parents before children, UUIDs in order, one root. */
 Test(location_manager, indexes_a_folder)
@@ -188,18 +175,6 @@ Test(location_manager, finds_each_change_alone)
     cr_expect_eq(index_tree(db, 0).updated, 0);
     expect_equal(db);
     indexer_db_close(db);
-}
-
-struct stopper {
-    atomic_int stop;
-    uint64_t after; /* batches */
-};
-
-static void stop_later(void *ctx, const struct indexer_location_stats *stats)
-{
-    struct stopper *stopper = ctx;
-    if (stats->batches == stopper->after)
-        atomic_store(&stopper->stop, 1);
 }
 
 /* Stopped after each batch in turn, it goes on where it was and inserts nothing twice. */

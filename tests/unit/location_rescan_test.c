@@ -3,25 +3,12 @@
 
 #include "indexer/location_manager.h"
 
-#include "indexer/compare.h"
 #include "indexer/moved_files.h"
 #include "tests/unit/indexer_fixture.h"
 
 #include <errno.h>
 
 TestSuite(location_rescan, .init = set_up, .fini = tear_down);
-
-/* The database has the tree as it is on the disk, and nothing twice or beside it. */
-static void expect_equal(struct sqlite3 *db)
-{
-    struct indexer_comparison result;
-    struct indexer_error err = {0};
-    cr_assert_eq(indexer_compare_with_folder(db, tree, NULL, &result, &err), SYNCLINE_OK, "%s",
-                 err.text);
-    cr_expect_eq(result.differences, 0, "%s", result.text[0]);
-    cr_expect_eq(query(db, "SELECT count(*) FROM entries"), (int64_t)result.compared);
-    cr_expect_eq(query(db, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
-}
 
 static struct indexer_location_stats rescan(struct sqlite3 *db, uint32_t batch_size)
 {
@@ -400,18 +387,6 @@ Test(location_rescan, learns_keys)
     move("folder0/file0", "folder1/moved");
     cr_expect_eq(rescan(db, 10).moved, 1);
     indexer_db_close(db);
-}
-
-struct stopper {
-    atomic_int stop;
-    uint64_t after; /* batches */
-};
-
-static void stop_later(void *ctx, const struct indexer_location_stats *stats)
-{
-    struct stopper *stopper = ctx;
-    if (stats->batches == stopper->after)
-        atomic_store(&stopper->stop, 1);
 }
 
 /* Stopped after each transaction in turn, a rescan and a removal go on where they were. */

@@ -57,35 +57,66 @@ static void pack_uuids(msgpack_packer *pack, const struct syncline_uuid *uuids, 
     }
 }
 
-static uint32_t birth_run(const struct sl_birth *births, uint32_t n)
+static void pack_birth(msgpack_packer *pack, const struct sl_birth *birth,
+                       const struct sl_origin *self)
 {
+    msgpack_pack_uint64(pack, birth->seq);
+    if (sl_origin_equal(&birth->origin, self)) {
+        msgpack_pack_nil(pack);
+        msgpack_pack_uint8(pack, 0);
+    } else {
+        pack_uuid(pack, &birth->origin.device);
+        msgpack_pack_uint64(pack, birth->origin.epoch);
+    }
+}
+
+/* How many further births the change names; *at is the place in the list, which moves up to it. */
+static uint32_t further_of(const struct sl_group_head *head, uint32_t i, uint32_t *at)
+{
+    while (*at < head->further_len && head->further[*at].i < i) {
+        (*at)++;
+    }
+    uint32_t n = 0;
+    while (*at + n < head->further_len && head->further[*at + n].i == i) {
+        n++;
+    }
+    return n;
+}
+
+/* How many changes from `i` on go into one run. */
+static uint32_t birth_run(const struct sl_group_head *head, uint32_t i, uint32_t *at)
+{
+    const struct sl_birth *births = head->births + i;
+    uint32_t n = head->n - i;
     uint32_t run = 1;
+    if (further_of(head, i, at) > 0) {
+        return 1;
+    }
     while (run < n && births[run].seq == births[0].seq + run &&
-           sl_origin_equal(&births[run].origin, &births[0].origin)) {
+           sl_origin_equal(&births[run].origin, &births[0].origin) &&
+           (*at >= head->further_len || head->further[*at].i != i + run)) {
         run++;
     }
     return run;
 }
 
-static void pack_births(msgpack_packer *pack, const struct sl_birth *births, uint32_t n,
-                        const struct sl_origin *self)
+static void pack_births(msgpack_packer *pack, const struct sl_group_head *head)
 {
     uint32_t runs = 0;
-    for (uint32_t i = 0; i < n; i += birth_run(births + i, n - i)) {
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < head->n; i += birth_run(head, i, &at)) {
         runs++;
     }
     msgpack_pack_array(pack, runs);
-    for (uint32_t i = 0; i < n;) {
-        uint32_t run = birth_run(births + i, n - i);
-        msgpack_pack_array(pack, 4);
+    at = 0;
+    for (uint32_t i = 0; i < head->n;) {
+        uint32_t further = further_of(head, i, &at);
+        uint32_t run = birth_run(head, i, &at);
+        msgpack_pack_array(pack, 4 + (size_t)3 * further);
         msgpack_pack_uint32(pack, run);
-        msgpack_pack_uint64(pack, births[i].seq);
-        if (sl_origin_equal(&births[i].origin, self)) {
-            msgpack_pack_nil(pack);
-            msgpack_pack_uint8(pack, 0);
-        } else {
-            pack_uuid(pack, &births[i].origin.device);
-            msgpack_pack_uint64(pack, births[i].origin.epoch);
+        pack_birth(pack, &head->births[i], &head->self);
+        for (uint32_t k = 0; k < further; k++) {
+            pack_birth(pack, &head->further[at + k].birth, &head->self);
         }
         i += run;
     }
@@ -112,7 +143,7 @@ void sl_group_write_head(struct sl_buf *buf, const struct sl_group_head *head)
     if (head->change == SYNCLINE_INSERT) {
         msgpack_pack_nil(&pack);
     } else {
-        pack_births(&pack, head->births, head->n, &head->self);
+        pack_births(&pack, head);
     }
     pack_uuids(&pack, head->uuids, head->n);
     msgpack_pack_array(&pack, head->column_count);
@@ -355,40 +386,103 @@ static enum syncline_status read_uuids(struct sl_msgpack *in, uint32_t n,
     return SYNCLINE_OK;
 }
 
+static struct sl_birth read_birth(struct sl_msgpack *in, const struct sl_origin *self)
+{
+    struct sl_birth birth = {.seq = sl_msgpack_uint(in), .origin = *self};
+    bool own = sl_msgpack_nil(in);
+    uint32_t size = sizeof(birth.origin.device);
+    const void *device = own ? NULL : sl_msgpack_bin(in, &size);
+    uint64_t epoch = sl_msgpack_uint(in);
+    if (in->failed || size != sizeof(birth.origin.device)) {
+        in->failed = true;
+    } else if (!own) {
+        memcpy(&birth.origin.device, device, sizeof(birth.origin.device));
+        birth.origin.epoch = epoch;
+    }
+    return birth;
+}
+
+/* Appends to group->further, which grows by halves of what may come at most. */
+static enum syncline_status add_further(struct sl_group *group, uint32_t *capacity, uint32_t i,
+                                        const struct sl_birth *birth, struct sl_arena *arena,
+                                        struct sl_error *err)
+{
+    if (group->further_len == *capacity) {
+        uint32_t more = *capacity == 0 ? SL_CHANGE_BIRTHS_MAX : 2 * *capacity;
+        struct sl_further_birth *grown = sl_arena_alloc_raw(arena, more * sizeof(*grown));
+        if (grown == NULL) {
+            return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a segment");
+        }
+        if (group->further_len > 0) {
+            memcpy(grown, group->further, group->further_len * sizeof(*grown));
+        }
+        group->further = grown;
+        *capacity = more;
+    }
+    group->further[group->further_len++] = (struct sl_further_birth){.i = i, .birth = *birth};
+    return SYNCLINE_OK;
+}
+
+static bool seq_is_sound(const struct sl_msgpack *in, uint64_t seq, uint64_t count)
+{
+    return !in->failed && seq != 0 && seq <= (uint64_t)INT64_MAX - count;
+}
+
 static enum syncline_status read_births(struct sl_msgpack *in, const struct sl_origin *self,
-                                        uint32_t n, struct sl_birth *births, struct sl_error *err)
+                                        struct sl_group *group, struct sl_arena *arena,
+                                        struct sl_error *err)
 {
     uint32_t runs = sl_msgpack_array(in);
     uint32_t at = 0;
+    uint32_t capacity = 0;
     for (uint32_t i = 0; i < runs && !in->failed; i++) {
         uint32_t len = sl_msgpack_array(in);
-        if (!in->failed && len >= 7 && len % 3 == 1) {
-            return sl_fail(
-                err, SYNCLINE_EUNSUPPORTED,
-                "segment: a record with several births, which this version cannot merge; "
-                "upgrade it");
-        }
         uint64_t count = sl_msgpack_uint(in);
-        struct sl_birth birth = {.seq = sl_msgpack_uint(in), .origin = *self};
-        bool own = sl_msgpack_nil(in);
-        uint32_t size = sizeof(birth.origin.device);
-        const void *device = own ? NULL : sl_msgpack_bin(in, &size);
-        uint64_t epoch = sl_msgpack_uint(in);
-        if (in->failed || len != 4 || count == 0 || count > n - at || birth.seq == 0 ||
-            birth.seq > (uint64_t)INT64_MAX - count || size != sizeof(birth.origin.device)) {
+        struct sl_birth birth = read_birth(in, self);
+        bool several = len > 4;
+        if (!seq_is_sound(in, birth.seq, count) || len < 4 || len % 3 != 1 ||
+            len > 1 + 3 * SL_CHANGE_BIRTHS_MAX || count == 0 || count > group->n - at ||
+            (several && count != 1)) {
             return malformed(err, "births");
         }
-        if (!own) {
-            memcpy(&birth.origin.device, device, sizeof(birth.origin.device));
-            birth.origin.epoch = epoch;
-        }
         for (uint64_t k = 0; k < count; k++) {
-            births[at + k] = birth;
-            births[at + k].seq += k;
+            group->births[at + k] = birth;
+            group->births[at + k].seq += k;
+        }
+        for (uint32_t k = 1; several && k < len / 3; k++) {
+            birth = read_birth(in, self);
+            if (!seq_is_sound(in, birth.seq, 1)) {
+                return malformed(err, "births");
+            }
+            enum syncline_status status = add_further(group, &capacity, at, &birth, arena, err);
+            if (status != SYNCLINE_OK) {
+                return status;
+            }
         }
         at += (uint32_t)count;
     }
-    return in->failed || at != n ? malformed(err, "births") : SYNCLINE_OK;
+    return in->failed || at != group->n ? malformed(err, "births") : SYNCLINE_OK;
+}
+
+uint32_t sl_group_births(const struct sl_group *group, uint32_t i,
+                         struct sl_birth births[SL_CHANGE_BIRTHS_MAX])
+{
+    uint32_t n = 0;
+    uint32_t low = 0;
+    uint32_t high = group->further_len;
+    births[n++] = group->births[i];
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (group->further[middle].i < i) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (; low < group->further_len && group->further[low].i == i; low++) {
+        births[n++] = group->further[low].birth;
+    }
+    return n;
 }
 
 static enum syncline_status read_keys(struct sl_msgpack *in, uint32_t n, struct sl_arena *arena,
@@ -507,7 +601,7 @@ enum syncline_status sl_group_read(struct sl_msgpack *in, const struct sl_origin
         if (read.births == NULL) {
             return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a segment");
         }
-        enum syncline_status status = read_births(in, self, read.n, read.births, err);
+        enum syncline_status status = read_births(in, self, &read, arena, err);
         if (status != SYNCLINE_OK) {
             return status;
         }

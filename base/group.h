@@ -12,24 +12,28 @@
  *       n        changes in the group
  *     births   nil for inserts: the change itself is the record's birth. Else an array of runs:
  *              [count, seq, device, epoch]: count changes whose records were born at seq, seq + 1,
- * ... of that origin (device nil: of this segment's origin, epoch then 0); [1, seq, device, epoch,
- * seq, device, epoch, ...]: one change of a record with several births uuids    an array of pairs
- * (uuid, count): count records whose UUIDs count up from that one columns  an array, empty for
- * deletes, of [name, encoding, payload] or [name, encoding, payload, present]: present is a bitmap
- * of the changes that carry the column at all, first change in the lowest bit; payload is then of
- * those alone encoding 0  values: an array of nil, boolean, integer, float, string, binary 1  the
- * same value in all changes: that value 2  integers: an array of the first and of differences,
- * modulo 2^64 3  UUIDs of other records: [dictionary, runs]. dictionary: pairs as in uuids; runs:
- *                   pairs (count, i), i = 0 for nil, else the i-th UUID of the dictionary
+ *              ... of that origin (device nil: of this segment's origin, epoch then 0);
+ *              [1, seq, device, epoch, seq, device, epoch, ...]: one change of a record with
+ *              several births, of 16 at most
+ *     uuids    an array of pairs (uuid, count): count records whose UUIDs count up from that one
+ *     columns  an array, empty for deletes, of [name, encoding, payload] or [name, encoding,
+ *              payload, present]: present is a bitmap of the changes that carry the column at all,
+ *              first change in the lowest bit; payload is then of those alone
+ *       encoding 0  values: an array of nil, boolean, integer, float, string, binary
+ *                1  the same value in all changes: that value
+ *                2  integers: an array of the first and of differences, modulo 2^64
+ *                3  UUIDs of other records: [dictionary, runs]. dictionary: pairs as in uuids;
+ *                   runs: pairs (count, i), i = 0 for nil, else the i-th UUID of the dictionary
  *
  * A key column travels under its name with `_id` replaced by `_uuid`. What a reader cannot read
- * - another encoding, a bitmap, several births - it refuses whole with EUNSUPPORTED. */
+ * - another encoding, a bitmap - it refuses whole with EUNSUPPORTED. */
 
 #ifndef SL_GROUP_H
 #define SL_GROUP_H
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "base/model.h"
 #include "base/msgpack_cursor.h"
 #include "base/stamp.h"
@@ -41,6 +45,12 @@ enum sl_encoding { SL_ENC_VALUES = 0, SL_ENC_SAME = 1, SL_ENC_DELTA = 2, SL_ENC_
 struct sl_birth {
     struct sl_origin origin;
     uint64_t seq; /* of the change that inserted the record; 0: not known */
+};
+
+/* One more birth of a change that names several. A list of them is ordered by `i`. */
+struct sl_further_birth {
+    uint32_t i; /* the change, counted in its group or batch */
+    struct sl_birth birth;
 };
 
 /* At most this many changes of a model may go into one group, if batch_len are wanted. */
@@ -58,10 +68,12 @@ struct sl_group_head {
     enum syncline_change change;
     enum syncline_ownership class;
     uint32_t n;
-    const struct syncline_uuid *uuids; /* n */
-    const struct sl_birth *births;     /* n, for update and delete */
-    struct sl_origin self;             /* the origin that will be the segment's */
-    uint32_t column_count;             /* that will follow */
+    const struct syncline_uuid *uuids;      /* n */
+    const struct sl_birth *births;          /* n, for update and delete */
+    const struct sl_further_birth *further; /* further_len, at most 15 of a change */
+    uint32_t further_len;
+    struct sl_origin self; /* the origin that will be the segment's */
+    uint32_t column_count; /* that will follow */
 };
 
 /* Appends the group from `model` on up to and with the header of `columns`; then as many
@@ -93,12 +105,17 @@ struct sl_group {
     enum syncline_change change;
     enum syncline_ownership class;
     uint32_t n;
-    struct sl_birth *births; /* n; NULL for inserts */
+    struct sl_birth *births;          /* n; NULL for inserts: the first that each change names */
+    struct sl_further_birth *further; /* further_len: the others */
+    uint32_t further_len;
     struct syncline_uuid *uuids;
     struct sl_column *columns;
     uint32_t column_count;
 };
 
+/* The births that the i-th change, an update or a delete, names; returns how many. */
+uint32_t sl_group_births(const struct sl_group *group, uint32_t i,
+                         struct sl_birth births[SL_CHANGE_BIRTHS_MAX]);
 /* Reads the next group into arena memory; borrows names and data from the body. At most n_max
  * changes are allowed. Errors: EPROTO, EUNSUPPORTED, ENOMEM. */
 enum syncline_status sl_group_read(struct sl_msgpack *in, const struct sl_origin *self,

@@ -17,6 +17,7 @@
 #define SL_NAME_SIZE_MAX 127u                    /* bytes of a library, device or model name */
 #define SL_MODEL_COUNT_MAX 256u                  /* models of one library */
 #define SL_FIELD_COUNT_MAX 200u                  /* columns that sync, of one model */
+#define SL_CHANGE_BIRTHS_MAX 16u                 /* births that one change names */
 #define SL_VECTOR_LEN_MAX 4096u                  /* origins in a vector */
 #define SL_MEMBER_COUNT_MAX 64u                  /* devices of one library */
 #define SL_LINK_COUNT_MAX 64u                    /* connections of one library */

@@ -54,6 +54,11 @@ static void touch_groups(const struct sl_decoded *decoded)
         for (uint32_t i = 0; group->births != NULL && i < group->n; i++) {
             golden_check(group->births[i].seq > 0 && group->births[i].seq <= INT64_MAX);
         }
+        for (uint32_t i = 0; i < group->further_len; i++) {
+            const struct sl_further_birth *further = &group->further[i];
+            golden_check(further->i < group->n && further->birth.seq > 0);
+            golden_check(i == 0 || further->i >= group->further[i - 1].i);
+        }
         for (uint32_t c = 0; c < group->column_count; c++) {
             touch_column(&group->columns[c], group->n);
         }

@@ -2,8 +2,8 @@
  * Copyright (c) the Syncline authors */
 
 /* One segment with everything a body can hold in version 1: inserts, updates and deletes, all four
- * encodings, births of this origin and of another. For the tests and for the fuzz target's seeds,
- * so nothing here is Criterion's: a failure aborts. */
+ * encodings, births of this origin and of another, a record with several births. For the tests and
+ * for the fuzz target's seeds, so nothing here is Criterion's: a failure aborts. */
 
 #ifndef TESTS_GOLDEN_SEGMENT_H
 #define TESTS_GOLDEN_SEGMENT_H
@@ -124,6 +124,9 @@ static inline void golden_body(struct sl_buf *buf)
     deletes.n = 2;
     deletes.uuids = tags + 1;
     deletes.births = births + 1;
+    struct sl_further_birth further = {.i = 1, .birth = {self, 9}};
+    deletes.further = &further;
+    deletes.further_len = 1;
     deletes.column_count = 0;
     sl_group_write_hlc(buf, GOLDEN_HLC + 100);
     sl_group_write_head(buf, &deletes);

@@ -151,13 +151,96 @@ Test(group, malformed_births)
     cr_assert_eq(group.births[1].origin.device.bytes[7], 0x11);
 }
 
-/* A record of several births needs a version that merges: refused whole, by that name. */
-Test(group, several_births_are_not_supported)
+/* A change may name several births, of any origins; each is of a seq that exists, and the run is of
+ * one change. */
+Test(group, several_births)
 {
-    FAILS(READ(.change = "02", .births = "92970107c00008c000940109c000"), SYNCLINE_EUNSUPPORTED,
-          "several births");
-    FAILS(READ(.change = "02", .births = "929a0107c00008c00009c000940109c000"),
-          SYNCLINE_EUNSUPPORTED, "several births");
+    struct sl_birth births[SL_CHANGE_BIRTHS_MAX];
+    OK(READ(.change = "02", .births = "92970107c00008" BYTE_16 "03940109c000"));
+    cr_assert_eq(group.further_len, 1);
+    cr_assert_eq(sl_group_births(&group, 0, births), 2);
+    cr_assert_eq(births[0].seq, 7);
+    cr_assert_eq(births[1].seq, 8);
+    cr_assert_eq(births[1].origin.epoch, 3);
+    cr_assert_eq(sl_group_births(&group, 1, births), 1);
+    cr_assert_eq(births[0].seq, 9);
+    OK(READ(.change = "02", .births = "92940109c0009a0107c00008c00009c000"));
+    cr_assert_eq(sl_group_births(&group, 1, births), 3);
+    FAILS(READ(.change = "02", .births = "91970207c00008c000"), SYNCLINE_EPROTO, "births");
+    FAILS(READ(.change = "02", .births = "92970107c00000c000940109c000"), SYNCLINE_EPROTO,
+          "births");
+    FAILS(READ(.change = "02", .births = "92970107c00008c0"), SYNCLINE_EPROTO, "births");
+    FAILS(READ(.change = "02", .births = "92980107c00008c00001940109c000"), SYNCLINE_EPROTO,
+          "births");
+    FAILS(READ(.change = "02", .births = "92970107c00008c40faaaaaaaaaaaaaaaaaaaaaaaaaaaaaa00"),
+          SYNCLINE_EPROTO, "births");
+}
+
+/* As many births as one change may name are read, one more is refused. */
+Test(group, births_limit)
+{
+    char text[1024];
+    for (uint32_t n = SL_CHANGE_BIRTHS_MAX; n <= SL_CHANGE_BIRTHS_MAX + 1; n++) {
+        int len = snprintf(text, sizeof(text), "92940107c000dc%04x01", 1 + 3 * n);
+        for (uint32_t i = 0; i < n; i++) {
+            len += snprintf(text + len, sizeof(text) - (size_t)len, "%02xc000", i + 1);
+        }
+        if (n > SL_CHANGE_BIRTHS_MAX) {
+            FAILS(READ(.change = "03", .births = text, .columns = "90"), SYNCLINE_EPROTO, "births");
+            continue;
+        }
+        struct sl_birth births[SL_CHANGE_BIRTHS_MAX];
+        OK(READ(.change = "03", .births = text, .columns = "90"));
+        cr_assert_eq(sl_group_births(&group, 1, births), n);
+        cr_assert_eq(births[n - 1].seq, n);
+    }
+}
+
+/* What is written of changes with several births is what is read, runs before and after them, too.
+ */
+Test(group, several_births_are_written)
+{
+    enum { N = 100 };
+    struct sl_birth births[N];
+    struct syncline_uuid uuids[N];
+    struct sl_further_birth further[2 * N];
+    uint32_t len = 0;
+    for (uint32_t i = 0; i < N; i++) {
+        births[i] = (struct sl_birth){.origin = self, .seq = 1000 + i};
+        uuids[i] = sl_uuid_add(&(struct syncline_uuid){{1}}, i);
+        for (uint32_t k = 0; k < (i % 7 == 3 ? 2u : i % 7 == 4 ? 1u : 0u); k++) {
+            further[len++] = (struct sl_further_birth){
+                .i = i,
+                .birth = {.origin = {.device = {{k == 0 ? 0xaa : 2}}, .epoch = 9}, .seq = i}};
+        }
+    }
+    struct sl_buf buf;
+    sl_buf_init(&buf, &sl_allocator_libc);
+    struct sl_group_head head = {.model = "m",
+                                 .change = SYNCLINE_DELETE,
+                                 .n = N,
+                                 .uuids = uuids,
+                                 .births = births,
+                                 .further = further,
+                                 .further_len = len,
+                                 .self = self};
+    sl_group_write_hlc(&buf, 1);
+    sl_group_write_head(&buf, &head);
+    cr_assert(!buf.failed);
+    cr_assert_leq(buf.len, sizeof(bytes));
+    size = buf.len;
+    memcpy(bytes, buf.data, size);
+    sl_buf_fini(&buf);
+    OK(read_max(N));
+    cr_assert_eq(group.further_len, len);
+    for (uint32_t i = 0; i < N; i++) {
+        cr_assert_eq(group.births[i].seq, births[i].seq);
+    }
+    for (uint32_t i = 0; i < len; i++) {
+        cr_assert_eq(group.further[i].i, further[i].i);
+        cr_assert_eq(group.further[i].birth.seq, further[i].birth.seq);
+        cr_assert(sl_origin_equal(&group.further[i].birth.origin, &further[i].birth.origin));
+    }
 }
 
 /* UUIDs: pairs of 16 bytes and a count, as many as there are changes. */

@@ -17,12 +17,12 @@ static const char golden_header_hex[] =
     "2a00000000000100"                 /* epoch */
     "6500000000000000"                 /* first seq */
     "09000000"                         /* changes */
-    "6d010000"                         /* bytes of the body */
+    "70010000"                         /* bytes of the body */
     "00000068e5cf8b01"                 /* first HLC */
     "65000068e5cf8b01"                 /* last HLC */
     "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc" /* predecessor */
-    "9ba41690b94b4191a68b5a3ade830fc7a66badb6d27e6f56411de715167a741e"
-    "f5428ea89f83fb5c4ac7a1f5fa33b9174f1542e3845d09a5b5f5ad713c002504"; /* signature */
+    "1bac8a53a48a596020e3acda63d1a981c3386c9f1a061b6e1a399dd075447f08"
+    "4583a5190d0f6b0cdd3a798175f1b91627b0d4e4ffe23811a5e2608d600fa90d"; /* signature */
 
 /* The groups. */
 static const char golden_body_hex[] =
@@ -63,7 +63,8 @@ static const char golden_body_hex[] =
     "03"                                                           /* change */
     "00"                                                           /* class */
     "02"                                                           /* n */
-    "92940108c0009401cd012cc410bb0000000000000000000000000000bb05" /* births */
+    "92940108c0009701cd012cc410bb0000000000000000000000000000bb05" /* births */
+    "09c000"                                                       /* of the last, one more */
     "94c4100500000000000000000000000000000201c41009000000000000000000"
     "00000000000901" /* UUIDs */
     "90";            /* columns */
@@ -197,6 +198,12 @@ static void assert_golden_groups(void)
     cr_assert_eq(deletes->hlc_first, GOLDEN_HLC + 100);
     cr_assert_eq(deletes->births[0].seq, 8);
     cr_assert_eq(deletes->births[1].seq, 300);
+    struct sl_birth births[SL_CHANGE_BIRTHS_MAX];
+    cr_assert_eq(sl_group_births(deletes, 0, births), 1);
+    cr_assert_eq(sl_group_births(deletes, 1, births), 2);
+    cr_assert_eq(births[0].seq, 300);
+    cr_assert_eq(births[1].seq, 9);
+    cr_assert(sl_origin_equal(&births[1].origin, &self));
     cr_assert_eq(deletes->column_count, 0);
 }
 

@@ -232,6 +232,7 @@ static void make_device(struct merge_world *world, uint32_t number)
     must(sl_library_db_number_models(&core->writer.ldb, &core->models, &err), "models");
     make_origins(device);
     must(sl_capture_init(&device->capture, core, path, &err), "capture");
+    device->capture.path = sqlite3_db_filename(device->db, "main"); /* the copy is the library */
     sl_intake_init(&device->intake, core);
     sl_fk_resolve_init(&device->resolve, core, NULL, 0);
     sl_serialize_init(&device->serialize, core);

@@ -65,6 +65,8 @@
 #define SL_UUID_MAP_WRITE_MS_MIN 100u              /* between two writes of it */
 #define SL_POLL_MS_MAX 50u                         /* longest sleep of an idle engine */
 #define SL_LOG_AGAIN_MS 60000u                     /* before the same failure is logged again */
+#define SL_EVENTS_KEPT 1000u                       /* of the event log, the newest */
+#define SL_EVENTS_PENDING_MAX 32u                  /* of them waiting in memory to be written */
 #define SL_ERROR_SIZE 512u                         /* bytes of an error text */
 
 #endif

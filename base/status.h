@@ -9,6 +9,11 @@
 #include "base/limits.h"
 #include "include/syncline.h"
 
+/* How many there are: their numbers are dense from 0. */
+#define X(name, value, text) +1
+enum { SL_STATUS_COUNT = SYNCLINE_STATUS_MAP(X) };
+#undef X
+
 struct sl_error {
     char text[SL_ERROR_SIZE]; /* one line, NUL-terminated; "" when nothing failed */
 };

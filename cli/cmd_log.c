@@ -9,7 +9,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/commands.h"
 #include "cli/devices.h"
@@ -118,14 +117,8 @@ static void print_entry(const struct entry *entry, const struct known *device_of
 {
     const char *device_name = device_of_it != NULL ? device_of_it->label : "?";
     char uuid[33];
-    char when[32] = "";
-    int64_t ms = syncline_hlc_ms(&entry->hlc);
-    time_t seconds = (time_t)(ms / 1000);
-    struct tm utc;
-    if (gmtime_r(&seconds, &utc) != NULL) {
-        (void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &utc);
-    }
-    printf("%s.%03dZ  ", when, (int)(ms % 1000));
+    cli_print_time(syncline_hlc_ms(&entry->hlc));
+    fputs("  ", stdout);
     cli_style_begin(stdout, CLI_STYLE_NAME);
     cli_print_name(stdout, device_name, strlen(device_name));
     cli_style_end(stdout, CLI_STYLE_NAME);

@@ -25,6 +25,7 @@ int cmd_entry_list(const struct cli_options *options);
 int cmd_entry_show(const struct cli_options *options);
 int cmd_serve(const struct cli_options *options);
 int cmd_log(const struct cli_options *options);
+int cmd_events(const struct cli_options *options);
 int cmd_status(const struct cli_options *options);
 int cmd_why(const struct cli_options *options);
 int cmd_wait(const struct cli_options *options);

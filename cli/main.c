@@ -232,6 +232,14 @@ static const struct cli_command commands[] = {
          "superseded or dead, and why; of this device's also how far it has come. Reads the\n"
          "whole log. Exit code 1 if nothing is known of such a record.\n",
      .run = cmd_why},
+    {.name = "events",
+     .args = "",
+     .options = CLI_OPT_LIMIT | CLI_OPT_FOLLOW,
+     .summary = "what went wrong on this device, and what was mended",
+     .details = "The newest of the last 1000 events, oldest first: when (UTC), what it is, and in\n"
+                "words. A failure that lasts is one event, and one when it is over. With\n"
+                "--follow and --json each event is an object on a line of its own.\n",
+     .run = cmd_events},
     {.name = "wait",
      .args = "",
      .options = CLI_OPT_TIMEOUT | CLI_OPT_MEMBER,

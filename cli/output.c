@@ -77,6 +77,17 @@ void cli_print_name(FILE *out, const void *data, size_t len)
     print_escaped(out, data, len, true);
 }
 
+void cli_print_time(int64_t ms)
+{
+    char when[32] = "";
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm utc;
+    if (gmtime_r(&seconds, &utc) != NULL) {
+        (void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &utc);
+    }
+    printf("%s.%03dZ", when, (int)(ms % 1000));
+}
+
 json_t *cli_json_name(const void *data, size_t len)
 {
     char *text = NULL;

@@ -34,6 +34,9 @@ json_t *cli_json_name(const void *data, size_t len);
 /* A UUID or any other bytes in hex. `out` has room for 2 * len + 1. */
 void cli_hex(const uint8_t *data, size_t len, char *out);
 
+/* Writes a time, ms since 1970, as people read it: 2026-01-17T09:30:00.123Z. */
+void cli_print_time(int64_t ms);
+
 /* Colours and weights, for people: only if the stream is a terminal that has them, and the
  * environment variable NO_COLOR is not set or empty. */
 enum cli_style {

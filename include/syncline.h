@@ -807,6 +807,60 @@ SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_log_read(struct syncline *lib, syncline_event_fn fn, void *ctx,
                   const struct syncline_subscribe_options *options);
 
+/* ---- The event log ------------------------------------------------------------------------ */
+
+/* What went wrong, and what was mended. A failure that lasts is one event when it begins, however
+ * often it is met, and WORKS_AGAIN when it is over. Later versions have more of them. */
+#define SYNCLINE_EVENT_CODE_MAP(X)                                                                 \
+    X(CLOCK_AHEAD, 1, "this device's changes are stamped ahead of its clock")                      \
+    X(CLOCK_RIGHT, 2, "they are not any more")                                                     \
+    X(CLOCK_HELD, 3, "changes of a device are held: its clock is too far ahead")                   \
+    X(CLOCK_RELEASED, 4, "they are applied now")                                                   \
+    X(HELD, 5, "changes of a device cannot be applied here, and are held")                         \
+    X(SET_ASIDE, 6, "a record could not be sent or applied")                                       \
+    X(NO_SPACE, 7, "a disk is full; work resumes when there is space")                             \
+    X(NO_MEMORY, 8, "there was no memory; it is tried again")                                      \
+    X(IO_FAILED, 9, "a file could not be read or written; it is tried again")                      \
+    X(FAILED, 10, "something else failed; it is tried again")                                      \
+    X(WORKS_AGAIN, 11, "that failure is over")                                                     \
+    X(STOPPED, 12, "the engine stopped: data is damaged")                                          \
+    X(LINK_REFUSED, 13, "a connection was refused, by this device or by the other")                \
+    X(MEMBER_ADDED, 14, "a device became a member")                                                \
+    X(EVENTS_LOST, 15, "more events came than could be written")
+
+enum syncline_event_code {
+#define X(name, value, text) SYNCLINE_CODE_##name = value,
+    SYNCLINE_EVENT_CODE_MAP(X)
+#undef X
+};
+
+/* The name ("CLOCK_AHEAD") of a code. Never NULL; lives for ever. Any thread; never blocks. */
+SYNCLINE_API const char *syncline_event_code_name(enum syncline_event_code code);
+
+/* An entry of the event log. */
+struct syncline_event_entry {
+    size_t size;       /* of the version that is linked */
+    int64_t number;    /* rises from entry to entry */
+    int64_t timestamp; /* ms since 1970 UTC, by this device's clock */
+    enum syncline_event_code code;
+    enum syncline_status status;             /* what failed; OK where nothing did */
+    const char *text;                        /* one line */
+    const struct syncline_uuid *device_id;   /* whom it is about; NULL: nobody */
+    const char *model_type;                  /* of a record that it is about; NULL: none */
+    const struct syncline_uuid *record_uuid; /* of it; NULL: none */
+};
+
+typedef void (*syncline_event_entry_fn)(void *ctx, const struct syncline_event_entry *entry);
+
+/* Calls fn, on this thread, for each entry of the event log after the one with that number (0: from
+ * the first that is kept), oldest first. The newest 1000 are kept, in sync.db; the engine writes
+ * them when it has time, some at once, so one may be there a second after what it tells of, or
+ * later while the disk fails. What the pointers point at dies when fn returns. From fn any call may
+ * be made but those that close the handle. Any thread, any role; blocks while it reads, and on fn.
+ * Errors: EINVAL (fn is NULL), ENOMEM, EDB, EIO, EBUSY, ECLOSED, EFORK; some may have been told. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_events_read(struct syncline *lib, int64_t after, syncline_event_entry_fn fn, void *ctx);
+
 /* ---- Looking at it ------------------------------------------------------------------------ */
 
 /* What a library is and how it stands. Start from SYNCLINE_INFO_INIT. */

@@ -487,7 +487,7 @@ static enum syncline_status start_engine(struct syncline *lib, struct sl_error *
     if (status == SYNCLINE_OK &&
         sl_engine_socket_start(&lib->socket, lib->dir, lib->env.alloc, answer_engine, lib,
                                &unheard) != SYNCLINE_OK) {
-        sl_core_notice(sl_library_core(lib->library), SYNCLINE_EIO, unheard.text);
+        (void)sl_core_notice(sl_library_core(lib->library), SYNCLINE_EIO, unheard.text);
     }
     return status;
 }

@@ -12,6 +12,7 @@
 #include "stages/capture.h"
 #include "stages/clock.h"
 #include "stages/commit_record.h"
+#include "stages/event_log.h"
 #include "stages/fk_resolve.h"
 #include "stages/intake.h"
 #include "stages/log_append.h"
@@ -43,6 +44,7 @@ struct sl_library {
     struct sl_log_append log_append;
     struct sl_settle settle;
     struct sl_scan scan;
+    struct sl_event_log event_log;
     struct sl_net_flush net_flush;
     struct sl_verify verify;
     struct sl_log_hold log_hold;
@@ -179,7 +181,13 @@ static void session_closed(void *ctx, struct sl_session *session)
 
 static void notice(void *ctx, enum syncline_status status, const char *text)
 {
-    sl_core_notice(&((struct sl_library *)ctx)->core, status, text);
+    struct sl_core *core = &((struct sl_library *)ctx)->core;
+    /* Who cannot be reached is away, which is nothing worth keeping. */
+    if (sl_core_notice(core, status, text) && status != SYNCLINE_ENET) {
+        struct sl_event event = {.code = SYNCLINE_CODE_LINK_REFUSED, .status = status};
+        (void)snprintf(event.text, sizeof(event.text), "%s", text);
+        sl_core_event(core, &event);
+    }
 }
 
 static const struct sl_network_events network_events = {.admit = admit,
@@ -221,7 +229,7 @@ static enum syncline_status open_network(struct sl_library *library,
 
 /* ---- Opening ---- */
 
-#define MUTEX_COUNT 5
+#define MUTEX_COUNT 6
 
 static void list_mutexes(struct sl_library *library, pthread_mutex_t *mutexes[MUTEX_COUNT])
 {
@@ -231,6 +239,7 @@ static void list_mutexes(struct sl_library *library, pthread_mutex_t *mutexes[MU
     mutexes[2] = &core->log_lock;
     mutexes[3] = &core->head_lock;
     mutexes[4] = &library->view_lock;
+    mutexes[5] = &core->events.lock;
 }
 
 static enum syncline_status init_locks(struct sl_library *library)
@@ -462,6 +471,7 @@ static void list_stages(struct sl_library *library)
         [SL_STAGE_ACKNOWLEDGE] = {sl_acknowledge_run, &library->acknowledge},
         [SL_STAGE_SETTLE] = {sl_settle_run, &library->settle},
         [SL_STAGE_SCAN] = {sl_scan_run, &library->scan},
+        [SL_STAGE_EVENT_LOG] = {sl_event_log_run, &library->event_log},
     };
     memcpy(library->stages, stages, sizeof(stages));
     library->stage_count = SL_STAGE_COUNT;
@@ -520,6 +530,7 @@ static enum syncline_status open_engine(struct sl_library *library,
     sl_verify_init(&library->verify, core);
     sl_log_hold_init(&library->log_hold, core, &library->verify);
     sl_acknowledge_init(&library->acknowledge, core);
+    sl_event_log_init(&library->event_log, core);
     library->engine_ready = true;
     status = sl_log_append_init(&library->log_append, core, config->library_db, err);
     library->append_ready = status == SYNCLINE_OK;
@@ -661,6 +672,7 @@ static void close_engine(struct sl_library *library)
     sl_network_free(core->network);
     core->network = NULL;
     if (library->engine_ready) {
+        sl_event_log_flush(&library->event_log);
         sl_intake_fini(&library->intake);
         sl_fk_resolve_fini(&library->fk_resolve);
         sl_serialize_fini(&library->serialize);
@@ -755,16 +767,22 @@ bool sl_library_is_still(struct sl_library *library)
 
 bool sl_library_step(struct sl_library *library, size_t stage)
 {
-    if (stage >= library->stage_count || sl_core_is_dead(&library->core)) {
+    /* Of an engine that has stopped one thing remains to be done: to write down why. */
+    if (stage >= library->stage_count ||
+        (sl_core_is_dead(&library->core) && stage != SL_STAGE_EVENT_LOG)) {
         return false;
     }
     atomic_bool *in_slice = &library->core.in_slice[stage];
     if (can_pause(stage)) {
         atomic_store(in_slice, true);
     }
+    uint64_t errors = sl_counted(&library->core.counts[stage].errors);
     bool worked = library->stages[stage].run(library->stages[stage].self);
     if (can_pause(stage)) {
         atomic_store_explicit(in_slice, false, memory_order_release); /* after all that it did */
+    }
+    if (worked && errors == sl_counted(&library->core.counts[stage].errors)) {
+        sl_core_works(&library->core, (enum sl_stage)stage);
     }
     if (worked) {
         sl_count(&library->core.counts[stage].runs, 1);

@@ -27,6 +27,7 @@ enum sl_stage {
     SL_STAGE_ACKNOWLEDGE,
     SL_STAGE_SETTLE,
     SL_STAGE_SCAN,
+    SL_STAGE_EVENT_LOG,
     SL_STAGE_COUNT
 };
 

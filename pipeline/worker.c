@@ -24,7 +24,8 @@
     (BIT(SL_STAGE_INTAKE) | BIT(SL_STAGE_FK_RESOLVE) | BIT(SL_STAGE_SERIALIZE) |                   \
      BIT(SL_STAGE_LOG_APPEND))
 #define NETWORK (BIT(SL_STAGE_NET_FLUSH) | BIT(SL_STAGE_LOG_HOLD) | BIT(SL_STAGE_ACKNOWLEDGE))
-#define APPLIER (BIT(SL_STAGE_APPLY) | BIT(SL_STAGE_SETTLE) | BIT(SL_STAGE_SCAN))
+#define APPLIER                                                                                    \
+    (BIT(SL_STAGE_APPLY) | BIT(SL_STAGE_SETTLE) | BIT(SL_STAGE_SCAN) | BIT(SL_STAGE_EVENT_LOG))
 
 /* Whom a slice of a stage gives something to do. */
 static const unsigned wakes[SL_STAGE_COUNT] = {

@@ -614,8 +614,13 @@ static void hold_origin(struct sl_core *core, struct sl_origin_state *origin,
                         enum syncline_status status, const struct sl_error *err)
 {
     origin->held = origin->held_until_ms == 0;
+    if (!origin->held && origin->clock_held) {
+        (void)sl_core_notice(core, status, err->text); /* still */
+        return;
+    }
     origin->clock_held = !origin->held;
-    sl_core_notice(core, status, err->text);
+    sl_core_trouble(core, origin->held ? SYNCLINE_CODE_HELD : SYNCLINE_CODE_CLOCK_HELD, status,
+                    &origin->name.device, err->text);
 }
 
 /* An origin that was held until its time came goes on. */
@@ -630,7 +635,7 @@ static void tell_released(struct sl_core *core, struct sl_origin_state *origin)
     sl_core_device_name(core, &origin->name.device, name, sizeof(name));
     (void)snprintf(text, sizeof(text),
                    "changes of device %s that were held for its clock are applied now", name);
-    sl_core_mended(core, text);
+    sl_core_news(core, SYNCLINE_CODE_CLOCK_RELEASED, &origin->name.device, text);
 }
 
 static enum syncline_status put_asides(struct sl_apply *apply, const struct sl_origin_state *origin,
@@ -753,6 +758,11 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
     for (size_t i = 0; i < apply->aside_len; i++) {
         const struct sl_apply_aside *aside = &apply->asides[i];
         sl_core_log_aside(core, aside->model->name, &aside->uuid, aside->reason);
+    }
+    if (apply->aside_len > 0) {
+        const struct sl_apply_aside *first = &apply->asides[0];
+        sl_core_event_aside(core, first->model->name, &first->uuid, &origin->name.device,
+                            first->reason, apply->aside_len);
     }
     return SYNCLINE_OK;
 }

@@ -58,7 +58,8 @@ void sl_clock_watch(struct sl_core *core)
     }
     core->clock_is_ahead = is_ahead;
     if (!is_ahead) {
-        sl_core_mended(core, "this device's changes are not stamped ahead of its clock any more");
+        sl_core_news(core, SYNCLINE_CODE_CLOCK_RIGHT, NULL,
+                     "this device's changes are not stamped ahead of its clock any more");
         return;
     }
     char text[SL_ERROR_SIZE];
@@ -67,5 +68,5 @@ void sl_clock_watch(struct sl_core *core)
                    " s ahead of its clock, which was wrong and was set back, or is behind those of "
                    "the other devices: other devices may hold its changes as long",
                    ahead_ms / 1000);
-    sl_core_notice(core, SYNCLINE_EREFUSED, text);
+    sl_core_trouble(core, SYNCLINE_CODE_CLOCK_AHEAD, SYNCLINE_EREFUSED, NULL, text);
 }

@@ -259,12 +259,22 @@ static void publish(struct sl_log_append *append, const uint64_t hlcs[SL_APPEND_
 
 static void log_asides(const struct sl_log_append *append)
 {
+    const struct sl_batch *first_batch = NULL;
+    const struct sl_batch_aside *first = NULL;
+    size_t count = 0;
     for (size_t i = 0; i < append->len; i++) {
         const struct sl_batch *batch = append->batches[i];
         for (const struct sl_batch_aside *aside = batch->asides; aside != NULL;
              aside = aside->next) {
             sl_core_log_aside(append->core, batch->model->name, &aside->uuid, aside->reason);
+            first_batch = first == NULL ? batch : first_batch;
+            first = first == NULL ? aside : first;
+            count++;
         }
+    }
+    if (first != NULL) {
+        sl_core_event_aside(append->core, first_batch->model->name, &first->uuid,
+                            &append->core->self.device, first->reason, count);
     }
 }
 

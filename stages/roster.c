@@ -47,14 +47,13 @@ enum syncline_status sl_roster_admit(struct sl_core *core, const struct sl_hello
     }
     core->members[core->member_count++] = member;
     sl_core_progress_members(core);
-    if (by == NULL) {
-        sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO, "device \"%s\" is a member now",
-                        member.known.name);
-    } else {
-        sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO,
-                        "device \"%s\" is a member now, introduced by \"%s\"", member.known.name,
-                        by->known.name);
+    char text[SL_ERROR_SIZE];
+    int len = snprintf(text, sizeof(text), "device \"%s\" is a member now", member.known.name);
+    if (by != NULL && len > 0) {
+        (void)snprintf(text + len, sizeof(text) - (size_t)len, ", introduced by \"%s\"",
+                       by->known.name);
     }
+    sl_core_news(core, SYNCLINE_CODE_MEMBER_ADDED, &member.known.device, text);
     return SYNCLINE_OK;
 }
 

@@ -289,8 +289,8 @@ static bool is_news(struct sl_progress *progress, const char *text, uint64_t now
     return true;
 }
 
-/* Sets the notice, and `health` with it if the library ends here. */
-static void tell(struct sl_core *core, enum syncline_status status, const char *text, bool dies)
+/* Sets the notice, and `health` with it if the library ends here. false: no news. */
+static bool tell(struct sl_core *core, enum syncline_status status, const char *text, bool dies)
 {
     struct sl_progress *progress = &core->progress;
     struct sl_error line;
@@ -312,16 +312,143 @@ static void tell(struct sl_core *core, enum syncline_status status, const char *
         sl_host_log_say(&core->host_log, level, "%s%s", line.text,
                         dies ? "; the engine stops" : "");
     }
+    return news;
 }
 
-void sl_core_notice(struct sl_core *core, enum syncline_status status, const char *text)
+bool sl_core_notice(struct sl_core *core, enum syncline_status status, const char *text)
 {
-    tell(core, status, text, false);
+    return tell(core, status, text, false);
 }
 
-void sl_core_mended(struct sl_core *core, const char *text)
+/* ---- Events ---- */
+
+/* Under events.lock. */
+static void push_event(struct sl_core *core, const struct sl_event *event)
 {
-    sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO, "%s", text);
+    struct sl_event_queue *queue = &core->events;
+    if (queue->len == SL_EVENTS_PENDING_MAX) {
+        queue->lost++;
+        return;
+    }
+    struct sl_event *row = &queue->rows[queue->len++];
+    *row = *event;
+    row->at_ms = core->env->wall_ms(core->env->ctx);
+    atomic_store_explicit(&queue->pending, true, memory_order_release);
+}
+
+void sl_core_event(struct sl_core *core, const struct sl_event *event)
+{
+    (void)pthread_mutex_lock(&core->events.lock);
+    push_event(core, event);
+    (void)pthread_mutex_unlock(&core->events.lock);
+}
+
+static struct sl_event event_of(enum syncline_event_code code, enum syncline_status status,
+                                const struct syncline_uuid *device, const char *text)
+{
+    struct sl_event event = {.code = code, .status = status};
+    struct sl_error line; /* made one line */
+    (void)sl_fail(&line, status, "%s", text);
+    memcpy(event.text, line.text, sizeof(event.text));
+    if (device != NULL) {
+        event.device = *device;
+    }
+    return event;
+}
+
+void sl_core_trouble(struct sl_core *core, enum syncline_event_code code,
+                     enum syncline_status status, const struct syncline_uuid *device,
+                     const char *text)
+{
+    struct sl_event event = event_of(code, status, device, text);
+    (void)tell(core, status, text, false);
+    sl_core_event(core, &event);
+}
+
+void sl_core_news(struct sl_core *core, enum syncline_event_code code,
+                  const struct syncline_uuid *device, const char *text)
+{
+    struct sl_event event = event_of(code, SYNCLINE_OK, device, text);
+    sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO, "%s", event.text);
+    sl_core_event(core, &event);
+}
+
+void sl_core_event_aside(struct sl_core *core, const char *model, const struct syncline_uuid *uuid,
+                         const struct syncline_uuid *device, const char *reason, size_t count)
+{
+    struct sl_event event = event_of(SYNCLINE_CODE_SET_ASIDE, SYNCLINE_OK, device, reason);
+    if (count > 1) {
+        (void)snprintf(event.text, sizeof(event.text), "%.255s (and %zu more records)", reason,
+                       count - 1);
+    }
+    event.uuid = *uuid;
+    (void)snprintf(event.model, sizeof(event.model), "%s", model);
+    sl_core_event(core, &event);
+}
+
+/* What an event calls a stage's failure; 0: it is none, only a matter of waiting. */
+static enum syncline_event_code code_of(enum syncline_status status)
+{
+    switch (status) {
+    case SYNCLINE_EBUSY:
+    case SYNCLINE_AGAIN:
+        return 0;
+    case SYNCLINE_ENOSPC:
+        return SYNCLINE_CODE_NO_SPACE;
+    case SYNCLINE_ENOMEM:
+        return SYNCLINE_CODE_NO_MEMORY;
+    case SYNCLINE_EIO:
+        return SYNCLINE_CODE_IO_FAILED;
+    case SYNCLINE_ECORRUPT:
+    case SYNCLINE_EFORMAT:
+        return SYNCLINE_CODE_STOPPED;
+    default:
+        return SYNCLINE_CODE_FAILED;
+    }
+}
+
+/* The stage fails so, and no longer otherwise. */
+static void begin_failure(struct sl_core *core, unsigned stage, enum syncline_status status,
+                          const char *text)
+{
+    struct sl_event_queue *queue = &core->events;
+    enum syncline_event_code code = code_of(status);
+    if (code == 0) {
+        return;
+    }
+    struct sl_event event = event_of(code, status, NULL, text);
+    (void)pthread_mutex_lock(&queue->lock);
+    if (queue->failing[status] == 0) {
+        push_event(core, &event);
+    }
+    for (size_t i = 0; i < SL_STATUS_COUNT; i++) {
+        queue->failing[i] &= ~(1u << stage);
+    }
+    queue->failing[status] |= 1u << stage;
+    (void)pthread_mutex_unlock(&queue->lock);
+    atomic_store_explicit(&core->failing[stage], true, memory_order_relaxed);
+}
+
+void sl_core_works(struct sl_core *core, enum sl_stage stage)
+{
+    struct sl_event_queue *queue = &core->events;
+    if (!atomic_load_explicit(&core->failing[stage], memory_order_relaxed)) {
+        return;
+    }
+    atomic_store_explicit(&core->failing[stage], false, memory_order_relaxed);
+    (void)pthread_mutex_lock(&queue->lock);
+    for (size_t i = 0; i < SL_STATUS_COUNT; i++) {
+        uint32_t before = queue->failing[i];
+        queue->failing[i] &= ~(1u << stage);
+        if (before != 0 && queue->failing[i] == 0) {
+            char text[SL_ERROR_SIZE];
+            (void)snprintf(text, sizeof(text), "%s works again: this is over: %s",
+                           sl_stage_name(stage), syncline_status_text((enum syncline_status)i));
+            struct sl_event event = event_of(SYNCLINE_CODE_WORKS_AGAIN, SYNCLINE_OK, NULL, text);
+            push_event(core, &event);
+        }
+    }
+    (void)pthread_mutex_unlock(&queue->lock);
 }
 
 void sl_core_log_aside(const struct sl_core *core, const char *model,
@@ -337,13 +464,14 @@ void sl_core_failed(struct sl_core *core, const char *stage, enum syncline_statu
                     const struct sl_error *err)
 {
     struct sl_error text = *err;
-    for (size_t i = 0; i < SL_STAGE_COUNT; i++) {
+    (void)sl_fail_prefix(&text, status, "%s", stage);
+    for (unsigned i = 0; i < SL_STAGE_COUNT; i++) {
         if (strcmp(stage, sl_stage_name((enum sl_stage)i)) == 0) {
             sl_count(&core->counts[i].errors, 1);
+            begin_failure(core, i, status, text.text);
         }
     }
-    (void)sl_fail_prefix(&text, status, "%s", stage);
-    tell(core, status, text.text, status == SYNCLINE_ECORRUPT || status == SYNCLINE_EFORMAT);
+    (void)tell(core, status, text.text, status == SYNCLINE_ECORRUPT || status == SYNCLINE_EFORMAT);
 }
 
 bool sl_core_is_paused(struct sl_core *core)

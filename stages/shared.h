@@ -21,7 +21,7 @@
  *                   having read what is pending. So what apply sees pending is stamped later than
  *                   everything it merged
  *     log_lock      the writing connection to sync.db
- *     head_lock, unsettled.lock, progress.lock   memory only
+ *     head_lock, unsettled.lock, progress.lock, events.lock   memory only
  */
 
 #ifndef SL_SHARED_H
@@ -42,6 +42,7 @@
 #include "pipeline/stats.h"
 #include "stages/unsettled.h"
 #include "storage/births.h"
+#include "storage/event_table.h"
 #include "storage/library_db.h"
 #include "storage/peer_log.h"
 #include "storage/record_table.h"
@@ -144,6 +145,17 @@ struct sl_progress {
     size_t told_len; /* of them used; the oldest makes room */
 };
 
+/* Events on their way into sync.db; see stages/event_log.h. */
+struct sl_event_queue {
+    pthread_mutex_t lock;
+    struct sl_event rows[SL_EVENTS_PENDING_MAX]; /* oldest first */
+    size_t len;
+    uint64_t lost;                     /* that found it full */
+    uint32_t failing[SL_STATUS_COUNT]; /* by status: bits of the stages that fail so now */
+    atomic_bool pending; /* rows are there: set after they are, by any thread; cleared by event_log
+                            before it takes them */
+};
+
 struct sl_core {
     const struct sl_env *env;       /* borrowed */
     struct sl_library_identity who; /* constant */
@@ -161,6 +173,7 @@ struct sl_core {
     struct sl_staging staging;     /* any thread, by its own rules */
     struct sl_unsettled unsettled; /* any thread, by its own rules */
     struct sl_progress progress;   /* any thread, under its lock */
+    struct sl_event_queue events;  /* any thread, under its lock */
     atomic_bool dead;              /* any thread: progress.health is not OK */
     /* Either a slice of apply or net_flush sees `paused`, or who pauses sees it under way: each
      * side stores its own and then loads the other's. */
@@ -168,6 +181,7 @@ struct sl_core {
     atomic_bool in_slice[SL_STAGE_COUNT]; /* of apply and net_flush: set by their threads */
     atomic_int_fast64_t own_captured;     /* any thread: newest outbox row captured in autocommit */
     struct sl_stage_counts counts[SL_STAGE_COUNT]; /* each its stage's; any thread reads */
+    atomic_bool failing[SL_STAGE_COUNT]; /* its last try failed: its thread sets and reads it */
     atomic_uint_fast64_t
         captures; /* any thread: captures that succeeded; nothing follows from it */
     atomic_uint_fast64_t captured; /* any thread: changes in them, likewise */
@@ -269,13 +283,26 @@ uint64_t sl_core_max_drift_ms(const struct sl_core *core);
 /* How far the clock is ahead of the wall, if that is more than half of max_drift_ms; else 0. Any
  * thread. */
 uint64_t sl_core_clock_ahead_ms(struct sl_core *core);
-/* Remembers one line for whoever asks, and logs it. Not under a lock. */
-void sl_core_notice(struct sl_core *core, enum syncline_status status, const char *text);
-/* Logs that something is as it should be again. Not under a lock. */
-void sl_core_mended(struct sl_core *core, const char *text);
+/* Remembers one line for whoever asks, and logs it. false: it is told already, and was not long
+ * ago. Not under a lock. */
+bool sl_core_notice(struct sl_core *core, enum syncline_status status, const char *text);
+/* The same with an event; `device` is whom it is about, or NULL. */
+void sl_core_trouble(struct sl_core *core, enum syncline_event_code code,
+                     enum syncline_status status, const struct syncline_uuid *device,
+                     const char *text);
+/* Something is as it should be again, or new: logs it, with an event. Not under a lock. */
+void sl_core_news(struct sl_core *core, enum syncline_event_code code,
+                  const struct syncline_uuid *device, const char *text);
+/* Puts an event into the queue, with the time. Any thread; never waits. */
+void sl_core_event(struct sl_core *core, const struct sl_event *event);
 /* Logs that a record could not be sent or applied; after that is committed, not under a lock. */
 void sl_core_log_aside(const struct sl_core *core, const char *model,
                        const struct syncline_uuid *uuid, const char *reason);
+/* An event for records that were set aside together: the first of them, and how many. */
+void sl_core_event_aside(struct sl_core *core, const char *model, const struct syncline_uuid *uuid,
+                         const struct syncline_uuid *device, const char *reason, size_t count);
+/* A stage did something: if it had failed, and no other fails for the same, that is over. */
+void sl_core_works(struct sl_core *core, enum sl_stage stage);
 /* A stage failed. What time or space may mend is a notice, and the stage tries again; a
  * contradiction or damage stops the library. Not under a lock. */
 void sl_core_failed(struct sl_core *core, const char *stage, enum syncline_status status,

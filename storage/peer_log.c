@@ -94,7 +94,10 @@ static const char schema[] =
     /* A number is never given again: who follows the table tells by it what is new. */
     "CREATE TABLE set_aside(number INTEGER PRIMARY KEY AUTOINCREMENT, device BLOB NOT NULL,"
     " epoch INTEGER NOT NULL, seq INTEGER NOT NULL, model TEXT NOT NULL, uuid BLOB NOT NULL,"
-    " reason TEXT NOT NULL, at_ms INTEGER NOT NULL, UNIQUE(device,epoch,seq,model,uuid));";
+    " reason TEXT NOT NULL, at_ms INTEGER NOT NULL, UNIQUE(device,epoch,seq,model,uuid));"
+    "CREATE TABLE event(number INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL,"
+    " code INTEGER NOT NULL, status INTEGER NOT NULL, device BLOB, model TEXT, uuid BLOB,"
+    " text TEXT NOT NULL);";
 
 /* ---- Making and opening ---- */
 

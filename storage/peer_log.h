@@ -13,6 +13,7 @@
  *     member      the other devices: key, name, what they have of this device's changes, who
  *                 introduced them
  *     set_aside   records that could not be sent or applied, with the reason
+ *     event       what went wrong and what was mended, the newest of it (storage/event_table.h)
  *
  * The file is in WAL mode with synchronous=FULL: what a commit said is there after a power cut. One
  * connection writes and checkpoints; others only read. A handle belongs to one thread. */

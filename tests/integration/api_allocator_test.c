@@ -120,6 +120,12 @@ static bool change_tag(struct api_device *a, long n)
     return failed;
 }
 
+static void count_event(void *ctx, const struct syncline_event_entry *entry)
+{
+    (void)entry;
+    ++*(uint64_t *)ctx;
+}
+
 /* Capturing: each allocation of the calling thread fails once, and no change is lost for it. So
  * with the calls that only look. */
 Test(api_allocator, capture)
@@ -146,6 +152,12 @@ Test(api_allocator, capture)
     cr_assert(counting_has_failed(&counting));
     API_OK(a.lib, syncline_digest(a.lib, &tag_model, &count, hash));
     cr_expect_eq(count, 100);
+    counting_fail_at(&counting, 1, COUNTING_MINE);
+    API_REFUSED(a.lib, syncline_events_read(a.lib, 0, count_event, &count), SYNCLINE_ENOMEM,
+                "memory");
+    cr_assert(counting_has_failed(&counting));
+    cr_expect_eq(count, 100);
+    API_OK(a.lib, syncline_events_read(a.lib, 0, count_event, &count));
     api_close(&a);
     cr_expect_eq(counting.blocks, 0);
 }

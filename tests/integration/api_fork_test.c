@@ -11,6 +11,12 @@
 
 TestSuite(api_fork, .init = api_setup, .fini = api_cleanup);
 
+static void ignore_event(void *ctx, const struct syncline_event_entry *entry)
+{
+    (void)ctx;
+    (void)entry;
+}
+
 /* How many calls of a child did not fail with EFORK. */
 static int wrong_calls(struct syncline *lib)
 {
@@ -50,6 +56,7 @@ static int wrong_calls(struct syncline *lib)
     wrong += syncline_member_get(lib, 0, &member) != SYNCLINE_EFORK;
     wrong += syncline_set_aside_get(lib, 0, &record) != SYNCLINE_EFORK;
     wrong += syncline_digest(lib, &tag_model, &count, hash) != SYNCLINE_EFORK;
+    wrong += syncline_events_read(lib, 0, ignore_event, NULL) != SYNCLINE_EFORK;
     syncline_error(lib, text, sizeof(text));
     wrong += strstr(text, "another process") == NULL;
     return wrong;

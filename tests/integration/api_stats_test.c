@@ -138,7 +138,7 @@ Test(api_stats, refused)
     api_open_alone(&a);
     API_REFUSED(a.lib, syncline_stats(a.lib, NULL), SYNCLINE_EINVAL, "_INIT");
     API_REFUSED(a.lib, syncline_stage_get(a.lib, 0, NULL), SYNCLINE_EINVAL, "_INIT");
-    API_REFUSED(a.lib, syncline_stage_get(a.lib, 10, &stage), SYNCLINE_ENOTFOUND, "stage 10");
+    API_REFUSED(a.lib, syncline_stage_get(a.lib, 11, &stage), SYNCLINE_ENOTFOUND, "stage 11");
     stats.size = 0;
     API_REFUSED(a.lib, syncline_stats(a.lib, &stats), SYNCLINE_EINVAL, "_INIT");
     stats.size = offsetof(struct syncline_stats, captured);

@@ -108,10 +108,56 @@ static enum syncline_status stepped_random(void *ctx, void *out, size_t size)
     return SYNCLINE_OK;
 }
 
+/* What is to fail: operations of these kinds (bits of 1 << op) on paths that end so. */
+static struct {
+    unsigned ops;
+    const char *end;
+    enum sl_sim_disk_fate fate;
+    int after; /* so many of them succeed before */
+    int times; /* so many fail; < 0: all */
+    int met;   /* that have failed */
+} stepped_fault;
+
+static enum sl_sim_disk_fate stepped_fate(void *ctx, enum sl_sim_disk_op op, const char *path)
+{
+    (void)ctx;
+    size_t len = strlen(path);
+    size_t end_len = stepped_fault.end != NULL ? strlen(stepped_fault.end) : 0;
+    if ((stepped_fault.ops & (1u << op)) == 0 || len < end_len ||
+        strcmp(path + len - end_len, stepped_fault.end) != 0 || stepped_fault.times == 0) {
+        return SL_SIM_DISK_FINE;
+    }
+    if (stepped_fault.after > 0) {
+        stepped_fault.after--;
+        return SL_SIM_DISK_FINE;
+    }
+    stepped_fault.times -= stepped_fault.times > 0 ? 1 : 0;
+    stepped_fault.met++;
+    return stepped_fault.fate;
+}
+
+static inline void stepped_fail(unsigned ops, const char *end, enum sl_sim_disk_fate fate,
+                                int times)
+{
+    stepped_fault.ops = ops;
+    stepped_fault.end = end;
+    stepped_fault.fate = fate;
+    stepped_fault.after = 0;
+    stepped_fault.times = times;
+    stepped_fault.met = 0;
+}
+
+static inline void stepped_heal(void)
+{
+    stepped_fault.ops = 0;
+}
+
 static void stepped_begin(void)
 {
-    static const struct sl_sim_disk_world world = {
-        .wall_ms = stepped_disk_wall, .sleep_us = stepped_sleep, .random = stepped_draw};
+    static const struct sl_sim_disk_world world = {.wall_ms = stepped_disk_wall,
+                                                   .sleep_us = stepped_sleep,
+                                                   .random = stepped_draw,
+                                                   .fate = stepped_fate};
     sl_sim_random_init(&stepped.dice, 1, 1);
     stepped.mono_ns = 1000 * STEPPED_NS_PER_MS;
     stepped.wall_ms = 1767225600000u;
@@ -384,6 +430,15 @@ static inline void stepped_insert(struct stepped_device *device, int n)
         struct stepped_note note = {.text = "a note"};
         stepped_save(device, &note, SYNCLINE_INSERT);
     }
+}
+
+/* How many events there are of that code; all of them with 0. */
+static inline int64_t stepped_events(struct stepped_device *device, enum syncline_event_code code)
+{
+    char text[96];
+    (void)snprintf(text, sizeof(text), "SELECT count(*) FROM event WHERE code=%d OR %d=0",
+                   (int)code, (int)code);
+    return stepped_log_number(device, text);
 }
 
 /* Is the note here with that text? */

@@ -21,7 +21,7 @@ static uint64_t mono_ns(void *ctx)
     return clock_ns;
 }
 
-static const struct sl_env env = {.mono_ns = mono_ns};
+static const struct sl_env env = {.wall_ms = mono_ns, .mono_ns = mono_ns};
 static struct sl_core core = {.env = &env};
 
 static void take(void *ctx, enum syncline_log_level level, const char *text)
@@ -39,6 +39,7 @@ static void take(void *ctx, enum syncline_log_level level, const char *text)
 static void start(void)
 {
     cr_assert_eq(pthread_mutex_init(&core.progress.lock, NULL), 0);
+    cr_assert_eq(pthread_mutex_init(&core.events.lock, NULL), 0);
     cr_assert_eq(pthread_cond_init(&core.progress.moved, NULL), 0);
     core.host_log =
         (struct sl_host_log){.to = {.fn = take, .ctx = &core}, .level = SYNCLINE_LOG_WARNING};

@@ -432,6 +432,31 @@ struct sl_value sl_field_get(const struct sl_field *field, const void *row)
 _Static_assert(sizeof(struct syncline_text) == sizeof(struct syncline_bytes),
                "read through one another");
 
+bool sl_field_is_null(const struct sl_field *field, const void *row)
+{
+    const void *at = (const char *)row + field->offset;
+    switch (field->form) {
+    case SYNCLINE_FORM_OPT:
+        return opt_value(field->type, at).type == SL_NULL;
+    case SYNCLINE_FORM_CSTR:
+    case SYNCLINE_FORM_COUNTED: /* whose pointer comes first */
+        return *(const void *const *)at == NULL;
+    case SYNCLINE_FORM_PLAIN:
+        break;
+    }
+    return false;
+}
+
+void sl_model_set_required(struct sl_model *model)
+{
+    model->required_count = 0;
+    for (uint32_t i = 0; i < model->field_count; i++) {
+        if (model->fields[i].not_null && model->fields[i].form != SYNCLINE_FORM_PLAIN) {
+            model->required[model->required_count++] = (uint8_t)i;
+        }
+    }
+}
+
 bool sl_value_fits(enum syncline_type field, const struct sl_value *value)
 {
     switch (value->type) {

@@ -15,6 +15,7 @@ struct sl_field {
     uint32_t offset;               /* in the row struct, bytes */
     enum syncline_type type;
     enum syncline_form form;
+    bool not_null; /* the column takes no NULL; set by storage/record_check, as it is at open */
 };
 
 struct sl_model {
@@ -31,8 +32,10 @@ struct sl_model {
     uint32_t plain_size;   /* most bytes that sl_field_get counts of values inside the row struct */
     uint32_t string_count; /* fields whose values lie elsewhere: forms CSTR and COUNTED */
     uint8_t strings[SL_FIELD_COUNT_MAX]; /* their places in `fields` */
-    uint32_t index;                      /* in the set */
-    int64_t id_in_db;                    /* in _syncline_model; set by storage/library_db */
+    uint32_t required_count; /* fields that the struct can hold NULL in and the table cannot */
+    uint8_t required[SL_FIELD_COUNT_MAX]; /* their places; set with `not_null` */
+    uint32_t index;                       /* in the set */
+    int64_t id_in_db;                     /* in _syncline_model; set by storage/library_db */
 };
 
 struct sl_model_set {
@@ -69,6 +72,10 @@ struct sl_value {
 /* The value of a field in a row struct. A size over 2^32 - 1 is cut to that, which every limit
  * refuses. */
 struct sl_value sl_field_get(const struct sl_field *field, const void *row);
+/* The same as asking for its type, but without measuring strings. */
+bool sl_field_is_null(const struct sl_field *field, const void *row);
+/* Sets the model's required fields, by what `not_null` says of each. */
+void sl_model_set_required(struct sl_model *model);
 /* May a value of this type stand in such a field? NULL may: whether the column takes it is the
  * table's to say. Keys hold UUIDs. */
 bool sl_value_fits(enum syncline_type field, const struct sl_value *value);

@@ -388,8 +388,9 @@ static enum syncline_status make_call(struct sl_capture *capture, struct call *c
 {
     struct sl_rows *rows = &call->memory->rows;
     sl_buf_clear(&call->memory->births);
-    enum syncline_status status = sl_row_survey_run(&call->memory->survey, call->model, call->rows,
-                                                    call->n, call->change, call->batch_len, err);
+    enum syncline_status status =
+        sl_row_survey_run(&call->memory->survey, call->model, call->rows, call->n, call->change,
+                          !call->named_only, call->batch_len, err);
     if (status == SYNCLINE_OK) {
         status = take_token(capture, &call->token, err);
         call->token &= ~SL_TOKEN_TICKET;

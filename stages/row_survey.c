@@ -92,6 +92,37 @@ static void add_uuid(struct sl_buf *buf, struct uuid_run *run, const uint8_t *uu
     *run = (struct uuid_run){.high = high, .low = low, .n = 1};
 }
 
+/* ---- What is missing ---- */
+
+static enum syncline_status is_required(const struct sl_model *model, const struct sl_field *field,
+                                        const uint8_t *row, struct sl_error *err)
+{
+    char name[37];
+    struct syncline_uuid uuid = sl_row_uuid(model, row);
+    sl_uuid_format(&uuid, name);
+    return sl_fail(
+        err, SYNCLINE_EINVAL,
+        "record %s of model '%s': field '%s' is NULL, and its column in table '%s' is NOT "
+        "NULL: fill the member as the row has it",
+        name, model->name, field->name, model->table);
+}
+
+/* The row cannot hold NULL where the table takes none, so a struct that does is not the row. */
+static enum syncline_status check_required(const struct sl_row_survey *survey, struct sl_error *err)
+{
+    const struct sl_model *model = survey->model;
+    for (uint32_t k = 0; k < model->required_count; k++) {
+        const struct sl_field *field = &model->fields[model->required[k]];
+        const uint8_t *row = survey->rows;
+        for (uint32_t i = 0; i < survey->n; i++, row += model->row_size) {
+            if (sl_field_is_null(field, row)) {
+                return is_required(model, field, row, err);
+            }
+        }
+    }
+    return SYNCLINE_OK;
+}
+
 static enum syncline_status find_runs(struct sl_row_survey *survey, struct sl_error *err)
 {
     const struct sl_model *model = survey->model;
@@ -202,7 +233,7 @@ static enum syncline_status find_pieces(struct sl_row_survey *survey, uint32_t l
 
 enum syncline_status sl_row_survey_run(struct sl_row_survey *survey, const struct sl_model *model,
                                        const void *rows, uint32_t n, enum syncline_change change,
-                                       uint32_t batch_len, struct sl_error *err)
+                                       bool whole, uint32_t batch_len, struct sl_error *err)
 {
     survey->model = model;
     survey->rows = rows;
@@ -212,7 +243,10 @@ enum syncline_status sl_row_survey_run(struct sl_row_survey *survey, const struc
     sl_buf_clear(&survey->ids);
     sl_buf_clear(&survey->uuids);
     if (change != SYNCLINE_DELETE) {
-        enum syncline_status status = find_pieces(survey, sl_group_len_max(model, batch_len), err);
+        enum syncline_status status = whole ? check_required(survey, err) : SYNCLINE_OK;
+        if (status == SYNCLINE_OK) {
+            status = find_pieces(survey, sl_group_len_max(model, batch_len), err);
+        }
         if (status != SYNCLINE_OK) {
             return status;
         }

@@ -43,11 +43,12 @@ void sl_row_survey_fini(struct sl_row_survey *survey);
 /* Gives back what one large call made it take. */
 void sl_row_survey_trim(struct sl_row_survey *survey);
 
-/* The pass. batch_len: changes per segment. Errors: EINVAL (a record has no UUID), ETOOBIG (the
+/* The pass. whole: the structs hold the rows, and not ids and UUIDs alone. batch_len: changes per
+ * segment. Errors: EINVAL (a record has no UUID, or NULL where its table takes none), ETOOBIG (the
  * text names the record), ENOMEM. */
 enum syncline_status sl_row_survey_run(struct sl_row_survey *survey, const struct sl_model *model,
                                        const void *rows, uint32_t n, enum syncline_change change,
-                                       uint32_t batch_len, struct sl_error *err);
+                                       bool whole, uint32_t batch_len, struct sl_error *err);
 
 /* Copies a piece, whose first row is `first`, into the batch's arena and sets its n, rows, ids and
  * uuids. false: no memory. */

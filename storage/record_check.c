@@ -344,8 +344,17 @@ static enum syncline_status check_foreign_keys(const struct sl_db *db, const str
     return status;
 }
 
-enum syncline_status sl_record_table_check(struct sl_record_table *table,
-                                           const struct sl_model_set *set, struct sl_error *err)
+static void learn_required(struct sl_model *model, struct columns *columns)
+{
+    for (uint32_t i = 0; i < model->field_count; i++) {
+        const struct column *column = find_column(columns, model->fields[i].name);
+        model->fields[i].not_null = column != NULL && column->not_null;
+    }
+    sl_model_set_required(model);
+}
+
+enum syncline_status sl_record_table_check(struct sl_record_table *table, struct sl_model_set *set,
+                                           struct sl_error *err)
 {
     struct columns columns = {0};
     const struct sl_model *model = table->model;
@@ -358,6 +367,9 @@ enum syncline_status sl_record_table_check(struct sl_record_table *table,
     }
     if (status == SYNCLINE_OK) {
         status = check_foreign_keys(table->db, model, set, &columns, err);
+    }
+    if (status == SYNCLINE_OK) {
+        learn_required(&set->models[model->index], &columns);
     }
     sl_free(set->alloc, columns.items);
     return status;

@@ -25,10 +25,11 @@ void sl_record_table_init(struct sl_record_table *table, const struct sl_db *db,
                           const struct sl_model *model);
 void sl_record_table_fini(struct sl_record_table *table);
 
-/* Does the table in the database bear out the descriptor, which is one of the set? Errors: EMODEL
- * (names model and field, and what to do), ENOMEM, of the database. */
-enum syncline_status sl_record_table_check(struct sl_record_table *table,
-                                           const struct sl_model_set *set, struct sl_error *err);
+/* Does the table in the database bear out the descriptor, which is one of the set? If so the model
+ * in the set learns which of its fields the table takes no NULL in. Errors: EMODEL (names model and
+ * field, and what to do), ENOMEM, of the database. */
+enum syncline_status sl_record_table_check(struct sl_record_table *table, struct sl_model_set *set,
+                                           struct sl_error *err);
 
 enum syncline_status sl_record_id(struct sl_record_table *table, const struct syncline_uuid *uuid,
                                   bool *found, int64_t *id, struct sl_error *err);

@@ -349,6 +349,93 @@ Test(api_capture, without_transaction)
     api_close(&b);
 }
 
+/* Every form that can hold NULL, in columns that cannot. */
+struct full {
+    int64_t id;
+    struct syncline_uuid uuid;
+    struct syncline_opt_int64 count;
+    struct syncline_opt_double size;
+    struct syncline_opt_bool flag;
+    const char *label;
+    struct syncline_text body;
+    struct syncline_bytes data;
+    struct syncline_opt_int64 tag_id;
+    struct syncline_opt_uuid second_tag;
+    struct syncline_opt_int64 may_be;
+};
+static const struct syncline_field full_fields[] = {
+    SYNCLINE_ID(struct full, id),
+    SYNCLINE_UUID(struct full, uuid),
+    SYNCLINE_INT64(struct full, count),
+    SYNCLINE_DOUBLE(struct full, size),
+    SYNCLINE_BOOL(struct full, flag),
+    SYNCLINE_TEXT(struct full, label),
+    SYNCLINE_TEXT(struct full, body),
+    SYNCLINE_BLOB(struct full, data),
+    SYNCLINE_KEY(struct full, tag_id, "tag"),
+    SYNCLINE_UUID_KEY(struct full, second_tag, "tag"),
+    SYNCLINE_INT64(struct full, may_be)};
+static const struct syncline_model full_model =
+    SYNCLINE_MODEL("full", "fulls", SYNCLINE_SHARED, struct full, full_fields);
+static const struct syncline_model *const full_models[] = {&tag_model, &full_model};
+
+/* A struct that holds NULL where its table takes none is not the row: the call is refused, by field
+ * and record, whichever form it is and wherever in the batch. A delete needs no more than names. */
+Test(api_capture, null_where_the_table_takes_none)
+{
+    struct api_device a;
+    struct syncline_options options = api_options();
+    options.models = full_models;
+    options.models_count = 2;
+    api_create(&a, "a");
+    api_sql(a.db, "CREATE TABLE fulls(id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE,"
+                  " count INTEGER NOT NULL, size REAL NOT NULL, flag INTEGER NOT NULL,"
+                  " label TEXT NOT NULL, body TEXT NOT NULL, data BLOB NOT NULL,"
+                  " tag_id INTEGER NOT NULL, second_tag BLOB NOT NULL, may_be INTEGER)");
+    cr_assert_eq(syncline_open(a.dir, &options, &a.lib), SYNCLINE_OK, "%s", api_text);
+    struct full rows[3];
+    for (size_t i = 0; i < 3; i++) {
+        rows[i] = (struct full){.id = (int64_t)i + 1,
+                                .count = {0, true},
+                                .size = {0, true},
+                                .flag = {false, true},
+                                .label = "",
+                                .body = {.data = "", .len = 0},
+                                .data = {.data = "", .len = 0},
+                                .tag_id = {1, true},
+                                .second_tag = {{{1}}, true}};
+        cr_assert_eq(syncline_uuid_new(&rows[i].uuid, 1), SYNCLINE_OK);
+    }
+    api_sql(a.db, "BEGIN IMMEDIATE");
+    for (uint32_t field = 2; field < 10; field++) {
+        struct full kept = rows[2];
+        char says[96];
+        char uuid[SYNCLINE_UUID_TEXT_SIZE];
+        syncline_uuid_text(&kept.uuid, uuid);
+        (void)snprintf(says, sizeof(says), "record %s of model 'full': field '%s' is NULL", uuid,
+                       full_fields[field].name);
+        size_t end = field == 9 ? offsetof(struct full, may_be) : full_fields[field + 1].offset;
+        memset((char *)&rows[2] + full_fields[field].offset, 0, end - full_fields[field].offset);
+        for (int change = SYNCLINE_INSERT; change <= SYNCLINE_UPDATE; change++) {
+            API_REFUSED(a.lib,
+                        syncline_sync_models_batch(a.lib, &full_model, rows, 3,
+                                                   (enum syncline_change)change, a.db, NULL),
+                        SYNCLINE_EINVAL, says);
+        }
+        rows[2] = kept;
+    }
+    cr_expect_eq(api_int(a.db, "SELECT count(*) FROM _syncline_outbox"), 0);
+    API_OK(a.lib,
+           syncline_sync_models_batch(a.lib, &full_model, rows, 3, SYNCLINE_INSERT, a.db, NULL));
+    struct full named = {.id = 1, .uuid = rows[0].uuid};
+    API_OK(a.lib, syncline_sync_model_with_db(a.lib, &full_model, &named, SYNCLINE_DELETE, a.db));
+    api_sql(a.db, "ROLLBACK");
+    named.id = 2;
+    API_REFUSED(a.lib, syncline_sync_model(a.lib, &full_model, &named, SYNCLINE_UPDATE),
+                SYNCLINE_EINVAL, "field 'count' is NULL, and its column in table 'fulls'");
+    api_close(&a);
+}
+
 /* A connection to another database is refused by every call that takes one, inside a transaction
  * and in autocommit, before that database is read or written: another library's, one without a
  * file, and one that has the library attached under another name. */

@@ -73,8 +73,7 @@ static void stop(void)
 
 TestSuite(record_check, .init = start, .fini = stop);
 
-static enum syncline_status check_in_set(const struct sl_model_set *all,
-                                         const struct sl_model *model)
+static enum syncline_status check_in_set(struct sl_model_set *all, const struct sl_model *model)
 {
     struct sl_record_table table;
     sl_record_table_init(&table, &db, model);

@@ -73,7 +73,7 @@ TestSuite(row_survey, .init = begin, .fini = end);
 
 static enum syncline_status look(uint32_t n, uint32_t batch_len)
 {
-    return sl_row_survey_run(&survey, notes, rows, n, SYNCLINE_INSERT, batch_len, &err);
+    return sl_row_survey_run(&survey, notes, rows, n, SYNCLINE_INSERT, true, batch_len, &err);
 }
 
 /* The ids and UUIDs that the runs name are those of the first n rows, in their order. Returns how
@@ -210,7 +210,7 @@ Test(row_survey, without_strings)
     struct point given[3] = {{.uuid = {{1}}, .id = 4, .x = 0.5},
                              {.uuid = {{2}}, .id = 5, .x = -1},
                              {.uuid = {{3}}, .id = 9, .x = 7}};
-    OK(sl_row_survey_run(&survey, points, given, 3, SYNCLINE_UPDATE, 1000, &err));
+    OK(sl_row_survey_run(&survey, points, given, 3, SYNCLINE_UPDATE, true, 1000, &err));
     cr_assert_eq(survey.piece_count, 1);
     cr_assert_eq(survey.pieces[0].strings_size, 0);
     cr_assert_eq(survey.ids.len, 24);
@@ -285,7 +285,7 @@ Test(row_survey, too_big)
 Test(row_survey, deletes)
 {
     memset(rows, 0xee, 3 * sizeof(rows[0]));
-    OK(sl_row_survey_run(&survey, notes, rows, 3, SYNCLINE_DELETE, 1000, &err));
+    OK(sl_row_survey_run(&survey, notes, rows, 3, SYNCLINE_DELETE, true, 1000, &err));
     cr_assert_eq(survey.piece_count, 0);
     (void)check_runs(3);
 }
@@ -306,7 +306,7 @@ Test(row_survey, trim)
     for (uint32_t i = 0; i < 4 * ROWS; i++) {
         many[i].uuid.bytes[0] = 1;
     }
-    OK(sl_row_survey_run(&survey, notes, many, 4 * ROWS, SYNCLINE_INSERT, 65536, &err));
+    OK(sl_row_survey_run(&survey, notes, many, 4 * ROWS, SYNCLINE_INSERT, true, 65536, &err));
     sl_row_survey_trim(&survey);
     cr_assert_null(survey.ids.data);
     cr_assert_null(survey.uuids.data);

@@ -59,6 +59,16 @@ enum syncline_status sl_db_fail(const struct sl_db *db, int code, const char *tr
     return sl_fail(err, status_of(code), "%s: %.200s: %s", db->name, tried, message);
 }
 
+/* Is there no such file? One that is there and cannot be opened - a failing disk, no descriptors,
+ * no permission - is not to be taken for one that is to be made. */
+static bool is_missing(const struct sl_env *env, const char *path)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(env->vfs);
+    int there = 0;
+    return vfs != NULL && vfs->xAccess(vfs, path, SQLITE_ACCESS_EXISTS, &there) == SQLITE_OK &&
+           there == 0;
+}
+
 enum syncline_status sl_db_open(struct sl_db *db, const struct sl_env *env, const char *path,
                                 const char *name, enum sl_db_mode mode, uint32_t busy_timeout_ms,
                                 struct sl_error *err)
@@ -69,7 +79,8 @@ enum syncline_status sl_db_open(struct sl_db *db, const struct sl_env *env, cons
     struct sl_db opened = {.name = name};
     int code = sqlite3_open_v2(path, &opened.handle, flags, env->vfs);
     if (code != SQLITE_OK) {
-        bool missing = (code & 0xff) == SQLITE_CANTOPEN && mode != SL_DB_CREATE;
+        bool missing =
+            (code & 0xff) == SQLITE_CANTOPEN && mode != SL_DB_CREATE && is_missing(env, path);
         enum syncline_status status = sl_db_fail(&opened, code, "open", err);
         sl_db_close(&opened);
         if (missing) {

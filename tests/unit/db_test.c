@@ -32,6 +32,12 @@ Test(db, opens_what_is_there)
     sl_db_close(&db);
 }
 
+/* What is there and cannot be opened is another matter: nobody should make it anew. */
+Test(db, what_cannot_be_opened_is_not_missing)
+{
+    FAILS(open_as(".", SL_DB_WRITE), SYNCLINE_EIO, "test.db: open");
+}
+
 /* A file that is no database is told at open, by its path. */
 Test(db, refuses_what_is_no_database)
 {

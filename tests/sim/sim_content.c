@@ -155,6 +155,61 @@ void sl_sim_content_revert(struct sl_sim_content *content)
     content->size = content->synced_size;
 }
 
+/* The outcome of one dirty sector, written over what is seen of it. */
+static bool sector_tear(struct sl_sim_sector *sector, struct sl_sim_random *random)
+{
+    static const uint8_t zeroes[SL_SIM_SECTOR_SIZE];
+    const uint8_t *synced = sector->synced != NULL ? sector->synced : zeroes;
+    if (sector->now == NULL) {
+        sector->now = calloc(1, SL_SIM_SECTOR_SIZE);
+        if (sector->now == NULL) {
+            return false;
+        }
+    }
+    uint64_t outcome = sl_sim_random_below(random, 4);
+    size_t from = 0; /* of the bytes that are not as written */
+    if (outcome == 0) {
+        return true;
+    }
+    if (outcome == 2) {
+        from = (size_t)sl_sim_random_below(random, SL_SIM_SECTOR_SIZE);
+    }
+    for (size_t i = from; i < SL_SIM_SECTOR_SIZE; i++) {
+        if (sector->now[i] != synced[i]) {
+            sector->now[i] = outcome == 3 ? (uint8_t)sl_sim_random_next(random) : synced[i];
+        }
+    }
+    return true;
+}
+
+bool sl_sim_content_tear(struct sl_sim_content *content, struct sl_sim_random *random)
+{
+    uint64_t size = content->size;
+    if (size != content->synced_size && sl_sim_random_percent(random, 50)) {
+        size = content->synced_size;
+        if (content->size > size && sl_sim_random_percent(random, 50)) {
+            size = sl_sim_random_range(random, size, content->size);
+        }
+    }
+    for (size_t i = 0; i < content->dirty_len; i++) {
+        struct sl_sim_sector *sector = &content->sectors[content->dirty[i]];
+        bool is_cut_off = content->dirty[i] >= content->size / SL_SIM_SECTOR_SIZE + 1;
+        if (is_cut_off && size > content->size) { /* the truncation did not come to be */
+            free(sector->now);
+            sector->now = sector->synced;
+            sector->synced = NULL;
+        } else if (!sector_tear(sector, random)) {
+            return false;
+        }
+    }
+    if (size < content->size && !sl_sim_content_truncate(content, size)) {
+        return false;
+    }
+    content->size = size;
+    sl_sim_content_sync(content);
+    return true;
+}
+
 void sl_sim_content_fini(struct sl_sim_content *content)
 {
     sl_sim_content_sync(content);

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tests/sim/sim_random.h"
+
 #define SL_SIM_SECTOR_SIZE 4096u
 
 struct sl_sim_sector {
@@ -49,5 +51,10 @@ bool sl_sim_content_truncate(struct sl_sim_content *content, uint64_t size);
 /* What is seen becomes durable; what is durable becomes what is seen. */
 void sl_sim_content_sync(struct sl_sim_content *content);
 void sl_sim_content_revert(struct sl_sim_content *content);
+/* What a power cut leaves, drawn for each sector by itself: all of what was written since the last
+ * sync, nothing of it, the beginning of it, or something else in its place. Bytes that were not
+ * written stay as they were. The length is the new one, the durable one, or one between. False: no
+ * memory. */
+bool sl_sim_content_tear(struct sl_sim_content *content, struct sl_sim_random *random);
 
 #endif

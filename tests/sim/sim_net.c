@@ -36,6 +36,8 @@ struct end {
     uint64_t id;       /* of the link; both ends have the same */
     uint64_t dial_tag; /* 0: accepted */
     uint64_t delay_ns; /* smallest, of this link */
+    int from;          /* device at the other end */
+    bool is_broken;    /* the network gave it up: CLOSED is on its way, whoever is blocked */
     bool delivering;   /* an event of it is being delivered; then close() only marks it */
     bool is_closed;    /* by its owner, while delivering */
 };
@@ -58,6 +60,7 @@ struct transport {
     struct end *ends;
     struct failed_dial *failed;
     bool is_woken;
+    bool is_dead; /* its process is: nothing leaves any more */
 };
 
 struct sl_sim_net {
@@ -71,6 +74,8 @@ struct sl_sim_net {
     uint64_t jitter_ns;   /* most that a chunk is later than its link's delay */
     size_t chunk_max;     /* bytes; chunks are cut between 1 and this */
     size_t window;        /* bytes under way that count as taken by the system */
+    uint64_t slow_ns;     /* most that a chunk is later than that, for now */
+    bool blocked[SL_SIM_NET_DEVICES_MAX][SL_SIM_NET_DEVICES_MAX]; /* from, to */
 };
 
 static struct transport *as_transport(struct sl_transport *transport)
@@ -122,6 +127,9 @@ static void end_queue(struct end *end, struct item *item)
     struct sl_sim_net *net = end->transport->net;
     uint64_t jitter = sl_sim_random_below(&net->random, net->jitter_ns + 1);
     item->due_ns = now(net) + end->delay_ns + jitter;
+    if (net->slow_ns > 0) {
+        item->due_ns += sl_sim_random_below(&net->random, net->slow_ns);
+    }
     if (end->last != NULL && item->due_ns < end->last->due_ns) {
         item->due_ns = end->last->due_ns;
     }
@@ -186,41 +194,51 @@ static void end_unlink(struct end *end)
     *at = end->next;
 }
 
-/* The peer learns of it in time; what was on its way to the peer arrives, or a tail of it does not.
- */
-static void end_hang_up(struct end *end)
+/* Of what is on its way to this end no more than so many bytes arrive. */
+static void end_lose_tail(struct end *end, size_t keep)
 {
-    struct end *peer = end->peer;
-    if (peer == NULL) {
-        return;
+    struct item **at = &end->first;
+    struct item *last = NULL;
+    while (*at != NULL && ((*at)->kind == ITEM_OPENED || (*at)->len <= keep)) {
+        keep -= (*at)->len;
+        last = *at;
+        at = &(*at)->next;
     }
-    end->peer = NULL;
-    peer->peer = NULL;
+    struct item *lost = *at;
+    *at = NULL;
+    end->last = last;
+    while (lost != NULL) {
+        struct item *next = lost->next;
+        end->incoming -= lost->len;
+        free(lost);
+        lost = next;
+    }
+}
+
+/* Nobody is at the other end any more: this one learns of it in time. */
+static void end_orphan(struct end *end)
+{
     struct sl_sim_net *net = end->transport->net;
-    if (peer->first != NULL && sl_sim_random_percent(&net->random, 50)) {
-        size_t keep = sl_sim_random_below(&net->random, peer->incoming + 1);
-        struct item **at = &peer->first;
-        struct item *last = NULL;
-        while (*at != NULL && ((*at)->kind == ITEM_OPENED || (*at)->len <= keep)) {
-            keep -= (*at)->len;
-            last = *at;
-            at = &(*at)->next;
-        }
-        struct item *lost = *at;
-        *at = NULL;
-        peer->last = last;
-        while (lost != NULL) {
-            struct item *next = lost->next;
-            peer->incoming -= lost->len;
-            free(lost);
-            lost = next;
-        }
+    if (end->first != NULL && sl_sim_random_percent(&net->random, 50)) {
+        end_lose_tail(end, sl_sim_random_below(&net->random, end->incoming + 1));
     }
     struct item *closed = item_new(ITEM_CLOSED, NULL, 0);
     if (closed == NULL) {
         abort(); /* the simulator is out of memory: there is no run to save */
     }
-    end_queue(peer, closed);
+    end->peer = NULL;
+    end_queue(end, closed);
+}
+
+/* The peer learns of it in time; what was on its way to the peer arrives, or a tail of it does not.
+ */
+static void end_hang_up(struct end *end)
+{
+    struct end *peer = end->peer;
+    if (peer != NULL) {
+        end->peer = NULL;
+        end_orphan(peer);
+    }
 }
 
 /* ---- Operations --------------------------------------------------------------------------- */
@@ -240,6 +258,11 @@ static struct transport *find_listener(struct sl_sim_net *net, const char *addre
         }
     }
     return NULL;
+}
+
+static bool is_blocked(const struct sl_sim_net *net, int from, int to)
+{
+    return net->blocked[from][to];
 }
 
 static bool address_ok(const char *address)
@@ -273,7 +296,8 @@ static enum syncline_status net_dial(struct sl_transport *base, const char *addr
     }
     uint64_t delay = net->delay_ns * sl_sim_random_range(&net->random, 1, net->delay_range);
     struct transport *listener = find_listener(net, address);
-    if (listener == NULL) {
+    if (listener == NULL || is_blocked(net, transport->device, listener->device) ||
+        is_blocked(net, listener->device, transport->device)) {
         struct failed_dial *failed = calloc(1, sizeof(*failed));
         if (failed == NULL) {
             return sl_fail(err, SYNCLINE_ENET, "no memory for a dial");
@@ -301,7 +325,9 @@ static enum syncline_status net_dial(struct sl_transport *base, const char *addr
         return sl_fail(err, SYNCLINE_ENET, "no memory for a link");
     }
     ours->peer = theirs;
+    ours->from = listener->device;
     theirs->peer = ours;
+    theirs->from = transport->device;
     ours->next = transport->ends;
     transport->ends = ours;
     theirs->next = listener->ends;
@@ -314,7 +340,8 @@ static enum syncline_status net_send(struct sl_link *link, const void *data, siz
     struct end *end = as_end(link);
     struct sl_sim_net *net = end->transport->net;
     const uint8_t *at = data;
-    while (len > 0 && end->peer != NULL) { /* to nobody: lost, and CLOSED is on its way to us */
+    while (len > 0 && end->peer != NULL &&
+           !end->transport->is_dead) { /* to nobody: lost, and CLOSED is on its way to us */
         size_t some = sl_sim_random_scale(&net->random, 1, net->chunk_max);
         if (some > len) {
             some = len;
@@ -419,7 +446,8 @@ static struct end *due_end(const struct transport *transport, uint64_t until_ns)
 {
     struct end *best = NULL;
     for (struct end *end = transport->ends; end != NULL; end = end->next) {
-        if (end->first == NULL || end->first->due_ns > until_ns) {
+        bool waits = !end->is_broken && is_blocked(transport->net, end->from, transport->device);
+        if (end->first == NULL || end->first->due_ns > until_ns || waits) {
             continue;
         }
         if (best == NULL || end->first->due_ns < best->first->due_ns) {
@@ -571,6 +599,60 @@ struct sl_transport *sl_sim_transport_new(struct sl_sim_net *net, int device)
     transport->next = net->transports;
     net->transports = transport;
     return &transport->base;
+}
+
+void sl_sim_net_block(struct sl_sim_net *net, int from, int to, bool is_blocked_)
+{
+    net->blocked[from][to] = is_blocked_;
+}
+
+void sl_sim_net_slow(struct sl_sim_net *net, uint64_t more_ns)
+{
+    net->slow_ns = more_ns;
+}
+
+void sl_sim_transport_kill(struct sl_transport *transport)
+{
+    as_transport(transport)->is_dead = true;
+}
+
+/* The k-th end of a link between a and b, or any; NULL: there are not so many. */
+static struct end *find_end(const struct sl_sim_net *net, int a, int b, size_t k)
+{
+    for (const struct transport *t = net->transports; t != NULL; t = t->next) {
+        for (struct end *end = t->ends; end != NULL; end = end->next) {
+            bool is_theirs =
+                a < 0 || (t->device == a && end->from == b) || (t->device == b && end->from == a);
+            if (is_theirs && end->peer != NULL && k-- == 0) {
+                return end;
+            }
+        }
+    }
+    return NULL;
+}
+
+bool sl_sim_net_break(struct sl_sim_net *net, int a, int b)
+{
+    size_t ends = 0;
+    while (find_end(net, a, b, ends) != NULL) {
+        ends++;
+    }
+    if (ends == 0) {
+        return false;
+    }
+    struct end *end = find_end(net, a, b, (size_t)sl_sim_random_below(&net->random, ends));
+    if (end == NULL) {
+        abort(); /* they were counted */
+    }
+    struct end *peer = end->peer;
+    end->is_broken = true;
+    if (is_blocked(net, end->from, end->transport->device)) {
+        end_lose_tail(end, 0);
+    }
+    observe(end->transport, "net break", end->id, NULL, 0);
+    end_orphan(end);
+    end_orphan(peer);
+    return true;
 }
 
 size_t sl_sim_net_pending(const struct sl_sim_net *net)

@@ -12,6 +12,8 @@
 #include "net/transport.h"
 #include "tests/sim/sim_random.h"
 
+#define SL_SIM_NET_DEVICES_MAX 8
+
 struct sl_sim_net;
 
 struct sl_sim_net_world {
@@ -32,6 +34,19 @@ void sl_sim_net_free(struct sl_sim_net *net);
 /* The transport of one process of device `device`; free it with its ops->free, which closes its
  * links and gives back its address. NULL: no memory. */
 struct sl_transport *sl_sim_transport_new(struct sl_sim_net *net, int device);
+
+/* What `from` sends to `to` waits where it is until this is called with false, and nobody can dial
+ * across in either direction. Devices are 0 to SL_SIM_NET_DEVICES_MAX - 1. */
+void sl_sim_net_block(struct sl_sim_net *net, int from, int to, bool is_blocked);
+/* Breaks one of the links, drawn: one end hears of it now, the other one when the network lets it,
+ * and each may lose a tail of what was on its way to it. Mid-frame, that is. With `a` and `b` not
+ * negative only links between these two. False: there is none. */
+bool sl_sim_net_break(struct sl_sim_net *net, int a, int b);
+/* From now on each chunk takes up to so much longer; bytes of a link keep their order, those of
+ * different links do not. */
+void sl_sim_net_slow(struct sl_sim_net *net, uint64_t more_ns);
+/* The process behind it died: it sends nothing any more. It is still to be freed. */
+void sl_sim_transport_kill(struct sl_transport *transport);
 
 /* Bytes and closings under way anywhere: 0 means that no poll would deliver anything, ever. */
 size_t sl_sim_net_pending(const struct sl_sim_net *net);

@@ -709,6 +709,26 @@ void sl_sim_disk_power_cut(struct sl_sim_disk *disk, const char *prefix)
     }
 }
 
+void sl_sim_disk_power_tear(struct sl_sim_disk *disk, const char *prefix,
+                            struct sl_sim_random *random)
+{
+    sl_sim_disk_kill(disk, prefix);
+    bool names_kept = sl_sim_random_percent(random, 50); /* all of them: two may share a path */
+    struct inode *next;
+    for (struct inode *inode = disk->inodes; inode != NULL; inode = next) {
+        next = inode->next;
+        if (!is_below(inode, prefix)) {
+            continue;
+        }
+        if (!sl_sim_content_tear(&inode->content, random)) {
+            abort(); /* there is no run to save */
+        }
+        inode->linked = names_kept ? inode->linked : inode->link_synced;
+        inode->link_synced = inode->linked;
+        inode_release(disk, inode);
+    }
+}
+
 int64_t sl_sim_disk_size(const struct sl_sim_disk *disk, const char *path, bool durable)
 {
     for (const struct inode *inode = disk->inodes; inode != NULL; inode = inode->next) {

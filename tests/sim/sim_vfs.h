@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tests/sim/sim_random.h"
+
 #define SL_SIM_VFS_NAME "sl-sim"
 
 struct sl_sim_disk;
@@ -68,6 +70,11 @@ void sl_sim_disk_free(struct sl_sim_disk *disk);
 void sl_sim_disk_kill(struct sl_sim_disk *disk, const char *prefix);
 /* The same, and files below `prefix` fall back to what is durable. */
 void sl_sim_disk_power_cut(struct sl_sim_disk *disk, const char *prefix);
+
+/* The same, but what was not synced is written, lost, torn or garbage, as drawn for each sector,
+ * and the names once for all. Ends the program when there is no memory. */
+void sl_sim_disk_power_tear(struct sl_sim_disk *disk, const char *prefix,
+                            struct sl_sim_random *random);
 
 /* Bytes of a file, now or durably; -1: there is no such file. */
 int64_t sl_sim_disk_size(const struct sl_sim_disk *disk, const char *path, bool durable);

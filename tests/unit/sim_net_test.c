@@ -253,3 +253,83 @@ Test(sim_net, poll_waits_in_virtual_time)
     cr_assert_eq(clock_ns, before);
     stop();
 }
+
+static void pass_time(uint64_t ns)
+{
+    for (uint64_t end_ns = clock_ns + ns; clock_ns < end_ns; clock_ns += 100000) {
+        a.transport->ops->poll(a.transport, 0);
+        b.transport->ops->poll(b.transport, 0);
+    }
+}
+
+/* What is sent across a blocked direction waits, and arrives when it is open again; the other
+ * direction goes on. Nobody can dial across. */
+Test(sim_net, a_blocked_direction_waits)
+{
+    struct sl_error err;
+    start(6);
+    connect_both();
+    sl_sim_net_block(net, 0, 1, true);
+    cr_assert_eq(a.transport->ops->send(a.link, "from a", 6), SYNCLINE_OK);
+    cr_assert_eq(b.transport->ops->send(b.link, "from b", 6), SYNCLINE_OK);
+    cr_assert_eq(a.transport->ops->dial(a.transport, "b", 9, &err), SYNCLINE_OK);
+    pass_time(1000000000);
+    cr_expect_eq(a.received_len, 6);
+    cr_expect_eq(b.received_len, 0);
+    cr_expect_eq(a.failed, 1);
+    sl_sim_net_block(net, 0, 1, false);
+    deliver_all();
+    cr_expect_eq(b.received_len, 6);
+    stop();
+}
+
+/* A link that breaks is heard of at both ends, each after the beginning of what was on its way to
+ * it; across a block one end hears of it at once and the other one afterwards. */
+Test(sim_net, links_break)
+{
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        uint8_t sent[3000];
+        struct sl_sim_random random;
+        sl_sim_random_init(&random, seed, 1);
+        sl_sim_random_fill(&random, sent, sizeof(sent));
+        start(seed);
+        cr_expect(!sl_sim_net_break(net, -1, -1), "there is no link");
+        connect_both();
+        cr_expect(!sl_sim_net_break(net, 0, 2), "there is none between these");
+        bool is_blocked_now = seed % 2 == 0;
+        sl_sim_net_block(net, 0, 1, is_blocked_now);
+        sl_sim_net_block(net, 1, 0, is_blocked_now);
+        a.transport->ops->send(a.link, sent, sizeof(sent));
+        b.transport->ops->send(b.link, sent, sizeof(sent));
+        cr_assert(sl_sim_net_break(net, 1, 0));
+        pass_time(1000000000);
+        cr_expect_eq(a.closed + b.closed, is_blocked_now ? 1 : 2, "seed %d", (int)seed);
+        sl_sim_net_block(net, 0, 1, false);
+        sl_sim_net_block(net, 1, 0, false);
+        deliver_all();
+        cr_expect(a.closed == 1 && b.closed == 1);
+        cr_expect_eq(memcmp(a.received, sent, a.received_len), 0);
+        cr_expect_eq(memcmp(b.received, sent, b.received_len), 0);
+        stop();
+    }
+}
+
+/* A slow network is late by up to so much; who is dead sends nothing. */
+Test(sim_net, slow_and_dead)
+{
+    start(8);
+    connect_both();
+    sl_sim_net_slow(net, (uint64_t)1 << 50);
+    cr_assert_eq(a.transport->ops->send(a.link, "late", 4), SYNCLINE_OK);
+    pass_time(100000000);
+    cr_expect_eq(b.received_len, 0);
+    sl_sim_net_slow(net, 0);
+    clock_ns += (uint64_t)1 << 51;
+    deliver_all();
+    cr_expect_eq(b.received_len, 4);
+    sl_sim_transport_kill(a.transport);
+    cr_assert_eq(a.transport->ops->send(a.link, "never", 5), SYNCLINE_OK);
+    deliver_all();
+    cr_expect_eq(b.received_len, 4);
+    stop();
+}

@@ -30,6 +30,7 @@ void sl_sim_ledger_fini(struct sl_sim_ledger *ledger)
     }
     free(ledger->records);
     free(ledger->versions);
+    free(ledger->txs);
     while (ledger->blocks != NULL) {
         struct block *block = ledger->blocks;
         ledger->blocks = block->next;
@@ -173,31 +174,93 @@ void sl_sim_ledger_begin_delete(struct sl_sim_ledger *ledger, int device, uint32
     ledger->records[ledger->versions[seen - 1].record].retired = true;
 }
 
-void sl_sim_ledger_commit(struct sl_sim_ledger *ledger, int device, const struct sl_sim_op *ops,
-                          size_t len)
+static void commit_op(struct sl_sim_ledger *ledger, int device, const struct sl_sim_op *op)
 {
-    ledger->changes[device] += len;
-    for (size_t i = 0; i < len; i++) {
-        const struct sl_sim_op *op = &ops[i];
-        uint32_t rev = op->kind == SL_SIM_OP_DELETE ? op->seen : op->rev;
-        struct sl_sim_record *record = &ledger->records[ledger->versions[rev - 1].record];
-        struct sl_sim_birth *birth = birth_of(ledger, rev);
-        ledger->commits++;
-        birth->touched |= 1u << device;
-        if (op->kind == SL_SIM_OP_DELETE) {
-            birth->state = SL_SIM_DEAD;
-            birth->deleting &= ~(1u << device);
-            record->last_delete = ledger->commits;
-            continue;
+    uint32_t rev = op->kind == SL_SIM_OP_DELETE ? op->seen : op->rev;
+    struct sl_sim_record *record = &ledger->records[ledger->versions[rev - 1].record];
+    struct sl_sim_birth *birth = birth_of(ledger, rev);
+    birth->touched |= 1u << device;
+    if (op->kind == SL_SIM_OP_DELETE) {
+        birth->state = SL_SIM_DEAD;
+        birth->deleting &= ~(1u << device);
+        birth->deleted |= 1u << device;
+        return;
+    }
+    if (op->kind == SL_SIM_OP_INSERT) {
+        birth->state = SL_SIM_LIVING;
+    } else {
+        ledger->versions[op->seen - 1].overwritten = true;
+    }
+    ledger->versions[rev - 1].outcome = SL_SIM_COMMITTED;
+    ledger->changes[device]++;
+    record->last_rev[device] = rev;
+}
+
+/* The host's disk lost it: as if it had never been, but that a log may have it. */
+static void lose_op(struct sl_sim_ledger *ledger, int device, const struct sl_sim_op *op)
+{
+    uint32_t rev = op->kind == SL_SIM_OP_DELETE ? op->seen : op->rev;
+    struct sl_sim_birth *birth = birth_of(ledger, rev);
+    if (op->kind == SL_SIM_OP_DELETE) {
+        birth->deleted &= ~(1u << device);
+        birth->lost_deletes |= 1u << device;
+        birth->state = birth->deleted != 0 ? SL_SIM_DEAD : SL_SIM_LIVING;
+        return;
+    }
+    ledger->versions[rev - 1].outcome = SL_SIM_LOST_BY_HOST;
+    uint32_t before =
+        op->seen != 0 && ledger->versions[op->seen - 1].device == device ? op->seen : 0;
+    ledger->records[ledger->versions[rev - 1].record].last_rev[device] = before;
+    if (op->kind == SL_SIM_OP_INSERT) {
+        birth->state = SL_SIM_UNDONE;
+    } else {
+        ledger->versions[op->seen - 1].overwritten = false;
+    }
+}
+
+uint32_t sl_sim_tx_begin(struct sl_sim_ledger *ledger, int device)
+{
+    ledger->txs = grow(ledger->txs, ledger->txs_len, sizeof(*ledger->txs));
+    ledger->txs[ledger->txs_len++] = (struct sl_sim_tx){.device = device, .outcome = SL_SIM_OPEN};
+    return ledger->txs_len;
+}
+
+static void set_outcome(struct sl_sim_ledger *ledger, struct sl_sim_tx *tx,
+                        enum sl_sim_outcome outcome)
+{
+    if (outcome == SL_SIM_COMMITTED) {
+        for (size_t i = 0; i < tx->ops_len; i++) {
+            commit_op(ledger, tx->device, &tx->ops[i]);
         }
-        if (op->kind == SL_SIM_OP_INSERT) {
-            birth->state = SL_SIM_LIVING;
-            birth->order = ledger->commits;
-        } else {
-            ledger->versions[op->seen - 1].overwritten = true;
+    } else if (outcome == SL_SIM_LOST_BY_HOST) {
+        for (size_t i = tx->ops_len; i-- > 0;) {
+            lose_op(ledger, tx->device, &tx->ops[i]);
         }
-        ledger->versions[rev - 1].committed = true;
-        record->last_rev[device] = rev;
+    } else if (outcome == SL_SIM_UNDONE_BY_APP) {
+        sl_sim_ledger_undo(ledger, tx->device, tx->ops, tx->ops_len);
+    }
+    tx->outcome = outcome;
+}
+
+void sl_sim_tx_end(struct sl_sim_ledger *ledger, uint32_t number, enum sl_sim_outcome outcome,
+                   const struct sl_sim_op *ops, size_t len)
+{
+    struct sl_sim_tx *tx = &ledger->txs[number - 1];
+    tx->ops = sl_sim_ledger_alloc(ledger, (len + 1) * sizeof(*ops));
+    if (len > 0) {
+        memcpy(tx->ops, ops, len * sizeof(*ops));
+    }
+    tx->ops_len = len;
+    set_outcome(ledger, tx, outcome);
+}
+
+void sl_sim_tx_settle(struct sl_sim_ledger *ledger, uint32_t number, bool is_there)
+{
+    struct sl_sim_tx *tx = &ledger->txs[number - 1];
+    if (tx->outcome == SL_SIM_OPEN) {
+        set_outcome(ledger, tx, is_there ? SL_SIM_COMMITTED : SL_SIM_UNDONE_BY_APP);
+    } else if (tx->outcome == SL_SIM_COMMITTED && !is_there) {
+        set_outcome(ledger, tx, SL_SIM_LOST_BY_HOST);
     }
 }
 
@@ -209,6 +272,9 @@ void sl_sim_ledger_undo(struct sl_sim_ledger *ledger, int device, const struct s
             birth_of(ledger, ops[i].rev)->state = SL_SIM_UNDONE;
         } else if (ops[i].kind == SL_SIM_OP_DELETE) {
             birth_of(ledger, ops[i].seen)->deleting &= ~(1u << device);
+        }
+        if (ops[i].rev != 0) {
+            ledger->versions[ops[i].rev - 1].outcome = SL_SIM_UNDONE_BY_APP;
         }
     }
 }

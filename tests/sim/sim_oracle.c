@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "pipeline/library_view.h"
+#include "tests/sim/sim_fold.h"
 
 static void format_uuid(const void *uuid, int size, char text[37])
 {
@@ -22,53 +23,6 @@ static void format_uuid(const void *uuid, int size, char text[37])
 }
 
 /* ---- Devices against each other ----------------------------------------------------------- */
-
-/* Notes the first record that `sql` finds. */
-static void expect_none(struct sl_sim_world *world, sqlite3 *db, const char *sql, const char *table,
-                        int here, int there)
-{
-    sqlite3_stmt *stmt = sl_sim_prepare(db, sql);
-    int rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW) {
-        char uuid[37];
-        format_uuid(sqlite3_column_blob(stmt, 0), sqlite3_column_bytes(stmt, 0), uuid);
-        sl_sim_fail(world, SL_SIM_DIVERGED, "table %s: device %d has %s otherwise than device %d",
-                    table, here, uuid, there);
-    } else if (rc != SQLITE_DONE) {
-        sl_sim_fail(world, SL_SIM_INVARIANT, "comparing devices %d and %d: %s", here, there,
-                    sqlite3_errmsg(db));
-    }
-    sqlite3_finalize(stmt);
-}
-
-static void check_pair(struct sl_sim_world *world, int other)
-{
-    sqlite3 *db = sl_sim_db_open(&world->devices[0]);
-    char sql[64];
-    snprintf(sql, sizeof(sql), "ATTACH '%s' AS other", world->devices[other].library_db);
-    bool ok = sl_sim_exec(&world->devices[0], db, sql);
-    for (uint32_t i = 0; i < world->schema.models_len && ok; i++) {
-        const struct sl_sim_model *model = &world->schema.models[i];
-        char *here = sl_sim_synced_sql(&world->schema, model, "main", true);
-        char *there = sl_sim_synced_sql(&world->schema, model, "other", true);
-        char *both = sqlite3_mprintf("%s EXCEPT %s", here, there);
-        expect_none(world, db, both, model->table, 0, other);
-        sqlite3_free(both);
-        both = sqlite3_mprintf("%s EXCEPT %s", there, here);
-        expect_none(world, db, both, model->table, other, 0);
-        sqlite3_free(both);
-        free(here);
-        free(there);
-    }
-    sqlite3_close(db);
-}
-
-void sl_sim_check_equal(struct sl_sim_world *world)
-{
-    for (unsigned i = 1; i < world->devices_len; i++) {
-        check_pair(world, (int)i);
-    }
-}
 
 void sl_sim_check_digest(struct sl_sim_world *world)
 {
@@ -142,30 +96,8 @@ static void read_value(struct sl_sim_workload *work, sqlite3_stmt *stmt, int at,
     }
 }
 
-/* May this version be the last word on its record? */
-static const char *version_wrong(const struct sl_sim_workload *work,
-                                 const struct sl_sim_version *version)
-{
-    const struct sl_sim_ledger *ledger = &work->ledger;
-    const struct sl_sim_record *record = &ledger->records[version->record];
-    uint32_t rev = (uint32_t)version->values[0].integer;
-    if (!version->committed) {
-        return "was rolled back";
-    }
-    if (record->births[version->birth].state == SL_SIM_DEAD) {
-        return "was deleted";
-    }
-    if (version->overwritten) {
-        return "was replaced by a later write that saw it";
-    }
-    if (record->last_rev[version->device] != rev) {
-        return "is not its device's last word";
-    }
-    return NULL;
-}
-
-static void check_row(struct sl_sim_workload *work, int device, const struct sl_sim_model *model,
-                      sqlite3_stmt *stmt, bool *present)
+static void check_row(struct sl_sim_workload *work, const struct sl_sim_fold *fold, int device,
+                      const struct sl_sim_model *model, sqlite3_stmt *stmt, bool *present)
 {
     struct sl_sim_world *world = work->world;
     char uuid[37];
@@ -188,10 +120,16 @@ static void check_row(struct sl_sim_workload *work, int device, const struct sl_
                     model->table, uuid, sqlite3_column_int64(stmt, 1));
         return;
     }
-    const char *wrong = version_wrong(work, version);
-    if (wrong != NULL) {
-        sl_sim_fail(world, SL_SIM_LOST, "device %d: table %s: %s: rev %lld of device %d %s", device,
-                    model->table, uuid, sqlite3_column_int64(stmt, 1), version->device, wrong);
+    if (fold->shown[number] != (uint32_t)version->values[0].integer) {
+        char instead[32] = "none at all";
+        if (fold->shown[number] != 0) {
+            snprintf(instead, sizeof(instead), "rev %u", fold->shown[number]);
+        }
+        sl_sim_fail(world, SL_SIM_LOST,
+                    "device %d: table %s: %s: rev %lld of device %d stands there, and %s should",
+                    device, model->table, uuid, sqlite3_column_int64(stmt, 1), version->device,
+                    instead);
+        sl_sim_blame(world, number);
         return;
     }
     for (uint32_t i = 0; i < model->columns_len; i++) {
@@ -204,19 +142,6 @@ static void check_row(struct sl_sim_workload *work, int device, const struct sl_
             return;
         }
     }
-}
-
-/* A birth that no delete can have seen, because none came after it: the record must be there. */
-static bool must_exist(const struct sl_sim_workload *work, const struct sl_sim_record *record)
-{
-    bool is_shared = work->world->schema.models[record->model].shared;
-    for (uint32_t i = 0; i < record->births_len; i++) {
-        const struct sl_sim_birth *birth = &record->births[i];
-        if (birth->state == SL_SIM_LIVING && (!is_shared || birth->order > record->last_delete)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* The column that does not sync: what an insert here put there, or the table's default. */
@@ -245,7 +170,7 @@ static void check_local(struct sl_sim_workload *work, int device, const struct s
     sqlite3_finalize(stmt);
 }
 
-static void check_device(struct sl_sim_workload *work, int device)
+static void check_device(struct sl_sim_workload *work, const struct sl_sim_fold *fold, int device)
 {
     struct sl_sim_world *world = work->world;
     sqlite3 *db = sl_sim_db_open(&world->devices[device]);
@@ -256,7 +181,7 @@ static void check_device(struct sl_sim_workload *work, int device)
         sqlite3_stmt *stmt = sl_sim_prepare(db, sql);
         free(sql);
         while (sqlite3_step(stmt) == SQLITE_ROW) {
-            check_row(work, device, model, stmt, present);
+            check_row(work, fold, device, model, stmt, present);
         }
         sqlite3_finalize(stmt);
         if (model->has_local) {
@@ -265,11 +190,14 @@ static void check_device(struct sl_sim_workload *work, int device)
     }
     for (uint32_t i = 0; i < work->ledger.records_len; i++) {
         const struct sl_sim_record *record = &work->ledger.records[i];
-        if (!present[i] && must_exist(work, record)) {
+        if (!present[i] && fold->shown[i] != 0) {
             char uuid[37];
             sl_uuid_format(&record->uuid, uuid);
-            sl_sim_fail(world, SL_SIM_LOST, "device %d: table %s: %s is missing", device,
-                        world->schema.models[record->model].table, uuid);
+            sl_sim_fail(world, SL_SIM_LOST,
+                        "device %d: table %s: %s is missing: rev %u of device %d", device,
+                        world->schema.models[record->model].table, uuid, fold->shown[i],
+                        work->ledger.versions[fold->shown[i] - 1].device);
+            sl_sim_blame(world, i);
         }
     }
     free(present);
@@ -278,8 +206,91 @@ static void check_device(struct sl_sim_workload *work, int device)
 
 void sl_sim_check_ledger(struct sl_sim_workload *work)
 {
-    for (unsigned i = 0; i < work->world->devices_len; i++) {
-        check_device(work, (int)i);
+    struct sl_sim_fold fold;
+    sl_sim_fold_init(&fold, &work->ledger);
+    for (unsigned i = 0; i < work->world->devices_len && work->world->failures == 0; i++) {
+        check_device(work, &fold, (int)i);
+    }
+    if (work->world->blamed != 0) {
+        sl_sim_fold_tell(&fold, work->world->blamed - 1, work->world->about,
+                         sizeof(work->world->about));
+    }
+    sl_sim_fold_fini(&fold);
+}
+
+/* ---- At any time -------------------------------------------------------------------------- */
+
+/* What one device has of each device's changes, and what it believes that each has of its own. */
+struct believed {
+    int64_t held[SL_SIM_DEVICES_MAX];
+    int64_t there[SL_SIM_DEVICES_MAX]; /* in its tables */
+    int64_t acked[SL_SIM_DEVICES_MAX];
+    int64_t applied[SL_SIM_DEVICES_MAX];
+};
+
+/* Runs a SELECT of a device id and two numbers, which are added to the device's. */
+static void add_up(struct sl_sim_world *world, const char *path, const char *sql, int64_t *first,
+                   int64_t *second)
+{
+    sqlite3 *db = NULL;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, SL_SIM_VFS_NAME) != SQLITE_OK) {
+        sl_sim_fail(world, SL_SIM_INVARIANT, "%s: %s", path, sqlite3_errmsg(db));
+        sqlite3_close(db);
+        return;
+    }
+    sqlite3_stmt *stmt = sl_sim_prepare(db, sql);
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        for (unsigned d = 0; d < world->devices_len; d++) {
+            if (sqlite3_column_bytes(stmt, 0) == (int)sizeof(struct syncline_uuid) &&
+                memcmp(sqlite3_column_blob(stmt, 0), &world->devices[d].identity.device_id,
+                       sizeof(struct syncline_uuid)) == 0) {
+                first[d] += sqlite3_column_int64(stmt, 1);
+                second[d] += sqlite3_column_int64(stmt, 2);
+            }
+        }
+    }
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+}
+
+static void read_believed(struct sl_sim_world *world, const struct sl_sim_device *device,
+                          struct believed *out)
+{
+    int64_t none[SL_SIM_DEVICES_MAX] = {0};
+    add_up(world, device->sync_db, "SELECT device,held_seq,0 FROM origin", out->held, none);
+    add_up(world, device->library_db, "SELECT device,applied_seq,0 FROM _syncline_origin",
+           out->there, none);
+    add_up(world, device->sync_db, "SELECT device,acked_seq,applied_seq FROM member", out->acked,
+           out->applied);
+}
+
+void sl_sim_check_always(struct sl_sim_workload *work)
+{
+    struct sl_sim_world *world = work->world;
+    struct believed believed[SL_SIM_DEVICES_MAX];
+    memset(believed, 0, sizeof(believed));
+    for (unsigned d = 0; d < world->devices_len; d++) {
+        if (!world->devices[d].has_died) {
+            read_believed(world, &world->devices[d], &believed[d]);
+        }
+    }
+    for (unsigned a = 0; a < world->devices_len; a++) {
+        for (unsigned b = 0; b < world->devices_len; b++) {
+            if (a == b || world->devices[a].has_died || world->devices[b].has_died) {
+                continue;
+            }
+            bool is_held = believed[b].acked[a] <= believed[a].held[b];
+            bool is_there =
+                believed[b].applied[a] <= believed[a].there[b] || !work->switches.applied_acks;
+            if (!is_held || !is_there) {
+                sl_sim_fail(world, SL_SIM_INVARIANT,
+                            "device %u acknowledged %lld and applied %lld of the changes of device "
+                            "%u, and has %lld and %lld",
+                            a, (long long)believed[b].acked[a], (long long)believed[b].applied[a],
+                            b, (long long)believed[a].held[b], (long long)believed[a].there[b]);
+                return;
+            }
+        }
     }
 }
 
@@ -329,61 +340,65 @@ static void tell_set_aside(struct sl_sim_device *device)
     }
 }
 
-bool sl_sim_check_info(struct sl_sim_world *world, bool quiet)
+/* Notes what is not as it is at rest. Returns whether all is. */
+static bool check_facts(struct sl_sim_device *device, const struct syncline_info *info,
+                        uint64_t others_seq, bool quiet)
 {
+    struct sl_sim_world *world = device->world;
+    bool is_direct = device->neighbours == world->devices_len - 1 || world->relayed_acks;
+    const struct {
+        const char *what;
+        uint64_t is;
+        uint64_t wanted;
+        bool matters;
+    } facts[] = {
+        {"links", info->links, device->neighbours, true},
+        {"changes in the outbox", info->outbox, 0, true},
+        {"older rows", info->unscanned, 0, true},
+        {"records set aside", info->set_aside, 0, true},
+        {"changes received of those that others made", info->received, others_seq, true},
+        {"applied of received", info->received_applied, info->received, true},
+        {"own changes acknowledged", info->acked_seq, info->own_seq, is_direct},
+        {"own changes applied elsewhere", info->applied_seq, info->own_seq, is_direct},
+        {"received of announced", info->received, info->announced, is_direct},
+    };
     bool all = true;
-    for (unsigned i = 0; i < world->devices_len; i++) {
-        struct syncline_info info;
-        if (!sl_sim_info(&world->devices[i], &info)) {
+    for (size_t k = 0; k < sizeof(facts) / sizeof(facts[0]); k++) {
+        if (!facts[k].matters || facts[k].is == facts[k].wanted) {
+            continue;
+        }
+        all = false;
+        if (quiet) {
             return false;
         }
-        const struct {
-            const char *what;
-            uint64_t is;
-            uint64_t wanted;
-        } facts[] = {
-            {"links", info.links, world->devices_len - 1},
-            {"changes in the outbox", info.outbox, 0},
-            {"older rows", info.unscanned, 0},
-            {"records set aside", info.set_aside, 0},
-            {"own changes acknowledged", info.acked_seq, info.own_seq},
-            {"own changes applied elsewhere", info.applied_seq, info.own_seq},
-            {"received of announced", info.received, info.announced},
-            {"applied of received", info.received_applied, info.received},
-        };
-        for (size_t k = 0; k < sizeof(facts) / sizeof(facts[0]); k++) {
-            if (facts[k].is == facts[k].wanted) {
-                continue;
-            }
-            all = false;
-            if (!quiet && facts[k].is == info.set_aside) {
-                tell_set_aside(&world->devices[i]);
-            }
-            if (!quiet) {
-                struct sl_error notice = {0};
-                (void)sl_library_health(world->devices[i].engine, &notice);
-                sl_sim_fail(world, SL_SIM_STUCK,
-                            "device %u: %s: %" PRIu64 " instead of %" PRIu64 "; last notice: %s", i,
-                            facts[k].what, facts[k].is, facts[k].wanted,
-                            notice.text[0] != '\0' ? notice.text : "none");
-            }
+        if (facts[k].is == info->set_aside) {
+            tell_set_aside(device);
         }
+        struct sl_error notice = {0};
+        (void)sl_library_health(device->engine, &notice);
+        sl_sim_fail(world, SL_SIM_STUCK,
+                    "device %d: %s: %" PRIu64 " instead of %" PRIu64 "; last notice: %s",
+                    device->index, facts[k].what, facts[k].is, facts[k].wanted,
+                    notice.text[0] != '\0' ? notice.text : "none");
     }
     return all;
 }
 
-void sl_sim_check_changes(struct sl_sim_workload *work)
+bool sl_sim_check_info(struct sl_sim_world *world, bool quiet)
 {
-    for (unsigned i = 0; i < work->world->devices_len; i++) {
-        struct syncline_info info;
-        if (sl_sim_info(&work->world->devices[i], &info) &&
-            info.own_seq > work->ledger.changes[i]) {
-            sl_sim_fail(work->world, SL_SIM_INVARIANT,
-                        "device %u: %" PRIu64
-                        " changes in its log, and its applications made %" PRIu64,
-                        i, info.own_seq, work->ledger.changes[i]);
+    struct syncline_info infos[SL_SIM_DEVICES_MAX];
+    uint64_t all_seq = 0;
+    for (unsigned i = 0; i < world->devices_len; i++) {
+        if (!sl_sim_info(&world->devices[i], &infos[i])) {
+            return false;
         }
+        all_seq += infos[i].own_seq;
     }
+    bool all = true;
+    for (unsigned i = 0; i < world->devices_len && (all || !quiet); i++) {
+        all = check_facts(&world->devices[i], &infos[i], all_seq - infos[i].own_seq, quiet) && all;
+    }
+    return all;
 }
 
 uint64_t sl_sim_traffic(struct sl_sim_world *world)

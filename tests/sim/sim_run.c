@@ -3,12 +3,15 @@
 
 /* The life of a run:
  *
- *     work    what happens next is drawn: an application acts, a stage of some device runs one
- * slice, a device polls the network, time passes. Each has a weight of its own, drawn per seed, at
- * times 0: stages lag behind or starve. drain   transactions end, engines are open; all stages of
- * all devices in turn, in random order, until the engines say that everything is applied everywhere
- * and nothing moves. idle    1,000 more steps with time passing, which must change nothing. judge
- * the oracles. */
+ *     work    safety: what happens next is drawn: an application acts, a stage of some device runs
+ *             one slice, a device polls the network, time passes. Each has a weight of its own,
+ *             drawn per seed, at times 0: stages lag behind or starve. Before each step faults may
+ *             strike.
+ *     drain   liveness: faults stop, transactions end, engines are open; all stages of all devices
+ *             in turn, in random order, until the engines say that everything is applied
+ *             everywhere and nothing moves.
+ *     idle    ten minutes pass in 300 more rounds, which must change nothing.
+ *     judge   the oracles. */
 
 #include "tests/sim/sim_run.h"
 
@@ -20,11 +23,14 @@
 #include "tests/sim/sim_oracle.h"
 
 #define STAGES_MAX 32u
+#define STREAM_DEVICES 101      /* a stream of the seed that nothing else has */
 #define WORK_STEPS_MAX 200000u  /* schedule steps until the applications must be done */
 #define DRAIN_ROUNDS_MAX 20000u /* rounds until everything must be at rest */
 #define DRAIN_IDLE_MAX 600u     /* of them in a row in which nothing moved: it never will */
 #define REST_ROUNDS 4u          /* idle rounds at the end of a drain */
-#define IDLE_STEPS 1000u
+#define IDLE_ROUNDS 300u
+#define IDLE_NS 2000000000u /* between two of them: ten minutes in all */
+#define CHECK_STEPS 1000u   /* between two looks at what must hold at any time */
 
 enum what { DO_ACT, DO_STEP, DO_POLL, DO_TIME, DO_ROUNDS };
 
@@ -97,8 +103,9 @@ static void pass_time(struct sl_sim_world *world)
 }
 
 /* Every stage of every device and every poll once, in random order. */
-static bool do_round(struct sl_sim_world *world, size_t stages)
+static bool do_round(struct sl_sim_workload *work, size_t stages)
 {
+    struct sl_sim_world *world = work->world;
     unsigned order[SL_SIM_DEVICES_MAX * (STAGES_MAX + 1)];
     unsigned len = (unsigned)(world->devices_len * (stages + 1));
     for (unsigned i = 0; i < len; i++) {
@@ -115,16 +122,20 @@ static bool do_round(struct sl_sim_world *world, size_t stages)
             continue;
         }
         did |= stage == stages ? sl_sim_poll(device) : sl_sim_step(device, stage);
+        if (device->has_died) {
+            sl_sim_workload_tick(work, (unsigned)device->index);
+        }
     }
     return did;
 }
 
 /* Some rounds with time passing: most of what is under way arrives. */
-static void do_rounds(struct sl_sim_world *world, size_t stages)
+static void do_rounds(struct sl_sim_workload *work, size_t stages)
 {
+    struct sl_sim_world *world = work->world;
     uint64_t rounds = sl_sim_random_scale(&world->schedule, 4, 64);
     for (uint64_t i = 0; i < rounds && world->failures == 0; i++) {
-        (void)do_round(world, stages);
+        (void)do_round(work, stages);
         pass_time(world);
     }
 }
@@ -139,43 +150,58 @@ static bool work_left(const struct sl_sim_workload *work)
     return false;
 }
 
-static void do_work(struct sl_sim_workload *work, const struct schedule *schedule)
+/* One step of the schedule. */
+static void do_choice(struct sl_sim_workload *work, const struct schedule *schedule,
+                      const struct choice *choice)
+{
+    struct sl_sim_world *world = work->world;
+    struct sl_sim_device *device = &world->devices[choice->device];
+    switch (choice->what) {
+    case DO_TIME:
+        pass_time(world);
+        return;
+    case DO_ROUNDS:
+        do_rounds(work, schedule->stages);
+        return;
+    case DO_ACT:
+        if (work->actions_left[choice->device] > 0) {
+            sl_sim_workload_act(work, choice->device);
+        }
+        break;
+    case DO_POLL:
+        if (device->engine != NULL) {
+            (void)sl_sim_poll(device);
+        }
+        break;
+    case DO_STEP:
+        if (device->engine != NULL) {
+            (void)sl_sim_step(device, choice->stage);
+        }
+        break;
+    }
+    sl_sim_workload_tick(work, choice->device);
+}
+
+static void do_work(struct sl_sim_workload *work, const struct schedule *schedule,
+                    struct sl_sim_faults *faults)
 {
     struct sl_sim_world *world = work->world;
     for (unsigned n = 0; n < WORK_STEPS_MAX && work_left(work) && world->failures == 0; n++) {
-        const struct choice *choice = draw_choice(schedule, &world->schedule);
-        struct sl_sim_device *device = &world->devices[choice->device];
-        if (choice->what == DO_TIME) {
-            pass_time(world);
-            continue;
-        }
-        if (choice->what == DO_ROUNDS) {
-            do_rounds(world, schedule->stages);
-            continue;
-        }
-        if (choice->what == DO_ACT) {
-            if (work->actions_left[choice->device] > 0) {
-                sl_sim_workload_act(work, choice->device);
-            }
-            continue;
-        }
-        sl_sim_workload_tick(work, choice->device);
-        if (device->engine == NULL) {
-            continue;
-        }
-        if (choice->what == DO_POLL) {
-            (void)sl_sim_poll(device);
-        } else {
-            (void)sl_sim_step(device, choice->stage);
+        work->coverage.step++;
+        sl_sim_faults_tick(faults);
+        do_choice(work, schedule, draw_choice(schedule, &world->schedule));
+        if (n % CHECK_STEPS == CHECK_STEPS - 1) {
+            sl_sim_check_always(work);
         }
     }
 }
 
-static void drain(struct sl_sim_world *world, size_t stages)
+static void drain(struct sl_sim_workload *work, size_t stages)
 {
+    struct sl_sim_world *world = work->world;
     unsigned idle = 0;
     for (unsigned n = 0; n < DRAIN_ROUNDS_MAX && world->failures == 0; n++) {
-        bool did = do_round(world, stages);
+        bool did = do_round(work, stages);
         idle = did ? 0 : idle + 1;
         if (idle >= REST_ROUNDS && sl_sim_check_info(world, true)) {
             return;
@@ -191,19 +217,13 @@ static void drain(struct sl_sim_world *world, size_t stages)
     }
 }
 
-static void idle_on(struct sl_sim_world *world, size_t stages)
+static void idle_on(struct sl_sim_workload *work, size_t stages)
 {
+    struct sl_sim_world *world = work->world;
     uint64_t before = sl_sim_traffic(world);
-    for (unsigned n = 0; n < IDLE_STEPS && world->failures == 0; n++) {
-        struct sl_sim_device *device =
-            &world->devices[sl_sim_random_below(&world->schedule, world->devices_len)];
-        size_t stage = sl_sim_random_below(&world->schedule, stages + 1);
-        if (stage == stages) {
-            (void)sl_sim_poll(device);
-        } else {
-            (void)sl_sim_step(device, stage);
-        }
-        sl_sim_advance(world, sl_sim_random_scale(&world->clocks, 1000, 100000000));
+    for (unsigned n = 0; n < IDLE_ROUNDS && world->failures == 0; n++) {
+        (void)do_round(work, stages);
+        sl_sim_advance(world, IDLE_NS);
     }
     uint64_t after = sl_sim_traffic(world);
     if (world->failures == 0 && after != before) {
@@ -217,40 +237,47 @@ static void judge(struct sl_sim_workload *work)
 {
     struct sl_sim_world *world = work->world;
     (void)sl_sim_check_info(world, false);
-    sl_sim_check_equal(world);
+    sl_sim_check_always(work);
     sl_sim_check_ledger(work);
     sl_sim_check_digest(world);
-    sl_sim_check_changes(work);
     sl_sim_check_structure(world);
 }
 
+/* May calls fail or be cut short? */
+static bool has_crashes(const struct sl_sim_faults *faults)
+{
+    return faults->is_on[SL_SIM_FAULT_kill] || faults->is_on[SL_SIM_FAULT_power] ||
+           faults->is_on[SL_SIM_FAULT_disk] || faults->is_on[SL_SIM_FAULT_memory];
+}
+
 static void run_workload(struct sl_sim_world *world, const struct sl_sim_switches *allowed,
-                         struct sl_sim_result *result)
+                         struct sl_sim_faults *faults, struct sl_sim_result *result)
 {
     struct sl_sim_workload work;
     struct schedule schedule = {.stages = 0};
-    sl_sim_workload_init(&work, world, allowed);
+    sl_sim_workload_init(&work, world, allowed, has_crashes(faults));
     bool ok = true;
     for (unsigned i = 0; i < world->devices_len && ok; i++) {
         ok = sl_sim_engine_open(&world->devices[i]) && sl_sim_capture_open(&world->devices[i]);
     }
     if (ok) {
         draw_schedule(&schedule, world);
-        do_work(&work, &schedule);
+        sl_sim_faults_start(faults, world, &work.coverage);
+        do_work(&work, &schedule, faults);
+        sl_sim_faults_stop(faults);
     }
     if (world->failures == 0) {
         sl_sim_workload_finish(&work);
+        drain(&work, schedule.stages);
     }
     if (world->failures == 0) {
-        drain(world, schedule.stages);
+        idle_on(&work, schedule.stages);
     }
     if (world->failures == 0) {
-        idle_on(world, schedule.stages);
-    }
-    if ((world->failures & SL_SIM_INVARIANT) == 0) {
-        judge(&work); /* after a stop in the drain, too: what is missing says more */
+        judge(&work);
     }
     result->counts = work.counts;
+    result->pairs = work.coverage.pairs;
     sl_sim_workload_fini(&work);
 }
 
@@ -268,19 +295,36 @@ static void keep_files(const struct sl_sim_world *world, const char *directory)
     }
 }
 
+/* Small worlds and larger ones as often as each other. */
+static unsigned draw_devices(uint64_t seed, const struct sl_sim_options *options)
+{
+    struct sl_sim_random random;
+    sl_sim_random_init(&random, seed, STREAM_DEVICES);
+    unsigned min = options->devices_min;
+    unsigned max = options->devices_max;
+    if (max == min || sl_sim_random_percent(&random, 48)) {
+        return min;
+    }
+    return (unsigned)sl_sim_random_range(&random, min + 1, max);
+}
+
 void sl_sim_run(uint64_t seed, const struct sl_sim_options *options, struct sl_sim_result *result)
 {
     struct sl_sim_world world;
     memset(result, 0, sizeof(*result));
     int64_t memory = sqlite3_memory_used();
-    sl_sim_world_init(&world, seed, options->devices, options->trace_out);
+    struct sl_sim_faults faults;
+    sl_sim_faults_draw(&faults, seed, &options->faults);
+    result->devices = draw_devices(seed, options);
+    sl_sim_world_init(&world, seed, result->devices, faults.is_on[SL_SIM_FAULT_relay],
+                      options->trace_out);
     world.uuid_maps = options->uuid_maps;
     bool ok = true;
-    for (unsigned i = 0; i < options->devices && ok; i++) {
+    for (unsigned i = 0; i < world.devices_len && ok; i++) {
         ok = sl_sim_device_create(&world.devices[i]);
     }
     if (ok) {
-        run_workload(&world, &options->allowed, result);
+        run_workload(&world, &options->allowed, &faults, result);
     }
     sl_sim_world_close(&world);
     if (options->keep != NULL) {
@@ -294,10 +338,19 @@ void sl_sim_run(uint64_t seed, const struct sl_sim_options *options, struct sl_s
     memcpy(result->text, world.text, sizeof(result->text));
     result->hash = world.trace.hash;
     result->events = world.trace.events;
+    memcpy(result->about, world.about, sizeof(result->about));
     sl_sim_world_fini(&world);
     if (result->failures == 0 && sqlite3_memory_used() != memory) {
         result->failures = SL_SIM_INVARIANT;
         snprintf(result->text, sizeof(result->text), "SQLite has %lld bytes more after the run",
                  (long long)(sqlite3_memory_used() - memory));
+    }
+    for (unsigned i = 0; i < result->devices && result->failures == 0; i++) {
+        if (world.devices[i].allocated != 0) {
+            result->failures = SL_SIM_INVARIANT;
+            snprintf(result->text, sizeof(result->text),
+                     "device %u: the engine kept %llu bytes after it was closed", i,
+                     (unsigned long long)world.devices[i].allocated);
+        }
     }
 }

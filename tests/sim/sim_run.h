@@ -6,6 +6,7 @@
 #ifndef SL_SIM_RUN_H
 #define SL_SIM_RUN_H
 
+#include "tests/sim/sim_fault.h"
 #include "tests/sim/sim_workload.h"
 
 struct sl_sim_result {
@@ -14,12 +15,18 @@ struct sl_sim_result {
     struct sl_sim_trace_hash hash;
     uint64_t events;
     struct sl_sim_counts counts;
+    struct sl_sim_pairs pairs;
+    unsigned devices;
+    char
+        about[2000]; /* what happened to the record in question, a line each; "" if there is none */
 };
 
 struct sl_sim_options {
-    unsigned devices;
+    unsigned devices_min; /* drawn per seed */
+    unsigned devices_max;
     struct sl_sim_switches allowed; /* cases that may occur */
-    FILE *trace_out;                /* a line for each event; NULL: none */
+    struct sl_sim_fault_options faults;
+    FILE *trace_out;       /* a line for each event; NULL: none */
     const char *uuid_maps; /* directory for the engines' UUID maps, which are real; NULL: none */
     const char *keep;      /* directory that gets the devices' files at the end; NULL: none */
 };

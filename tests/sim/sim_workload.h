@@ -3,14 +3,15 @@
 
 /* The applications: on every device one that runs the engine and a second one, as if in another
  * process, that only captures. They write to library.db by plain SQL, say so to Syncline, and keep
- * the ledger. */
+ * the ledger. They also do what follows when a device crashes: its handles are closed, and once it
+ * is up again it is asked which transactions it still has. */
 
 #ifndef SL_SIM_WORKLOAD_H
 #define SL_SIM_WORKLOAD_H
 
-#include "tests/sim/sim_ledger.h"
+#include "tests/sim/sim_coverage.h"
+#include "tests/sim/sim_session.h"
 
-#define SL_SIM_SAVEPOINTS_MAX 4u
 #define SL_SIM_LOCAL_NOTE                                                                          \
     1000 /* + device: what an insert puts into the column that does not sync */
 #define SL_SIM_LOCAL_DEFAULT 7 /* what the table puts there */
@@ -23,25 +24,31 @@
  *     shuffled_batches  a call names its rows in another order than they were inserted
  *     self_loops        a record points at itself
  *     cycles            records of a table point at each other in a circle. Off: a record that is
- * read again goes out with its newest keys, and a circle has no order in which each record finds
- * its parent second_process    captures through a handle without the engine reopens handles are
- * closed and opened in the middle rollbacks         transactions and savepoints are rolled back
+ *                       read again goes out with its newest keys, and a circle has no order in
+ *                       which each record finds its parent
+ *     second_process    captures through a handle without the engine
+ *     reopens           handles are closed and opened in the middle
+ *     rollbacks         transactions and savepoints are rolled back
  *     deletes
  *     attached          connections are attached to the handle they capture with
  *     older_rows        devices begin with rows that are older than the library
- *
- * Three cases are left out always, there is no generator for them, as this version does not handle
- * them:
- * - A row older than the library is deleted before it is taken in, while a record that points at it
- *   is on its way already: that record would have to wait for its next change. So a device deletes
- *   nothing until its older rows are in the log (is_taken_in).
- * - A shared parent is deleted on one device while another one points a record at it: that record
- * would have to wait, and there is no waiting room. So a record that was deleted anywhere gets no
- * new references, and one is deleted only when all that ever pointed at it is gone for good
- *   (sl_sim_record_deletable).
- * - One UUID is inserted by two devices that do not know of each other's record: only one birth of
- * a UUID is kept. So a UUID is inserted again only by who once had its last record
- *   (sl_sim_record_buried). */
+ *     bare_captures     in schedules whose faults can come between the commit of a row and its
+ *                       capture, captures in autocommit. Off: such a row is sent by nobody until it
+ *                       is changed again, as no scan looks for it
+ *     orphans           a record is deleted while another device points something at it, and while
+ *                       rows older than the library are still to be taken in. Off: what points at
+ *                       it would have to wait, and there is no waiting room. So a record that was
+ *                       deleted anywhere gets no new references, and one is deleted only when all
+ *                       that ever pointed at it is gone for good (sl_sim_record_deletable)
+ *     twins             one UUID is inserted by devices that do not know of each other's record.
+ *                       Off: only one birth of a UUID is kept. So a UUID is inserted again only by
+ *                       who once had its last record (sl_sim_record_buried)
+ *     applied_acks      what was acknowledged as applied is there after a power cut. Off: the
+ * tables are not synced before it is said, only the log is; what is missing there is applied again
+ * from the log relayed_acks      devices that have no link learn what of theirs the other has. Off:
+ *                       acknowledgements go no further than one link
+ *     far_clocks        clocks may be ahead by more than the drift bound. Off: nothing holds what
+ *                       they stamp */
 #define SL_SIM_SWITCHES_MAP(X)                                                                     \
     X(reinserts, true)                                                                             \
     X(shuffled_batches, true)                                                                      \
@@ -52,37 +59,18 @@
     X(rollbacks, true)                                                                             \
     X(deletes, true)                                                                               \
     X(attached, true)                                                                              \
-    X(older_rows, true)
+    X(older_rows, true)                                                                            \
+    X(bare_captures, false)                                                                        \
+    X(orphans, false)                                                                              \
+    X(twins, false)                                                                                \
+    X(applied_acks, false)                                                                         \
+    X(relayed_acks, false)                                                                         \
+    X(far_clocks, false)
 
 struct sl_sim_switches {
 #define X(name, default_) bool name;
     SL_SIM_SWITCHES_MAP(X)
 #undef X
-};
-
-enum sl_sim_session_state { SL_SIM_IDLE, SL_SIM_READING, SL_SIM_WRITING };
-
-struct sl_sim_statements {
-    struct sqlite3_stmt *insert;
-    struct sqlite3_stmt *update;
-    struct sqlite3_stmt *delete;
-    struct sqlite3_stmt *count;
-    struct sqlite3_stmt *page;
-    struct sqlite3_stmt *find;
-};
-
-/* One application's connection. */
-struct sl_sim_session {
-    struct sl_sim_device *device;
-    bool is_engine; /* captures through the engine's handle, else through the capturing one */
-    struct sqlite3 *db;
-    bool is_attached; /* to the handle that it captures through */
-    struct sl_sim_statements statements[SL_SIM_MODELS_MAX];
-    enum sl_sim_session_state state;
-    struct sl_sim_op *ops; /* of the open transaction */
-    size_t ops_len;
-    size_t savepoints[SL_SIM_SAVEPOINTS_MAX]; /* ops_len at each */
-    unsigned savepoints_len;
 };
 
 /* How often each kind of thing was done: a generator that no longer makes one is noticed. */
@@ -102,7 +90,8 @@ struct sl_sim_session {
     X(engine_reopens)                                                                              \
     X(concurrent_updates)                                                                          \
     X(updates_of_deleted)                                                                          \
-    X(older_rows)
+    X(older_rows)                                                                                  \
+    X(operations)
 
 struct sl_sim_counts {
 #define X(name) uint64_t name;
@@ -119,27 +108,35 @@ struct sl_sim_older {
 struct sl_sim_workload {
     struct sl_sim_world *world;
     struct sl_sim_ledger ledger;
+    struct sl_sim_coverage coverage;
     struct sl_sim_switches switches;
     struct sl_sim_session sessions[SL_SIM_DEVICES_MAX][2];
     unsigned actions_left[SL_SIM_DEVICES_MAX];
     struct sl_sim_older older[SL_SIM_DEVICES_MAX];
-    unsigned down_for[SL_SIM_DEVICES_MAX]; /* schedule steps until the engine is opened again */
-    uint32_t rows_max;                     /* largest batch */
+    unsigned down_for[SL_SIM_DEVICES_MAX];     /* schedule steps until the engine is opened again */
+    bool was_cut[SL_SIM_DEVICES_MAX];          /* its transactions are to be looked for */
+    uint64_t settled_hits[SL_SIM_DEVICES_MAX]; /* when its transactions were looked for last */
+    uint32_t rows_max;                         /* largest batch */
     int64_t id_high[SL_SIM_DEVICES_MAX][SL_SIM_MODELS_MAX]; /* highest id ever used */
     struct sl_sim_counts counts;
 };
 
 /* The devices are made and no handle is open: some get rows before the first is. Cases that
- * `allowed` forbids do not occur. */
+ * `allowed` forbids do not occur. `has_crashes`: calls may fail or be cut short in this run. */
 void sl_sim_workload_init(struct sl_sim_workload *work, struct sl_sim_world *world,
-                          const struct sl_sim_switches *allowed);
+                          const struct sl_sim_switches *allowed, bool has_crashes);
 void sl_sim_workload_fini(struct sl_sim_workload *work);
+
+/* How many rows an operation is about. */
+uint32_t sl_sim_workload_rows(struct sl_sim_workload *work);
 
 /* One action of one of the device's applications; only while actions_left says so. */
 void sl_sim_workload_act(struct sl_sim_workload *work, unsigned device);
-/* Ends every open transaction, one way or the other, and opens every engine. */
+/* Ends every open transaction, one way or the other, and opens every engine: only when no fault
+ * can happen any more. */
 void sl_sim_workload_finish(struct sl_sim_workload *work);
-/* Opens the engine of a device that is down, if its time has come. */
+/* After each step of a device: buries it if it died, closes its engine if that was hit and stopped,
+ * and opens the engine of one that is down, if its time has come. */
 void sl_sim_workload_tick(struct sl_sim_workload *work, unsigned device);
 
 #endif

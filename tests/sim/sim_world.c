@@ -18,7 +18,8 @@ enum stream {
     STREAM_NET,
     STREAM_SQLITE,
     STREAM_SETUP,
-    STREAM_DEVICE /* + its index */
+    STREAM_DEVICE, /* + its index */
+    STREAM_FAULTS = STREAM_DEVICE + SL_SIM_DEVICES_MAX
 };
 
 void *sl_sim_alloc(size_t size)
@@ -56,6 +57,58 @@ void sl_sim_fail(struct sl_sim_world *world, enum sl_sim_failure failure, const 
         memcpy(world->text, text, sizeof(text));
     }
     world->failures |= failure;
+}
+
+void sl_sim_blame(struct sl_sim_world *world, uint32_t record)
+{
+    if (world->blamed == 0) {
+        world->blamed = record + 1;
+    }
+}
+
+/* ---- Faults ------------------------------------------------------------------------------- */
+
+uint64_t sl_sim_expose(struct sl_sim_device *device)
+{
+    device->is_exposed = true;
+    return device->hits;
+}
+
+void sl_sim_cover(struct sl_sim_device *device)
+{
+    device->is_exposed = false;
+}
+
+bool sl_sim_may_fail(const struct sl_sim_device *device, uint64_t hits, enum syncline_status status)
+{
+    switch (status) {
+    case SYNCLINE_EIO:
+    case SYNCLINE_ENOSPC:
+    case SYNCLINE_ENOMEM:
+    case SYNCLINE_EDB:
+    case SYNCLINE_EBUSY:
+        return device->has_died || device->hits != hits;
+    default:
+        return device->has_died;
+    }
+}
+
+void sl_sim_device_die(struct sl_sim_device *device, bool is_power)
+{
+    struct sl_sim_world *world = device->world;
+    sl_sim_trace_event(&world->trace, world->now_ns, device->index, is_power ? "power cut" : "kill",
+                       0, 0, NULL, 0);
+    if (is_power) {
+        sl_sim_disk_power_tear(world->disk, device->directory, &world->faults);
+    } else {
+        sl_sim_disk_kill(world->disk, device->directory);
+    }
+    if (device->transport != NULL) {
+        sl_sim_transport_kill(device->transport);
+    }
+    device->has_died = true;
+    device->crash_after = 0;
+    device->hits++;
 }
 
 /* ---- The world's services ----------------------------------------------------------------- */
@@ -109,6 +162,39 @@ static void world_observe_disk(void *ctx, enum sl_sim_disk_op op, const char *pa
     }
 }
 
+/* Series of failing operations, and the moment at which a device dies. */
+static enum sl_sim_disk_fate world_fate(void *ctx, enum sl_sim_disk_op op, const char *path)
+{
+    struct sl_sim_world *world = ctx;
+    struct sl_sim_device *device = &world->devices[path[2] - '0']; /* "/d0/..." */
+    if (!device->is_exposed) {
+        return SL_SIM_DISK_FINE;
+    }
+    bool writes = op != SL_SIM_DISK_READ && op != SL_SIM_DISK_OPEN;
+    if (writes && device->crash_after > 0 && --device->crash_after == 0) {
+        sl_sim_device_die(device, device->crash_is_power);
+        return SL_SIM_DISK_ERROR;
+    }
+    if (device->disk_per_million > 0 && device->disk_left == 0 &&
+        sl_sim_random_below(&world->faults, 1000000) < device->disk_per_million) {
+        device->disk_left = (uint32_t)sl_sim_random_scale(&world->faults, 1, 200);
+        device->disk_fate =
+            sl_sim_random_percent(&world->faults, 50) ? SL_SIM_DISK_FULL : SL_SIM_DISK_ERROR;
+        device->disk_syncs_only = sl_sim_random_percent(&world->faults, 20);
+    }
+    bool is_meant = device->disk_left > 0 &&
+                    (device->disk_syncs_only ? op == SL_SIM_DISK_SYNC
+                                             : writes || device->disk_fate == SL_SIM_DISK_ERROR);
+    if (!is_meant) {
+        return SL_SIM_DISK_FINE;
+    }
+    device->disk_left--;
+    device->hits++;
+    sl_sim_trace_event(&world->trace, world->now_ns, device->index, "disk fails", op,
+                       device->disk_left, NULL, 0);
+    return device->disk_fate;
+}
+
 static void world_observe_net(void *ctx, int device, const char *what, uint64_t link,
                               const void *data, size_t size)
 {
@@ -118,8 +204,14 @@ static void world_observe_net(void *ctx, int device, const char *what, uint64_t 
 
 static uint64_t device_wall_ms(void *ctx)
 {
-    const struct sl_sim_device *device = ctx;
-    return world_wall_ms(device->world) + (uint64_t)device->wall_offset_ms;
+    struct sl_sim_device *device = ctx;
+    struct sl_sim_world *world = device->world;
+    int64_t since_ms = (int64_t)((world->now_ns - device->wall_drift_from_ns) / 1000000u);
+    int64_t ms = (int64_t)world_wall_ms(world) + device->wall_offset_ms +
+                 since_ms * device->wall_drift_ppm / 1000000;
+    uint64_t wall = device->wall_frozen_ms > 0 ? device->wall_frozen_ms : ms > 0 ? (uint64_t)ms : 1;
+    world->wall_max_ms = wall > world->wall_max_ms ? wall : world->wall_max_ms;
+    return wall;
 }
 
 static uint64_t device_mono_ns(void *ctx)
@@ -137,6 +229,59 @@ static enum syncline_status device_random(void *ctx, void *out, size_t size)
     return SYNCLINE_OK;
 }
 
+/* ---- Memory ------------------------------------------------------------------------------- */
+
+#define BLOCK_HEAD 16u /* in front of each block: its size */
+
+static bool memory_fails(struct sl_sim_device *device)
+{
+    struct sl_sim_world *world = device->world;
+    if (!device->is_exposed || device->memory_per_million == 0) {
+        return false;
+    }
+    if (device->memory_left == 0 &&
+        sl_sim_random_below(&world->faults, 1000000) < device->memory_per_million) {
+        device->memory_left = (uint32_t)sl_sim_random_scale(&world->faults, 1, 20);
+    }
+    if (device->memory_left == 0) {
+        return false;
+    }
+    device->memory_left--;
+    device->hits++;
+    sl_sim_trace_event(&world->trace, world->now_ns, device->index, "no memory",
+                       device->memory_left, 0, NULL, 0);
+    return true;
+}
+
+static void *device_resize(void *ctx, void *block, size_t size)
+{
+    struct sl_sim_device *device = ctx;
+    uint8_t *head = block != NULL ? (uint8_t *)block - BLOCK_HEAD : NULL;
+    uint64_t before = 0;
+    if (head != NULL) {
+        memcpy(&before, head, sizeof(before));
+    }
+    if (size == 0) {
+        device->allocated -= before;
+        free(head);
+        return NULL;
+    }
+    if (memory_fails(device)) {
+        return NULL;
+    }
+    uint8_t *grown = realloc(head, size + BLOCK_HEAD);
+    if (grown == NULL) {
+        return NULL;
+    }
+    uint64_t after = size;
+    memcpy(grown, &after, sizeof(after));
+    device->allocated += after - before;
+    if (device->allocated > device->allocated_max) {
+        device->allocated_max = device->allocated;
+    }
+    return grown + BLOCK_HEAD;
+}
+
 /* ---- Making it ---------------------------------------------------------------------------- */
 
 static void device_init(struct sl_sim_world *world, int index, struct sl_sim_random *setup)
@@ -150,7 +295,8 @@ static void device_init(struct sl_sim_world *world, int index, struct sl_sim_ran
                                   .random = device_random,
                                   .vfs = SL_SIM_VFS_NAME,
                                   .ctx = device,
-                                  .alloc = &sl_allocator_libc};
+                                  .alloc = &device->alloc};
+    device->alloc = (struct sl_allocator){.resize = device_resize, .ctx = device};
     if (sl_sim_random_percent(setup, 50)) {
         device->wall_offset_ms = (int64_t)sl_sim_random_below(setup, 10001) - 5000;
     }
@@ -165,31 +311,59 @@ static void device_init(struct sl_sim_world *world, int index, struct sl_sim_ran
     snprintf(device->library_db, sizeof(device->library_db), "/d%d/library.db", index);
     snprintf(device->sync_db, sizeof(device->sync_db), "/d%d/sync.db", index);
     snprintf(device->address, sizeof(device->address), "127.0.0.1:%d", 4400 + index);
+    device->syncs_commits = sl_sim_random_percent(setup, 50);
     struct sl_error err = {0};
     if (sl_identity_new(&device->env, &device->identity, &err) != SYNCLINE_OK) {
         sl_sim_fail(world, SL_SIM_INVARIANT, "identity: %s", err.text);
     }
 }
 
-/* Every two devices dial one the other, or both. */
-static void draw_peers(struct sl_sim_world *world, struct sl_sim_random *setup)
+enum topology { FULL, LINE, RING, STAR, TOPOLOGIES };
+
+/* Is there a link between two devices? In a line and a ring each has its next one, in a star all
+ * have the first one. */
+static bool are_linked(const struct sl_sim_world *world, enum topology topology, unsigned a,
+                       unsigned b)
 {
+    switch (topology) {
+    case LINE:
+        return b == a + 1;
+    case RING:
+        return b == a + 1 || (a == 0 && b + 1 == world->devices_len);
+    case STAR:
+        return a == 0;
+    default:
+        return true;
+    }
+}
+
+/* Of two linked devices one dials the other, or both do. */
+static void draw_peers(struct sl_sim_world *world, bool has_relays, struct sl_sim_random *setup)
+{
+    enum topology topology =
+        has_relays ? (enum topology)sl_sim_random_range(setup, LINE, TOPOLOGIES - 1) : FULL;
     for (unsigned a = 0; a < world->devices_len; a++) {
         for (unsigned b = a + 1; b < world->devices_len; b++) {
             struct sl_sim_device *first = &world->devices[a];
             struct sl_sim_device *second = &world->devices[b];
             uint64_t who = sl_sim_random_range(setup, 1, 3);
+            if (!are_linked(world, topology, a, b)) {
+                continue;
+            }
             if ((who & 1) != 0) {
                 first->peers[first->peers_len++] = second->address;
             }
             if ((who & 2) != 0) {
                 second->peers[second->peers_len++] = first->address;
             }
+            first->neighbours++;
+            second->neighbours++;
         }
     }
 }
 
-void sl_sim_world_init(struct sl_sim_world *world, uint64_t seed, unsigned devices, FILE *trace_out)
+void sl_sim_world_init(struct sl_sim_world *world, uint64_t seed, unsigned devices, bool has_relays,
+                       FILE *trace_out)
 {
     memset(world, 0, sizeof(*world));
     world->seed = seed;
@@ -197,6 +371,7 @@ void sl_sim_world_init(struct sl_sim_world *world, uint64_t seed, unsigned devic
     sl_sim_random_init(&world->schedule, seed, STREAM_SCHEDULE);
     sl_sim_random_init(&world->workload, seed, STREAM_WORKLOAD);
     sl_sim_random_init(&world->clocks, seed, STREAM_CLOCKS);
+    sl_sim_random_init(&world->faults, seed, STREAM_FAULTS);
     struct sl_sim_random setup;
     sl_sim_random_init(&setup, seed, STREAM_SETUP);
     /* Mostly nothing, at times so much that every slice ends by its time limit. */
@@ -205,6 +380,7 @@ void sl_sim_world_init(struct sl_sim_world *world, uint64_t seed, unsigned devic
                                      .sleep_us = world_sleep_us,
                                      .random = world_random,
                                      .observe = world_observe_disk,
+                                     .fate = world_fate,
                                      .ctx = world};
     struct sl_sim_net_world net = {.now_ns = world_now_ns,
                                    .sleep_ns = world_sleep_ns,
@@ -225,7 +401,7 @@ void sl_sim_world_init(struct sl_sim_world *world, uint64_t seed, unsigned devic
     for (unsigned i = 0; i < devices; i++) {
         device_init(world, (int)i, &setup);
     }
-    draw_peers(world, &setup);
+    draw_peers(world, has_relays, &setup);
 }
 
 void sl_sim_world_close(struct sl_sim_world *world)
@@ -276,13 +452,17 @@ static struct sl_library_config device_config(struct sl_sim_device *device, bool
     return config;
 }
 
-static bool api_failed(struct sl_sim_device *device, const char *what, enum syncline_status status,
-                       const struct sl_error *err)
+/* A call that was hit may fail, and says nothing false by that. */
+static bool api_failed(struct sl_sim_device *device, const char *what, uint64_t hits,
+                       enum syncline_status status, const struct sl_error *err)
 {
     sl_sim_trace_event(&device->world->trace, device->world->now_ns, device->index, what, status, 0,
                        NULL, 0);
     if (status == SYNCLINE_OK) {
         return false;
+    }
+    if (sl_sim_may_fail(device, hits, status)) {
+        return true;
     }
     sl_sim_fail(device->world, SL_SIM_INVARIANT, "device %d: %s: %s: %s", device->index, what,
                 syncline_status_name(status), err->text);
@@ -294,6 +474,7 @@ bool sl_sim_device_create(struct sl_sim_device *device)
     struct sl_sim_world *world = device->world;
     sqlite3 *db = sl_sim_db_open(device);
     bool ok = sl_sim_exec(device, db, "PRAGMA journal_mode=WAL");
+    ok = ok && sl_sim_exec(device, db, "CREATE TABLE sim_tx(id INTEGER PRIMARY KEY)");
     for (uint32_t i = 0; i < world->schema.models_len && ok; i++) {
         ok = sl_sim_exec(device, db, world->schema.models[i].create_sql);
     }
@@ -305,7 +486,7 @@ bool sl_sim_device_create(struct sl_sim_device *device)
     struct sl_error err = {0};
     char name[16];
     snprintf(name, sizeof(name), "device %d", device->index);
-    return !api_failed(device, "create",
+    return !api_failed(device, "create", device->hits,
                        sl_library_create(&config, &world->library_id, "a library", name, &err),
                        &err);
 }
@@ -319,7 +500,11 @@ bool sl_sim_engine_open(struct sl_sim_device *device)
     }
     struct sl_library_config config = device_config(device, true);
     struct sl_error err = {0};
-    if (api_failed(device, "open", sl_library_open(&config, &device->engine, &err), &err)) {
+    uint64_t hits = sl_sim_expose(device);
+    device->hits_at_open = hits;
+    enum syncline_status status = sl_library_open(&config, &device->engine, &err);
+    sl_sim_cover(device);
+    if (api_failed(device, "open", hits, status, &err)) {
         device->transport->ops->free(device->transport);
         device->transport = NULL;
         return false;
@@ -344,8 +529,10 @@ bool sl_sim_capture_open(struct sl_sim_device *device)
 {
     struct sl_library_config config = device_config(device, false);
     struct sl_error err = {0};
-    return !api_failed(device, "open to capture", sl_library_open(&config, &device->capture, &err),
-                       &err);
+    uint64_t hits = sl_sim_expose(device);
+    enum syncline_status status = sl_library_open(&config, &device->capture, &err);
+    sl_sim_cover(device);
+    return !api_failed(device, "open to capture", hits, status, &err);
 }
 
 void sl_sim_capture_close(struct sl_sim_device *device)
@@ -356,24 +543,30 @@ void sl_sim_capture_close(struct sl_sim_device *device)
     }
 }
 
-static void check_health(struct sl_sim_device *device)
+bool sl_sim_engine_is_well(struct sl_sim_device *device)
 {
     struct sl_error err = {0};
+    if (device->has_died) {
+        return false;
+    }
     enum syncline_status status = sl_library_health(device->engine, &err);
-    if (status != SYNCLINE_OK) {
+    if (status != SYNCLINE_OK && !sl_sim_may_fail(device, device->hits_at_open, status)) {
         sl_sim_fail(device->world, SL_SIM_INVARIANT, "device %d: engine stopped: %s: %s",
                     device->index, syncline_status_name(status), err.text);
     }
+    return status == SYNCLINE_OK;
 }
 
 bool sl_sim_step(struct sl_sim_device *device, size_t stage)
 {
     struct sl_sim_world *world = device->world;
+    (void)sl_sim_expose(device);
     bool did = sl_library_step(device->engine, stage);
+    sl_sim_cover(device);
     sl_sim_trace_event(&world->trace, world->now_ns, device->index,
                        sl_library_stage_name(device->engine, stage), did, 0, NULL, 0);
     if (did) {
-        check_health(device);
+        (void)sl_sim_engine_is_well(device);
     }
     return did;
 }
@@ -382,18 +575,20 @@ bool sl_sim_poll(struct sl_sim_device *device)
 {
     struct sl_sim_world *world = device->world;
     uint64_t before = sl_sim_net_chunks_delivered(world->net);
+    (void)sl_sim_expose(device);
     sl_library_poll(device->engine, 0);
+    sl_sim_cover(device);
     bool did = sl_sim_net_chunks_delivered(world->net) != before;
     sl_sim_trace_event(&world->trace, world->now_ns, device->index, "poll", did, 0, NULL, 0);
     if (did) {
-        check_health(device);
+        (void)sl_sim_engine_is_well(device);
     }
     return did;
 }
 
 bool sl_sim_info(struct sl_sim_device *device, struct syncline_info *info)
 {
-    check_health(device);
+    (void)sl_sim_engine_is_well(device);
     struct sl_error err = {0};
     *info = (struct syncline_info)SYNCLINE_INFO_INIT;
     enum syncline_status status = sl_library_info(device->engine, info, &err);

@@ -19,17 +19,25 @@
 #include "tests/sim/sim_run.h"
 
 #define JOBS_MAX 64u
+#define OPERATIONS_LEN 200u
+#define PAIRS_LEAST 100u /* times that each operation must meet each fault, */
+#define PAIRS_OF 10000u  /* in so many schedules */
 #define COVERAGE_FROM                                                                              \
     500u /* schedules from which on every kind of operation must have occurred                     \
           */
 
 static const char usage[] =
-    "usage: sl-sim --seeds BASE+COUNT [--devices N] [--faults none] [--jobs N] [--trace]\n"
-    "              [--keep DIR] [--uuid-maps DIR] [--verify-replay] [--without CASE]...\n"
-    "              [--with CASE]...\n"
+    "usage: sl-sim --seeds BASE+COUNT [--devices N[-M]] [--faults swarm|none|LIST] [--jobs N]\n"
+    "              [--trace] [--keep DIR] [--uuid-maps DIR] [--verify-replay] [--coverage]\n"
+    "              [--without CASE]... [--with CASE]...\n"
     "  --seeds 1+1000    schedules of seeds 1 to 1000; a number alone is one schedule\n"
-    "  --devices N       devices in each world, 2 (default) to 8\n"
-    "  --faults none     which faults are injected; this version knows none\n"
+    "  --devices 2-6     devices in each world, drawn per seed, 2 (default) to 8\n"
+    "  --faults LIST     faults that are injected in every schedule, of net,partition,relay,kill,\n"
+    "                    power,disk,memory,clock; swarm: each of them in two of three; none\n"
+    "                    (default)\n"
+    "  --coverage        fail if an operation met a fault of the list less than 100 times in "
+    "10,000\n"
+    "                    schedules\n"
     "  --jobs N          processes that share the work (default 1)\n"
     "  --trace           print every event; for one schedule\n"
     "  --keep DIR        write the devices' files there at the end; for one schedule\n"
@@ -47,6 +55,9 @@ struct options {
     uint64_t count;
     unsigned jobs;
     bool verifies_all;
+    bool needs_coverage;
+    char faults[128]; /* as given, for replaying */
+    char devices[16];
     struct sl_sim_options run;
     char cases[256]; /* --with and --without, for replaying */
 };
@@ -60,18 +71,22 @@ struct tally {
     uint64_t stuck;
     uint64_t invariants;
     uint64_t events;
+    uint64_t large;                      /* schedules with three devices or more */
+    uint64_t operations[OPERATIONS_LEN]; /* schedules by their number of operations / 10 */
     struct sl_sim_counts counts;
+    struct sl_sim_pairs pairs;
 };
 
 /* ---- One schedule ------------------------------------------------------------------------- */
 
-static void report(const struct options *options, uint64_t seed, const char *text)
+static void report(const struct options *options, uint64_t seed, const char *text,
+                   const char *about)
 {
-    char line[1024];
+    char line[4096];
     int len = snprintf(line, sizeof(line),
-                       "seed %" PRIu64 ": %s\n  replay: sl-sim --seeds %" PRIu64
-                       "+1 --devices %u --faults none%s --trace\n",
-                       seed, text, seed, options->run.devices, options->cases);
+                       "seed %" PRIu64 ": %s\n%s  replay: sl-sim --seeds %" PRIu64
+                       "+1 --devices %s --faults %s%s --trace\n",
+                       seed, text, about, seed, options->devices, options->faults, options->cases);
     size_t size = len < (int)sizeof(line) ? (size_t)len : sizeof(line) - 1;
     (void)fwrite(line, 1, size, stdout); /* one write: several jobs share the output */
     fflush(stdout);
@@ -104,11 +119,15 @@ static void run_one(const struct options *options, uint64_t index, struct tally 
     tally->stuck += (result.failures & SL_SIM_STUCK) != 0 ? 1 : 0;
     tally->invariants += (result.failures & SL_SIM_INVARIANT) != 0 ? 1 : 0;
     tally->events += result.events;
+    tally->large += result.devices > 2 ? 1 : 0;
+    uint64_t tens = result.counts.operations / 10;
+    tally->operations[tens < OPERATIONS_LEN ? tens : OPERATIONS_LEN - 1]++;
+    sl_sim_pairs_add(&tally->pairs, &result.pairs);
 #define X(name) tally->counts.name += result.counts.name;
     SL_SIM_COUNTS_MAP(X)
 #undef X
     if (result.failures != 0) {
-        report(options, seed, result.text);
+        report(options, seed, result.text, result.about);
     }
     if (options->run.trace_out != NULL) {
         printf("trace %016" PRIx64 "%016" PRIx64 " %" PRIu64 " events\n", result.hash.high,
@@ -155,7 +174,7 @@ static bool job_ended(const struct options *options, struct tally *tally, int st
     char text[64];
     snprintf(text, sizeof(text), "crashed (%s %d)", WIFSIGNALED(status) ? "signal" : "exit",
              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    report(options, options->base + tally->next, text);
+    report(options, options->base + tally->next, text, "");
     tally->schedules++;
     tally->invariants++;
     tally->next += options->jobs;
@@ -190,6 +209,37 @@ static void run_jobs(const struct options *options, struct tally *tallies)
     }
 }
 
+static unsigned median_operations(const struct tally *sum)
+{
+    uint64_t seen = 0;
+    for (unsigned k = 0; k < OPERATIONS_LEN; k++) {
+        seen += sum->operations[k];
+        if (2 * seen >= sum->schedules) {
+            return 10 * k;
+        }
+    }
+    return 0;
+}
+
+/* The table of operations and faults that met. */
+static void check_pairs(const struct options *options, const struct tally *sum,
+                        uint64_t *invariants)
+{
+    unsigned wanted = 0;
+    for (unsigned i = 0; i < SL_SIM_FAULTS_LEN; i++) {
+        wanted |= options->run.faults.allowed[i] ? 1u << i : 0;
+    }
+    if (wanted == 0) {
+        return;
+    }
+    uint64_t least = (PAIRS_LEAST * sum->schedules + PAIRS_OF - 1) / PAIRS_OF;
+    unsigned rare = sl_sim_pairs_print(&sum->pairs, wanted, least, stdout);
+    if (options->needs_coverage && rare > 0) {
+        printf("%u pairs of operation and fault met less than %" PRIu64 " times\n", rare, least);
+        (*invariants)++;
+    }
+}
+
 /* A generator that no longer makes something tests nothing of it. */
 static void check_coverage(const struct options *options, const struct tally *sum,
                            uint64_t *invariants)
@@ -199,6 +249,9 @@ static void check_coverage(const struct options *options, const struct tally *su
     SL_SIM_COUNTS_MAP(X)
 #undef X
     printf(" events=%" PRIu64 "\n", sum->events);
+    printf("schedules with 3 or more devices=%" PRIu64 " operations in a schedule: median=%u\n",
+           sum->large, median_operations(sum));
+    check_pairs(options, sum, invariants);
     if (sum->schedules < COVERAGE_FROM || options->cases[0] != '\0') {
         return;
     }
@@ -258,6 +311,52 @@ static unsigned parse_small(const char *name, const char *text, unsigned low, un
     return (unsigned)value;
 }
 
+static void parse_devices(const char *text, struct options *options)
+{
+    const char *end;
+    uint64_t min = parse_number(text, &end);
+    uint64_t max = min;
+    if (end != NULL && *end == '-') {
+        max = parse_number(end + 1, &end);
+    }
+    if (end == NULL || *end != '\0' || min < 2 || max < min || max > SL_SIM_DEVICES_MAX) {
+        refuse("--devices takes a number from 2 to 8, or two as 2-6, not", text);
+    }
+    options->run.devices_min = (unsigned)min;
+    options->run.devices_max = (unsigned)max;
+    snprintf(options->devices, sizeof(options->devices), "%s", text);
+}
+
+static void parse_faults(const char *text, struct options *options)
+{
+    struct sl_sim_fault_options *faults = &options->run.faults;
+    bool far_clocks = faults->far_clocks;
+    *faults = (struct sl_sim_fault_options){.is_swarm = strcmp(text, "swarm") == 0,
+                                            .far_clocks = far_clocks};
+    snprintf(options->faults, sizeof(options->faults), "%s", text);
+    for (unsigned i = 0; i < SL_SIM_FAULTS_LEN; i++) {
+        faults->allowed[i] = faults->is_swarm;
+    }
+    bool is_list = !faults->is_swarm && strcmp(text, "none") != 0;
+    while (is_list && *text != '\0') {
+        size_t len = strcspn(text, ",");
+        bool is_known = false;
+        for (unsigned i = 0; i < SL_SIM_FAULTS_LEN; i++) {
+            const char *name = sl_sim_fault_name((enum sl_sim_fault)i);
+            if (strlen(name) == len && memcmp(name, text, len) == 0) {
+                faults->allowed[i] = true;
+                is_known = true;
+            }
+        }
+        if (!is_known) {
+            refuse("--faults takes swarm, none, or a list of net,partition,relay,kill,power,disk,"
+                   "memory,clock, not",
+                   text);
+        }
+        text += len + (text[len] == ',' ? 1 : 0);
+    }
+}
+
 static void allow(struct options *options, const char *option, const char *name, bool allowed)
 {
     bool is_known = false;
@@ -291,6 +390,10 @@ static void parse(int argc, char **argv, struct options *options)
             options->verifies_all = true;
             continue;
         }
+        if (strcmp(name, "--coverage") == 0) {
+            options->needs_coverage = true;
+            continue;
+        }
         bool is_known = strcmp(name, "--seeds") == 0 || strcmp(name, "--devices") == 0 ||
                         strcmp(name, "--faults") == 0 || strcmp(name, "--jobs") == 0 ||
                         strcmp(name, "--without") == 0 || strcmp(name, "--with") == 0 ||
@@ -304,7 +407,7 @@ static void parse(int argc, char **argv, struct options *options)
         if (strcmp(name, "--seeds") == 0) {
             parse_seeds(argv[i], options);
         } else if (strcmp(name, "--devices") == 0) {
-            options->run.devices = parse_small(name, argv[i], 2, SL_SIM_DEVICES_MAX);
+            parse_devices(argv[i], options);
         } else if (strcmp(name, "--jobs") == 0) {
             options->jobs = parse_small(name, argv[i], 1, JOBS_MAX);
         } else if (strcmp(name, "--keep") == 0) {
@@ -315,8 +418,8 @@ static void parse(int argc, char **argv, struct options *options)
             allow(options, name, argv[i], false);
         } else if (strcmp(name, "--with") == 0) {
             allow(options, name, argv[i], true);
-        } else if (strcmp(argv[i], "none") != 0) {
-            refuse("this version injects no faults: --faults takes none, not", argv[i]);
+        } else {
+            parse_faults(argv[i], options);
         }
     }
     if (options->count == 0) {
@@ -329,11 +432,13 @@ static void parse(int argc, char **argv, struct options *options)
 
 int main(int argc, char **argv)
 {
-    struct options options = {.jobs = 1, .run = {.devices = 2}};
+    struct options options = {
+        .jobs = 1, .run = {.devices_min = 2, .devices_max = 2}, .faults = "none", .devices = "2"};
 #define X(name, default_) options.run.allowed.name = default_;
     SL_SIM_SWITCHES_MAP(X)
 #undef X
     parse(argc, argv, &options);
+    options.run.faults.far_clocks = options.run.allowed.far_clocks;
     if (options.jobs > options.count) {
         options.jobs = (unsigned)options.count;
     }
@@ -360,6 +465,11 @@ int main(int argc, char **argv)
         sum.stuck += tallies[i].stuck;
         sum.invariants += tallies[i].invariants;
         sum.events += tallies[i].events;
+        sum.large += tallies[i].large;
+        for (unsigned k = 0; k < OPERATIONS_LEN; k++) {
+            sum.operations[k] += tallies[i].operations[k];
+        }
+        sl_sim_pairs_add(&sum.pairs, &tallies[i].pairs);
 #define X(name) sum.counts.name += tallies[i].counts.name;
         SL_SIM_COUNTS_MAP(X)
 #undef X

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/crashpoint.h"
 #include "stages/roster.h"
 #include "stages/stream.h"
 
@@ -86,9 +87,11 @@ static enum syncline_status write_members(struct sl_core *core, struct sl_error 
             status = sl_member_put(&core->log, &core->members[i].known, err);
         }
     }
+    SL_CRASHPOINT(S12, BEFORE);
     if (status == SYNCLINE_OK) {
         status = sl_peer_log_commit(&core->log, err);
     }
+    SL_CRASHPOINT(S12, AFTER);
     sl_peer_log_rollback(&core->log);
     (void)pthread_mutex_unlock(&core->log_lock);
     for (size_t i = 0; i < core->member_count && status == SYNCLINE_OK; i++) {
@@ -113,9 +116,11 @@ bool sl_acknowledge_run(void *stage)
         member->vector_due = false;
         worked = true;
         sl_count_work(&core->counts[SL_STAGE_ACKNOWLEDGE], 1, 0, 0);
+        SL_CRASHPOINT(R7, BEFORE);
         if (send_vector(acknowledge, member) != SYNCLINE_OK) {
             sl_session_close(member->session, SYNCLINE_ENET, "the vector could not be queued");
         }
+        SL_CRASHPOINT(R7, AFTER);
     }
     if (!any_dirty(core)) {
         acknowledge->write_due_ns = 0;
@@ -221,6 +226,7 @@ enum syncline_status sl_acknowledge_vector(struct sl_core *core, struct sl_membe
     if (status != SYNCLINE_OK) {
         return status;
     }
+    SL_CRASHPOINT(S11, BEFORE);
     note(&member->known.acked_seq, own.held_seq, &member->dirty);
     note(&member->known.applied_seq, own.applied_seq, &member->dirty);
     note(&member->known.announced_seq, announced, &member->dirty);
@@ -228,6 +234,7 @@ enum syncline_status sl_acknowledge_vector(struct sl_core *core, struct sl_membe
     if (status != SYNCLINE_OK) {
         return status;
     }
+    SL_CRASHPOINT(S11, AFTER);
     member->vector_known = true; /* from here on it gets what it lacks */
     sl_core_progress_members(core);
     return SYNCLINE_OK;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crashpoint.h"
 #include "stages/clock.h"
 #include "stages/settle.h"
 
@@ -551,7 +552,9 @@ static enum syncline_status write_in_order(struct sl_apply *apply,
     enum syncline_status status = SYNCLINE_OK;
     for (uint32_t r = 0; r < len && status == SYNCLINE_OK && !*cannot; r++) {
         enum sl_outcome outcome = SL_OUTCOME_WRITTEN;
+        SL_CRASHPOINT(R3, BEFORE);
         status = sl_record_write(&apply->writer, &records[r], &outcome, reason, err);
+        SL_CRASHPOINT(R3, AFTER);
         *cannot = outcome != SL_OUTCOME_WRITTEN;
     }
     return status == SYNCLINE_OK && !*cannot ? sl_record_writer_flush(&apply->writer, err) : status;
@@ -582,9 +585,11 @@ static enum syncline_status apply_plainly(struct sl_apply *apply, struct sl_orig
         if (status == SYNCLINE_OK) {
             status = check_clock(apply, origin, err);
         }
+        SL_CRASHPOINT(R2, BEFORE);
         if (status == SYNCLINE_OK) {
             status = gather(apply, origin, &records, &len, err);
         }
+        SL_CRASHPOINT(R2, AFTER);
         if (status != SYNCLINE_OK && *applied > before) {
             status = SYNCLINE_OK; /* what is applied stands; the next slice meets it again */
             origin->held_until_ms = 0;
@@ -691,9 +696,11 @@ static enum syncline_status apply_in_transaction(struct sl_apply *apply,
     if (status == SYNCLINE_OK && !*cannot && keys_open(apply)) {
         *cannot = true;
     }
+    SL_CRASHPOINT(R4, BEFORE);
     if (status == SYNCLINE_OK && !*cannot) {
         status = sl_library_db_set_applied(&rows->ldb, origin->number, *applied, err);
     }
+    SL_CRASHPOINT(R4, AFTER);
     if (status == SYNCLINE_OK && !*cannot) {
         status = sl_library_db_raise_hlc(&rows->ldb, origin->number, apply->merged_hlc, err);
     }
@@ -752,9 +759,11 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
         return status;
     }
     origin->careful = false;
+    SL_CRASHPOINT(R6, BEFORE);
     tell_released(core, origin);
     sl_core_set_applied(core, origin, applied);
     sl_settle_committed(core, apply->settled);
+    SL_CRASHPOINT(R6, AFTER);
     for (size_t i = 0; i < apply->aside_len; i++) {
         const struct sl_apply_aside *aside = &apply->asides[i];
         sl_core_log_aside(core, aside->model->name, &aside->uuid, aside->reason);

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/crashpoint.h"
+
 #define MENTIONS_PREPARED ((size_t)8192)
 
 void sl_intake_init(struct sl_intake *intake, struct sl_core *core)
@@ -489,9 +491,14 @@ bool sl_intake_run(void *stage)
     if (batch != NULL) {
         sl_count_work(&core->counts[SL_STAGE_INTAKE], 1, batch->taken_n, 0);
     }
-    if (batch != NULL && !sl_ring_push(&core->to_resolve, batch)) {
+    if (batch == NULL) {
+        return false;
+    }
+    SL_CRASHPOINT(S2, BEFORE);
+    if (!sl_ring_push(&core->to_resolve, batch)) {
         status = sl_fail(&err, SYNCLINE_ECORRUPT, "a ring with room took nothing");
         sl_core_failed(core, "intake", status, &err);
     }
-    return batch != NULL;
+    SL_CRASHPOINT(S2, AFTER);
+    return true;
 }

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/crashpoint.h"
 #include "stages/hlc_stamp.h"
 
 #define RETRY_NS (100u * 1000u * 1000u)
@@ -149,7 +150,9 @@ static enum syncline_status append_segment(struct sl_log_append *append, size_t 
                            (unsigned long long)batch->first_seq,
                            (unsigned long long)(segment.first_seq + segment.len));
         }
+        SL_CRASHPOINT(S5, BEFORE);
         hlcs[*at] = sl_hlc_stamp(batch, hlc_last);
+        SL_CRASHPOINT(S5, AFTER);
         segment.first_hlc = segment.len == 0 ? hlcs[*at] : segment.first_hlc;
         segment.len += batch->live_n;
         segment.flags = is_continued(core, batch) ? SL_SEGMENT_CONTINUED : 0;
@@ -163,7 +166,9 @@ static enum syncline_status append_segment(struct sl_log_append *append, size_t 
     if (status == SYNCLINE_OK) {
         append->segments++;
         append->bytes += append->sealed.len;
+        SL_CRASHPOINT(S6, BEFORE);
         status = sl_peer_log_append(&core->log, head, append->sealed.data, append->sealed.len, err);
+        SL_CRASHPOINT(S6, AFTER);
     }
     return status;
 }
@@ -308,7 +313,9 @@ static enum syncline_status commit_all(struct sl_log_append *append, struct sl_e
         core->hlc_last = hlc_last;
         core->drained = drained;
         append->tickets = tickets;
+        SL_CRASHPOINT(S8, BEFORE);
         publish(append, hlcs, &head);
+        SL_CRASHPOINT(S8, AFTER);
     }
     (void)pthread_mutex_unlock(&core->clock_lock);
     if (status == SYNCLINE_OK) {

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "base/crashpoint.h"
+
 #define RETRY_NS (100u * 1000u * 1000u)
 
 void sl_log_hold_init(struct sl_log_hold *hold, struct sl_core *core, struct sl_verify *verify)
@@ -53,9 +55,11 @@ static enum syncline_status commit_all(struct sl_core *core, struct sl_incoming 
     enum syncline_status status = sl_peer_log_begin(&core->log, err);
     if (status == SYNCLINE_OK) {
         status = hold_all(core, first, err);
+        SL_CRASHPOINT(R16, BEFORE);
         if (status == SYNCLINE_OK) {
             status = sl_peer_log_commit(&core->log, err);
         }
+        SL_CRASHPOINT(R16, AFTER);
         sl_peer_log_rollback(&core->log);
     }
     (void)pthread_mutex_unlock(&core->log_lock);

@@ -3,6 +3,7 @@
 
 #include "stages/net_flush.h"
 
+#include "base/crashpoint.h"
 #include "stages/roster.h"
 #include "stages/stream.h"
 
@@ -56,7 +57,9 @@ static enum syncline_status send_next(struct sl_core *core, struct sl_member_sta
         status = sl_segment_parse(&segment, data, size, err);
     }
     if (status == SYNCLINE_OK) {
+        SL_CRASHPOINT(S10, BEFORE);
         enum syncline_status sent = sl_session_send_segment(member->session, data, size);
+        SL_CRASHPOINT(S10, AFTER);
         if (sent != SYNCLINE_OK) {
             sl_session_close(member->session, sent, "the segment could not be queued");
         } else {

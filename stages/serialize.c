@@ -3,6 +3,8 @@
 
 #include "stages/serialize.h"
 
+#include "base/crashpoint.h"
+
 void sl_serialize_init(struct sl_serialize *serialize, struct sl_core *core)
 {
     serialize->core = core;
@@ -123,7 +125,9 @@ bool sl_serialize_run(void *stage)
         return false;
     }
     struct sl_error err;
+    SL_CRASHPOINT(S3, BEFORE);
     enum syncline_status status = serialize_batch(serialize, serialize->batch, &err);
+    SL_CRASHPOINT(S3, AFTER);
     if (status == SYNCLINE_OK) {
         sl_count_work(&core->counts[SL_STAGE_SERIALIZE], 1, serialize->batch->live_n,
                       serialize->batch->body.len);

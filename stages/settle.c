@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/crashpoint.h"
 #include "stages/decode.h"
 
 #define SETTLE_WAIT_NS (50u * 1000u * 1000u) /* for a capture to take it along */
@@ -208,9 +209,11 @@ static enum syncline_status settle_now(struct sl_core *core, struct sl_error *er
     }
     sl_births_forget(&core->writer.births);
     status = sl_settle_into(core, &core->writer, &settled, err);
+    SL_CRASHPOINT(S15, BEFORE);
     if (status == SYNCLINE_OK) {
         status = sl_library_db_commit(&core->writer.ldb, err);
     }
+    SL_CRASHPOINT(S15, AFTER);
     if (status != SYNCLINE_OK) {
         sl_library_db_rollback(&core->writer.ldb);
         return status;

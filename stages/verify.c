@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crashpoint.h"
 #include "stages/stream.h"
 
 void sl_verify_init(struct sl_verify *verify, struct sl_core *core)
@@ -174,6 +175,8 @@ enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_membe
     head.held_seq = last_seq;
     memcpy(head.held_hash, hash, SL_HASH_SIZE);
     head.last_hlc = segment.last_hlc > head.last_hlc ? segment.last_hlc : head.last_hlc;
+    SL_CRASHPOINT(R1, BEFORE);
     status = queue(verify, &head, data, size, err);
+    SL_CRASHPOINT(R1, AFTER);
     return status == SYNCLINE_OK ? note_sender(core, member, &segment, err) : status;
 }

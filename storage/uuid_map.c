@@ -11,6 +11,7 @@
 
 #include <lmdb.h>
 
+#include "base/crashpoint.h"
 #include "base/limits.h"
 
 #define DATA_FILE "data.mdb" /* LMDB's name for it */
@@ -262,7 +263,10 @@ static int write_all(struct sl_uuid_map *map)
         mdb_txn_abort(txn);
         return code;
     }
-    return mdb_txn_commit(txn);
+    SL_CRASHPOINT(S4, BEFORE);
+    code = mdb_txn_commit(txn);
+    SL_CRASHPOINT(S4, AFTER);
+    return code;
 }
 
 void sl_uuid_map_write(struct sl_uuid_map *map, uint64_t now_ms)

@@ -4,7 +4,8 @@
 #
 # symbols.sh BUILD_DIR: core objects ask the system for no clock, randomness, socket, file or
 # thread by themselves, but take all of it from the environment they are given, so that the
-# simulator owns the world; they take memory from the environment's allocator; and the shared library exports nothing but its interface.
+# simulator owns the world; they take memory from the environment's allocator; they have no crash
+# points; and the shared library exports nothing but its interface.
 # symbols.sh --self-test: the check sees planted violations.
 
 set -euo pipefail
@@ -61,6 +62,10 @@ check_objects() {
             count=$((count + 1))
             undefined=$(nm --undefined-only --format=posix "$object" |
                 awk '{ sub(/@.*/, "", $1); print $1 }')
+            if nm --format=posix "$object" | grep -q '^sl_crashpoint'; then
+                echo "$file has crash points: they are for the objects of sl-crash alone"
+                bad=1
+            fi
             names=
             [[ $file == "$allocator" ]] || names=$(grep -E "$memory" <<<"$undefined" || true)
             for name in $names; do
@@ -135,6 +140,15 @@ self_test() {
             exit 1
         fi
         grep -qE "base/env_posix.c .*: $name;" "$scratch/said" || { echo "not named: $name"; exit 1; }
+    done
+    plant 'int f(const char *s) { return s[0]; }' base/env_posix.c
+    for name in 'void sl_crashpoint_pass(int, int); void f(void) { sl_crashpoint_pass(1, 0); }' \
+        'void sl_crashpoint_arm(int a) { (void)a; }'; do
+        plant "$name" storage/a.c
+        if check_objects "$scratch" >"$scratch/said" || ! grep -q 'storage/a.c has crash points' "$scratch/said"; then
+            echo "not seen: a crash point"
+            exit 1
+        fi
     done
     plant 'int syncline_f(void) { return 1; }' storage/a.c
     gcc -shared -o "$scratch/good.so" "$scratch/CMakeFiles/sl_storage.dir/storage/a.c.o"

@@ -10,8 +10,8 @@ cd "$(dirname "$0")/../.."
 build=${1:?tidy.sh BUILD_DIR [FILE]...}
 shift
 if [[ $# == 0 ]]; then
-    mapfile -d '' -t files < <(find base bench cli indexer net pipeline stages storage tests/sim \
-        -name '*.c' -print0 | sort -z)
+    mapfile -d '' -t files < <(find base bench cli indexer net pipeline stages storage tests/crash \
+        tests/sim -name '*.c' -print0 | sort -z)
     set -- "${files[@]}"
 fi
 # Kept of the output: each error with its line of source. The notes on how control gets there fill

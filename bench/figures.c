@@ -270,6 +270,14 @@ static const struct bench_figure memory_figures[] = {
      .goal = 48,
      .what = "peak of B's process meanwhile, more than before the first row came"},
 };
+static const struct bench_figure reopen_figures[] = {
+    {.name = "reopen_after_kill_ms",
+     .unit = "ms",
+     .kind = BENCH_MS,
+     .goal = 2000,
+     .what = "syncline_open of a library whose process was killed the moment that 1,000,000 rows "
+             "were in its log; plainly, opening the database alone"},
+};
 static const struct bench_figure slow_receiver_figures[] = {
     {.name = "slow_receiver_ratio",
      .unit = "x",
@@ -414,6 +422,13 @@ const struct bench_group bench_groups[] = {
      .pairs_max = BENCH_PAIRS_MIN,
      .plain = bench_measure_plain_memory,
      .synced = bench_measure_memory},
+    {.figures = reopen_figures,
+     .count = COUNT(reopen_figures),
+     .rows = 1000000,
+     .rows_small = 100000,
+     .pairs_max = BENCH_PAIRS_MIN,
+     .plain = bench_measure_plain_reopen,
+     .synced = bench_measure_reopen},
     {.figures = slow_receiver_figures,
      .count = COUNT(slow_receiver_figures),
      .rows = 300000,

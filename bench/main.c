@@ -12,6 +12,7 @@
 #include "bench/figures.h"
 #include "bench/memory.h"
 #include "bench/receiver.h"
+#include "bench/reopen.h"
 #include "bench/report.h"
 #include "bench/scale.h"
 #include "bench/soak.h"
@@ -174,6 +175,9 @@ int main(int argc, char *argv[])
     }
     if (argc == 5 && strcmp(argv[1], BENCH_MEMORY_OPTION) == 0) {
         return bench_memory_main(argv[2], argv[3], argv[4]);
+    }
+    if (argc == 5 && strcmp(argv[1], BENCH_REOPEN_OPTION) == 0) {
+        return bench_reopen_main(argv[2], argv[3], argv[4]);
     }
     if (!bench_arguments_parse(&arguments, argc, argv)) {
         return EXIT_WRONG_USE;

@@ -71,6 +71,12 @@ enum syncline_status bench_measure_memory(struct bench_run *run, double values[B
 enum syncline_status bench_measure_plain_memory(struct bench_run *run,
                                                 double values[BENCH_FIGURES_MAX],
                                                 struct indexer_error *err);
+/* reopen.c: from before syncline_open to its return; plainly, of a connection alone. */
+enum syncline_status bench_measure_reopen(struct bench_run *run, double values[BENCH_FIGURES_MAX],
+                                          struct indexer_error *err);
+enum syncline_status bench_measure_plain_reopen(struct bench_run *run,
+                                                double values[BENCH_FIGURES_MAX],
+                                                struct indexer_error *err);
 /* slow_receiver.c: time of inserting and capturing. */
 enum syncline_status bench_measure_slow_receiver(struct bench_run *run,
                                                  double values[BENCH_FIGURES_MAX],

@@ -18,6 +18,7 @@
 static const char *const preset_words[] = {"none", "aggressive", "conservative", "mobile", NULL};
 static const char *const threads_words[] = {"auto", "fused", "grouped", "per-stage", NULL};
 
+static const char *const switch_words[] = {"off", "on", NULL};
 static const char *const log_words[] = {"error", "warning", "info", "debug", NULL};
 
 #define NUMBER SYNCLINE_SETTING_NUMBER
@@ -187,6 +188,17 @@ static const struct sl_setting table[SL_SETTING_COUNT] = {
                               .min = SYNCLINE_LOG_ERROR,
                               .max = SYNCLINE_LOG_DEBUG,
                               .by = SAME(SYNCLINE_LOG_WARNING)},
+    [SL_SETTING_CHECK_CAPTURES] =
+        {.key = "check_captures",
+         .type = CHOICE,
+         .unit = "",
+         .description =
+             "for development: a capture in a transaction compares each struct with its row, by a "
+             "query each, and refuses one that differs; so capture each change of a row before the "
+             "next one",
+         .choices = switch_words,
+         .max = 1,
+         .by = SAME(SL_CHECK_CAPTURES)},
 };
 
 /* What a number may be followed by, greatest first, so that printing takes the first that fits. */

@@ -554,14 +554,21 @@ struct syncline_batch_options {
  * For a model with keys use the forms with `db`. `rows` is an array of the model's row struct, `n`
  * records.
  *
+ * While a program is written, let the setting check_captures be on: in a transaction each struct is
+ * then compared with its row, but for deletes, and a difference is refused, by model, UUID and
+ * field (EINVAL). It costs a query for each record, and wants each change of a row captured before
+ * the next one is made: an insert that is captured after an update of the same row is refused by
+ * it, and is right without.
+ *
  * Any thread. Never waits for the engine, the network or another device; in a transaction it only
  * does two or three statements on `db`. Outside one it may wait for SQLite's write lock (5 s), and
  * for an engine that is far behind, if the option block_ms says so: AGAIN says that it still is,
  * and that the change was captured all the same. All other errors say that nothing was. Errors:
  * EINVAL (also: another thread attached `db`; `db` is not a connection to the handle's library.db;
- * a UUID that is all zero), EMODEL (a model that was not given at open), ETOOBIG (a record over 1
- * MiB; the text names it), EBUSY (no write lock: another connection is inside a transaction - give
- * the connection with `db`), EDB, EIO, ENOSPC, ENOMEM, ECLOSED (the handle is being closed), EFORK.
+ * a UUID that is all zero; check_captures), EMODEL (a model that was not given at open), ETOOBIG (a
+ * record over 1 MiB; the text names it), EBUSY (no write lock: another connection is inside a
+ * transaction - give the connection with `db`), EDB, EIO, ENOSPC, ENOMEM, ECLOSED (the handle is
+ * being closed), EFORK.
  */
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_sync_model(struct syncline *lib, const struct syncline_model *model, const void *row,

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "stages/capture_check.h"
 #include "stages/settle.h"
 
 /* One call, on its way. */
@@ -371,12 +372,27 @@ static enum syncline_status take_token(struct sl_capture *capture, uint64_t *tok
     return status == SYNCLINE_OK ? status : sl_fail(err, status, "the system gave no randomness");
 }
 
+/* Is it asked whether the structs are the rows? Of a delete nothing but id and UUID counts, and its
+ * row may be gone. */
+static bool is_checked(const struct call *call)
+{
+    return call->change != SYNCLINE_DELETE && !call->named_only &&
+           sl_settings_number(&call->core->settings, SL_SETTING_CHECK_CAPTURES) != 0;
+}
+
 /* On the connection given, if it is inside a transaction; `rows` is what stands over it. */
 static enum syncline_status capture_there(struct call *call, struct sl_rows *db,
                                           struct sl_error *err)
 {
+    enum syncline_status status = SYNCLINE_OK;
+    if (is_checked(call)) {
+        status = sl_capture_check(&db->ldb.db, call->model, call->rows, call->n, err);
+    }
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
     stage(call);
-    enum syncline_status status = capture_in_transaction(call, db, err);
+    status = capture_in_transaction(call, db, err);
     if (call->staged != NULL) {
         (void)sl_staging_give(&call->core->staging, call->staged);
     }

@@ -331,7 +331,7 @@ static void stepped_round(uint64_t ms)
     stepped.mono_ns += ms * STEPPED_NS_PER_MS;
 }
 
-static void stepped_rounds(int count)
+static inline void stepped_rounds(int count)
 {
     for (int i = 0; i < count; i++) {
         stepped_round(2);

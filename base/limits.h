@@ -52,6 +52,9 @@
 #define SL_APPLY_HOLD_MS 25u                /* how long an apply slice holds the write lock */
 #define SL_APPLY_HOLD_SHARED_MS 5u          /* the same, while others write */
 #define SL_APPLY_PAUSE_MS 10u               /* lock left free after it, if others write */
+#define SL_WAITING_LEN_MAX 1000000u         /* received records waiting for others */
+#define SL_AUTHOR_WAIT_MS 1000u             /* before what points at a deleted record is deleted */
+#define SL_WAITING_TIDY_LEN 256u            /* of them looked at in one slice when idle */
 #define SL_BUSY_TIMEOUT_MS 5000u            /* wait for SQLite's write lock */
 #define SL_REDIAL_MS_MIN 50u                /* first pause before dialling again */
 #define SL_REDIAL_MS_MAX 5000u              /* longest pause before dialling again */

@@ -16,6 +16,8 @@ struct sl_field {
     enum syncline_type type;
     enum syncline_form form;
     bool not_null; /* the column takes no NULL; set by storage/record_check, as it is at open */
+    bool is_checked; /* a UUID_KEY on which its table has a foreign key: see sl_field_binds; set by
+                        storage/record_check */
 };
 
 struct sl_model {
@@ -68,6 +70,13 @@ struct sl_value {
         const void *data; /* borrowed from the row or the segment */
     } as;
 };
+
+/* Must the field's parent be here for the record to be? Of a UUID_KEY that its table does not check
+ * only the order matters. */
+static inline bool sl_field_binds(const struct sl_field *field)
+{
+    return field->type == SYNCLINE_TYPE_KEY || field->is_checked;
+}
 
 /* The value of a field in a row struct. A size over 2^32 - 1 is cut to that, which every limit
  * refuses. */

@@ -7,7 +7,8 @@
  *          0    4  "SLSG"
  *          4    2  version, 1
  *          6    2  flags: bit 0, the body is zstd; bit 1, continued: keys of its records may point
- *                  at records of later segments, up to and with the first that is not continued
+ *                  at records of later segments, up to and with the first that is not continued;
+ *                  nothing depends on it, as what lacks a parent waits
  *          8   16  library id
  *         24   16  device id of the origin
  *         40    8  epoch of the origin

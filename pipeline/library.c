@@ -573,6 +573,9 @@ static enum syncline_status open_view(struct sl_library *library,
     status = sl_library_db_check(&library->view.ldb, &core->who.library_id, err);
     for (size_t i = 0; i < core->models.count && status == SYNCLINE_OK; i++) {
         status = sl_record_table_check(&library->view.tables[i], &core->models, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_record_table_note_keys(&library->view.ldb.db, &core->models.models[i], err);
+        }
     }
     if (status == SYNCLINE_OK) {
         status = sl_key_cycles_check(&library->view.ldb.db, &core->models, err);
@@ -824,12 +827,11 @@ bool sl_library_has_backlog(struct sl_library *library)
     for (size_t i = 1; i < count; i++) {
         const struct sl_origin_state *origin = core->origins[i];
         uint64_t held_seq = sl_core_held(core, origin);
-        if (!origin->held && origin->held_until_ms == 0 && origin->waits_at_seq != held_seq &&
-            origin->applied_seq < held_seq) {
+        if (!origin->held && origin->held_until_ms == 0 && origin->applied_seq < held_seq) {
             return true;
         }
     }
-    return sl_scan_is_due(&library->scan);
+    return sl_scan_is_due(&library->scan) || sl_apply_is_untidy(&library->apply);
 }
 
 enum syncline_status sl_library_health(struct sl_library *library, struct sl_error *err)

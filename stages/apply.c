@@ -14,6 +14,7 @@
 #define NS_PER_MS ((uint64_t)1000 * 1000)
 #define RETRY_NS (100 * NS_PER_MS)
 #define BUSY_RETRY_NS NS_PER_MS
+#define FULL_RETRY_MS 1000 /* the waiting room is full */
 #define OTHERS_ACTIVE_NS (1000 * NS_PER_MS)
 #define WAL_PAGES_MAX 16384 /* 64 MiB of 4 KiB pages */
 #define WAL_IDLE_NS (5000 * NS_PER_MS)
@@ -23,34 +24,21 @@ enum syncline_status sl_apply_init(struct sl_apply *apply, struct sl_core *core,
 {
     memset(apply, 0, sizeof(*apply));
     apply->core = core;
-    apply->writer.core = core;
-    apply->writer.pending = &apply->pending;
     sl_mentions_init(&apply->pending.mentions, core->env->alloc);
-    sl_promises_init(&apply->writer.promises, core->env->alloc);
-    return sl_decoded_init(&apply->decoded, core->env->alloc, err);
+    enum syncline_status status = sl_record_writer_init(&apply->writer, core, &apply->pending, err);
+    return status == SYNCLINE_OK ? sl_decoded_init(&apply->decoded, core->env->alloc, err) : status;
 }
 
 void sl_apply_fini(struct sl_apply *apply)
 {
     sl_decoded_fini(&apply->decoded);
     sl_mentions_fini(&apply->pending.mentions);
-    sl_promises_clear(&apply->writer.promises);
-    sl_free(apply->core->env->alloc, apply->asides);
-    sl_free(apply->core->env->alloc, apply->writer.gone);
+    sl_record_writer_fini(&apply->writer);
 }
 
 static uint64_t now_ns(const struct sl_core *core)
 {
     return core->env->mono_ns(core->env->ctx);
-}
-
-static bool keys_open(const struct sl_apply *apply)
-{
-    int current = 0;
-    int highest = 0;
-    (void)sqlite3_db_status(apply->core->writer.ldb.db.handle, SQLITE_DBSTATUS_DEFERRED_FKS,
-                            &current, &highest, 0);
-    return current != 0;
 }
 
 /* ---- Segments ---- */
@@ -126,13 +114,11 @@ static enum syncline_status gather(struct sl_apply *apply, struct sl_origin_stat
 /* ---- Clocks, and what is pending ---- */
 
 /* How far this slice may go, and the clock value to merge for it. Clock values of an origin only
- * rise. When the end of the log is from a clock too far ahead, what comes before that is looked at
- * segment by segment: one for a plain slice, all for a careful one. */
+ * rise. When the end of the log is from a clock too far ahead, the slice is one segment. */
 static enum syncline_status find_upto(struct sl_apply *apply, struct sl_origin_state *origin,
                                       uint64_t *hlc, struct sl_error *err)
 {
     struct sl_log_head head = sl_core_head(apply->core, origin);
-    apply->held_seq = head.held_seq;
     apply->upto_seq = head.held_seq;
     *hlc = head.last_hlc;
     if (sl_clock_beyond_ms(apply->core, head.last_hlc) == 0) {
@@ -142,36 +128,22 @@ static enum syncline_status find_upto(struct sl_apply *apply, struct sl_origin_s
     if (status == SYNCLINE_OK) {
         status = check_clock(apply, origin, err);
     }
-    while (status == SYNCLINE_OK) {
+    if (status == SYNCLINE_OK) {
         *hlc = apply->decoded.segment.last_hlc;
         apply->upto_seq = sl_segment_last_seq(&apply->decoded.segment);
-        if (!origin->careful || apply->upto_seq >= head.held_seq) {
-            break;
-        }
-        status = load(apply, origin, apply->upto_seq + 1, err);
-        if (status == SYNCLINE_OK &&
-            sl_clock_beyond_ms(apply->core, apply->decoded.segment.last_hlc) > 0) {
-            break;
-        }
     }
     return status;
 }
 
 /* From here on every local change that is not settled or pending now is stamped later than all that
- * this slice applies. */
-static enum syncline_status merge_and_settle(struct sl_apply *apply, struct sl_origin_state *origin,
-                                             struct sl_error *err)
+ * comes up to this clock value. */
+static enum syncline_status settle_after(struct sl_apply *apply, uint64_t hlc, struct sl_error *err)
 {
     struct sl_core *core = apply->core;
-    uint64_t hlc = 0;
-    enum syncline_status status = find_upto(apply, origin, &hlc, err);
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
     (void)pthread_mutex_lock(&core->clock_lock);
     apply->hlc_before = sl_clock_merge(core, hlc);
     apply->merged_hlc = hlc;
-    status = sl_settle_into(core, &core->writer, &apply->settled, err);
+    enum syncline_status status = sl_settle_into(core, &core->writer, &apply->settled, err);
     if (status == SYNCLINE_OK) {
         status = sl_pending_read(&apply->pending, core, &core->writer, err);
     }
@@ -179,36 +151,25 @@ static enum syncline_status merge_and_settle(struct sl_apply *apply, struct sl_o
     return status;
 }
 
-/* ---- Carefully, record by record ---- */
-
-static enum syncline_status set_aside(struct sl_apply *apply, const struct sl_apply_record *record,
-                                      const char reason[256], struct sl_error *err)
+/* The same for all that this slice applies. */
+static enum syncline_status merge_and_settle(struct sl_apply *apply, struct sl_origin_state *origin,
+                                             struct sl_error *err)
 {
-    if (apply->aside_len == apply->aside_capacity) {
-        size_t capacity = apply->aside_capacity == 0 ? 64 : 2 * apply->aside_capacity;
-        struct sl_apply_aside *grown =
-            sl_resize(apply->core->env->alloc, apply->asides, capacity, sizeof(*grown));
-        if (grown == NULL) {
-            return sl_fail(err, SYNCLINE_ENOMEM, "no memory to set records aside");
-        }
-        apply->asides = grown;
-        apply->aside_capacity = capacity;
-    }
-    struct sl_apply_aside *aside = &apply->asides[apply->aside_len++];
-    aside->seq = record->seq;
-    aside->model = record->localized->model;
-    aside->uuid = record->localized->group->uuids[record->i];
-    memcpy(aside->reason, reason, sizeof(aside->reason));
-    return SYNCLINE_OK;
+    uint64_t hlc = 0;
+    enum syncline_status status = find_upto(apply, origin, &hlc, err);
+    return status == SYNCLINE_OK ? settle_after(apply, hlc, err) : status;
 }
 
-/* One record in a savepoint: a failure leaves nothing of it. With `closed` an open key is one. */
+/* ---- Carefully, record by record ---- */
+
+/* One record in a savepoint: a failure leaves nothing of it, and an open key is one. */
 static enum syncline_status try_record(struct sl_apply *apply, const struct sl_apply_record *record,
-                                       bool closed, enum sl_outcome *outcome, char reason[256],
+                                       enum sl_outcome *outcome, char reason[256],
                                        struct sl_error *err)
 {
     const struct sl_db *db = &apply->core->writer.ldb.db;
     struct sl_record_writer *writer = &apply->writer;
+    struct sl_waiting_mark mark = sl_waiting_mark(&writer->waiting);
     enum syncline_status status = sl_db_exec(db, "SAVEPOINT _syncline_record", err);
     if (status != SYNCLINE_OK) {
         return status;
@@ -217,56 +178,47 @@ static enum syncline_status try_record(struct sl_apply *apply, const struct sl_a
     if (status == SYNCLINE_OK) {
         status = sl_record_writer_flush(writer, err);
     }
-    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN && closed && keys_open(apply)) {
-        *outcome = SL_OUTCOME_NOT_YET;
+    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN && sl_record_keys_open(writer)) {
+        *outcome = SL_OUTCOME_CANNOT;
         (void)sqlite3_snprintf(256, reason, "not applied: other records here point at it");
     }
     if (status == SYNCLINE_OK && *outcome != SL_OUTCOME_WRITTEN) {
         sl_record_writer_reset(writer);
+        sl_waiting_go_back(&writer->waiting, mark);
         status = sl_db_exec(db, "ROLLBACK TO _syncline_record", err);
     }
     return status == SYNCLINE_OK ? sl_db_exec(db, "RELEASE _syncline_record", err) : status;
 }
 
-/* What a careful slice is about: the changes from first_seq to last_seq, in whole segments. */
+/* What a careful slice is about: the changes of one segment. */
 struct careful {
     uint64_t first_seq;
     uint64_t last_seq;
-    uint32_t segments;                    /* from the one to the other */
-    bool continued;                       /* later segments belong to these */
-    uint8_t *todo;                        /* by seq - first_seq: not written yet */
-    uint64_t left;                        /* of them */
-    bool not_yet;                         /* one of those left has an open key */
-    int64_t next_ids[SL_MODEL_COUNT_MAX]; /* by model->index: to be promised next; 0: not known */
+    uint8_t *todo; /* by seq - first_seq: not written yet */
+    uint64_t left; /* of them */
 };
 
 /* Takes the next segment of the log in. */
-static enum syncline_status careful_extend(struct sl_apply *apply, struct sl_origin_state *origin,
-                                           struct careful *careful, struct sl_error *err)
+static enum syncline_status careful_begin(struct sl_apply *apply, struct sl_origin_state *origin,
+                                          struct careful *careful, struct sl_error *err)
 {
-    enum syncline_status status = load(apply, origin, careful->last_seq + 1, err);
+    enum syncline_status status = load(apply, origin, careful->first_seq, err);
     if (status == SYNCLINE_OK) {
         status = check_clock(apply, origin, err);
     }
     if (status != SYNCLINE_OK) {
         return status;
     }
-    uint64_t last_seq = sl_segment_last_seq(&apply->decoded.segment);
-    uint64_t more = last_seq - careful->last_seq;
-    uint64_t before = careful->last_seq + 1 - careful->first_seq;
-    uint8_t *grown = sl_resize(apply->core->env->alloc, careful->todo, (size_t)(before + more), 1);
-    if (grown == NULL) {
-        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to apply segments");
+    careful->last_seq = sl_segment_last_seq(&apply->decoded.segment);
+    careful->left = careful->last_seq + 1 - careful->first_seq;
+    careful->todo = sl_calloc(apply->core->env->alloc, (size_t)careful->left, 1);
+    if (careful->todo == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to apply a segment");
     }
-    memset(grown + before, 1, (size_t)more);
-    careful->todo = grown;
-    careful->left += more;
-    careful->last_seq = last_seq;
-    careful->segments++;
-    careful->continued = (apply->decoded.segment.flags & SL_SEGMENT_CONTINUED) != 0;
-    origin->todo = grown;
+    memset(careful->todo, 1, (size_t)careful->left);
+    origin->todo = careful->todo;
     origin->todo_first = careful->first_seq;
-    origin->todo_len = before + more;
+    origin->todo_len = careful->left;
     return SYNCLINE_OK;
 }
 
@@ -290,239 +242,48 @@ static bool cancels(const struct sl_origin_state *origin, struct careful *carefu
     return true;
 }
 
-/* The decoded segment of change `seq`, and its changes as records. */
-static enum syncline_status load_records(struct sl_apply *apply, struct sl_origin_state *origin,
-                                         uint64_t seq, struct sl_apply_record **records,
-                                         uint32_t *len, struct sl_error *err)
-{
-    enum syncline_status status = load(apply, origin, seq, err);
-    return status == SYNCLINE_OK ? gather(apply, origin, records, len, err) : status;
-}
-
 /* Tries every change that is left, in order. With `give_up` what still fails is set aside. */
 static enum syncline_status careful_pass(struct sl_apply *apply, struct sl_origin_state *origin,
                                          struct careful *careful, bool give_up,
                                          struct sl_error *err)
 {
     char reason[256] = "";
-    careful->not_yet = false;
-    for (uint64_t seq = careful->first_seq; seq <= careful->last_seq;) {
-        if (careful->todo[seq - careful->first_seq] == 0) {
-            seq++; /* a segment that is done is not read again */
+    struct sl_apply_record *records = NULL;
+    uint32_t len = 0;
+    enum syncline_status status = gather(apply, origin, &records, &len, err);
+    for (uint32_t r = 0; r < len && status == SYNCLINE_OK; r++) {
+        const struct sl_apply_record *record = &records[r];
+        const struct sl_localized *localized = record->localized;
+        uint8_t *todo = &careful->todo[record->seq - careful->first_seq];
+        if (*todo == 0 || cancels(origin, careful, record)) {
             continue;
         }
-        struct sl_apply_record *records = NULL;
-        uint32_t len = 0;
-        enum syncline_status status = load_records(apply, origin, seq, &records, &len, err);
-        for (uint32_t r = 0; r < len && status == SYNCLINE_OK; r++) {
-            uint8_t *todo = &careful->todo[records[r].seq - careful->first_seq];
-            if (*todo == 0 || cancels(origin, careful, &records[r])) {
-                continue;
-            }
-            enum sl_outcome outcome = SL_OUTCOME_WRITTEN;
-            status = try_record(apply, &records[r], true, &outcome, reason, err);
-            if (status == SYNCLINE_OK && outcome != SL_OUTCOME_WRITTEN && give_up) {
-                status = set_aside(apply, &records[r], reason, err);
-                outcome = SL_OUTCOME_WRITTEN;
-            }
-            if (outcome == SL_OUTCOME_WRITTEN) {
-                *todo = 0;
-                careful->left--;
-            }
-            careful->not_yet = careful->not_yet || outcome == SL_OUTCOME_NOT_YET;
+        enum sl_outcome outcome = SL_OUTCOME_WRITTEN;
+        status = try_record(apply, record, &outcome, reason, err);
+        if (status == SYNCLINE_OK && outcome != SL_OUTCOME_WRITTEN && give_up) {
+            status =
+                sl_record_set_aside(&apply->writer, &origin->name, record->seq, localized->model,
+                                    &localized->group->uuids[record->i], reason, err);
+            outcome = SL_OUTCOME_WRITTEN;
         }
-        if (status != SYNCLINE_OK) {
-            return status;
+        if (outcome == SL_OUTCOME_WRITTEN) {
+            *todo = 0;
+            careful->left--;
         }
-        seq = sl_segment_last_seq(&apply->decoded.segment) + 1;
-    }
-    return SYNCLINE_OK;
-}
-
-/* ---- Records that point at each other in a circle ---- */
-
-/* Calls `visit` for every insert that is left. */
-static enum syncline_status
-each_insert_left(struct sl_apply *apply, struct sl_origin_state *origin, struct careful *careful,
-                 enum syncline_status (*visit)(struct sl_apply *, struct careful *,
-                                               const struct sl_apply_record *, struct sl_error *),
-                 struct sl_error *err)
-{
-    enum syncline_status status = SYNCLINE_OK;
-    for (uint64_t seq = careful->first_seq; seq <= careful->last_seq && status == SYNCLINE_OK;) {
-        if (careful->todo[seq - careful->first_seq] == 0) {
-            seq++;
-            continue;
-        }
-        struct sl_apply_record *records = NULL;
-        uint32_t len = 0;
-        status = load_records(apply, origin, seq, &records, &len, err);
-        for (uint32_t r = 0; r < len && status == SYNCLINE_OK; r++) {
-            if (careful->todo[records[r].seq - careful->first_seq] != 0 &&
-                records[r].localized->group->change == SYNCLINE_INSERT) {
-                status = visit(apply, careful, &records[r], err);
-            }
-        }
-        seq = sl_segment_last_seq(&apply->decoded.segment) + 1;
     }
     return status;
 }
 
-/* An id above all that its table has or has had a birth for. */
-static enum syncline_status promise(struct sl_apply *apply, struct careful *careful,
-                                    const struct sl_apply_record *record, struct sl_error *err)
-{
-    const struct sl_model *model = record->localized->model;
-    struct sl_rows *rows = &apply->core->writer;
-    int64_t *next_id = &careful->next_ids[model->index];
-    enum syncline_status status = SYNCLINE_OK;
-    if (*next_id == 0) {
-        int64_t last_id = 0;
-        int64_t last_born = 0;
-        status = sl_record_last_id(&rows->tables[model->index], &last_id, err);
-        if (status == SYNCLINE_OK) {
-            status = sl_birth_highest(&rows->births, model->id_in_db, &last_born, err);
-        }
-        last_id = last_id > last_born ? last_id : last_born;
-        *next_id = last_id < 0 ? 1 : last_id < INT64_MAX ? last_id + 1 : INT64_MAX;
-    }
-    if (status != SYNCLINE_OK || *next_id == INT64_MAX) {
-        return status; /* no ids are left: the record gets none */
-    }
-    if (!sl_promise_make(&apply->writer.promises, model,
-                         &record->localized->group->uuids[record->i], (*next_id)++)) {
-        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to apply records in a circle");
-    }
-    return SYNCLINE_OK;
-}
-
-/* Inserts a record whose promise stands. What cannot be takes its promise back. */
-static enum syncline_status keep_promise(struct sl_apply *apply, struct careful *careful,
-                                         const struct sl_apply_record *record, struct sl_error *err)
-{
-    (void)careful;
-    struct sl_promises *promises = &apply->writer.promises;
-    const struct sl_model *model = record->localized->model;
-    const struct syncline_uuid *uuid = &record->localized->group->uuids[record->i];
-    enum sl_outcome outcome = SL_OUTCOME_WRITTEN;
-    char reason[256];
-    int64_t id = 0;
-    if (!sl_promise_find(promises, model, uuid, &id)) {
-        return SYNCLINE_OK;
-    }
-    enum syncline_status status = try_record(apply, record, false, &outcome, reason, err);
-    if (status == SYNCLINE_OK && outcome != SL_OUTCOME_WRITTEN) {
-        sl_promise_withdraw(promises, model, uuid);
-    }
-    return status;
-}
-
-/* What stands is written: it is no longer left. */
-static enum syncline_status is_kept(struct sl_apply *apply, struct careful *careful,
-                                    const struct sl_apply_record *record, struct sl_error *err)
-{
-    (void)err;
-    int64_t id = 0;
-    if (sl_promise_find(&apply->writer.promises, record->localized->model,
-                        &record->localized->group->uuids[record->i], &id)) {
-        careful->todo[record->seq - careful->first_seq] = 0;
-        careful->left--;
-    }
-    return SYNCLINE_OK;
-}
-
-/* Inserts all with the ids that were promised, again without those that cannot be, until what is
- * promised is what is there. Each round withdraws at least one promise, or is the last one. Whether
- * a table checks a parent that is named by UUID is seen when its keys are open in the end; then
- * those parents are looked for, too. */
-static enum syncline_status keep_promises(struct sl_apply *apply, struct sl_origin_state *origin,
-                                          struct careful *careful, struct sl_error *err)
-{
-    const struct sl_db *db = &apply->core->writer.ldb.db;
-    struct sl_promises *promises = &apply->writer.promises;
-    enum syncline_status status = SYNCLINE_OK;
-    while (status == SYNCLINE_OK && promises->standing > 0) {
-        size_t before = promises->standing;
-        status = each_insert_left(apply, origin, careful, keep_promise, err);
-        if (status != SYNCLINE_OK) {
-            return status;
-        }
-        bool open = keys_open(apply);
-        if (promises->standing == before && !open) {
-            return each_insert_left(apply, origin, careful, is_kept, err);
-        }
-        sl_record_writer_reset(&apply->writer);
-        status = sl_db_exec(db, "ROLLBACK TO _syncline_circle", err);
-        if (promises->standing == before && apply->writer.uuid_keys) {
-            return status; /* keys that no model describes */
-        }
-        apply->writer.uuid_keys = apply->writer.uuid_keys || promises->standing == before;
-    }
-    return status;
-}
-
-/* Inserts that are left because they wait for each other. */
-static enum syncline_status careful_circles(struct sl_apply *apply, struct sl_origin_state *origin,
-                                            struct careful *careful, struct sl_error *err)
-{
-    const struct sl_db *db = &apply->core->writer.ldb.db;
-    memset(careful->next_ids, 0, sizeof(careful->next_ids));
-    enum syncline_status status = each_insert_left(apply, origin, careful, promise, err);
-    if (status == SYNCLINE_OK) {
-        status = sl_db_exec(db, "SAVEPOINT _syncline_circle", err);
-    }
-    if (status == SYNCLINE_OK) {
-        status = keep_promises(apply, origin, careful, err);
-    }
-    if (status == SYNCLINE_OK) {
-        status = sl_db_exec(db, "RELEASE _syncline_circle", err);
-    }
-    sl_promises_clear(&apply->writer.promises);
-    apply->writer.uuid_keys = false;
-    return status;
-}
-
-/* As many segments more as were taken in before, so that passes do not grow with their square. */
-static enum syncline_status careful_double(struct sl_apply *apply, struct sl_origin_state *origin,
-                                           struct careful *careful, struct sl_error *err)
-{
-    enum syncline_status status = SYNCLINE_OK;
-    uint32_t count = careful->segments;
-    for (uint32_t i = 0; i < count && status == SYNCLINE_OK; i++) {
-        if (i > 0 && (!careful->continued || careful->last_seq >= apply->held_seq)) {
-            break;
-        }
-        status = careful_extend(apply, origin, careful, err);
-    }
-    return status;
-}
-
-/* Every record that can be written, whatever the order. One segment, or as many as belong together
- * if a parent is missing; AGAIN when those have not all come. What then still fails is set aside.
- */
+/* Every record that can be written, whatever the order. What then still fails is set aside. */
 static enum syncline_status careful_passes(struct sl_apply *apply, struct sl_origin_state *origin,
                                            struct careful *careful, struct sl_error *err)
 {
-    enum syncline_status status = careful_extend(apply, origin, careful, err);
+    enum syncline_status status = careful_begin(apply, origin, careful, err);
     while (status == SYNCLINE_OK && careful->left > 0) {
         uint64_t before = careful->left;
         status = careful_pass(apply, origin, careful, false, err);
-        if (status != SYNCLINE_OK || careful->left < before) {
-            continue;
-        }
-        if (careful->not_yet) {
-            status = careful_circles(apply, origin, careful, err);
-        }
-        if (status != SYNCLINE_OK || careful->left < before) {
-            continue;
-        }
-        if (!careful->not_yet || !careful->continued) {
+        if (status == SYNCLINE_OK && careful->left == before) {
             status = careful_pass(apply, origin, careful, true, err);
-        } else if (careful->last_seq < apply->held_seq) {
-            status = careful_double(apply, origin, careful, err);
-        } else {
-            return sl_fail(err, SYNCLINE_AGAIN,
-                           "the segments that belong together are not all here");
         }
     }
     return status;
@@ -531,7 +292,7 @@ static enum syncline_status careful_passes(struct sl_apply *apply, struct sl_ori
 static enum syncline_status apply_carefully(struct sl_apply *apply, struct sl_origin_state *origin,
                                             uint64_t *applied, struct sl_error *err)
 {
-    struct careful careful = {.first_seq = *applied + 1, .last_seq = *applied};
+    struct careful careful = {.first_seq = *applied + 1};
     enum syncline_status status = careful_passes(apply, origin, &careful, err);
     origin->todo = NULL;
     sl_free(apply->core->env->alloc, careful.todo);
@@ -614,10 +375,21 @@ static bool is_about_the_segment(enum syncline_status status)
            status == SYNCLINE_EFORMAT || status == SYNCLINE_EREFUSED;
 }
 
-/* Stops an origin at its next segment. */
-static void hold_origin(struct sl_core *core, struct sl_origin_state *origin,
+/* Stops an origin at its next segment; for a while, if that may be all that it takes. */
+static void hold_origin(struct sl_apply *apply, struct sl_origin_state *origin,
                         enum syncline_status status, const struct sl_error *err)
 {
+    struct sl_core *core = apply->core;
+    if (apply->writer.waiting.room.was_full) {
+        origin->held_until_ms = core->env->wall_ms(core->env->ctx) + FULL_RETRY_MS;
+        if (origin->room_held) {
+            (void)sl_core_notice(core, status, err->text); /* still */
+            return;
+        }
+        origin->room_held = true;
+        sl_core_trouble(core, SYNCLINE_CODE_HELD, status, &origin->name.device, err->text);
+        return;
+    }
     origin->held = origin->held_until_ms == 0;
     if (!origin->held && origin->clock_held) {
         (void)sl_core_notice(core, status, err->text); /* still */
@@ -643,20 +415,19 @@ static void tell_released(struct sl_core *core, struct sl_origin_state *origin)
     sl_core_news(core, SYNCLINE_CODE_CLOCK_RELEASED, &origin->name.device, text);
 }
 
-static enum syncline_status put_asides(struct sl_apply *apply, const struct sl_origin_state *origin,
-                                       struct sl_error *err)
+static enum syncline_status put_asides(struct sl_apply *apply, struct sl_error *err)
 {
     struct sl_core *core = apply->core;
     const struct sl_record_writer *writer = &apply->writer;
-    if (apply->aside_len == 0 && writer->gone_len == 0) {
+    if (writer->aside_len == 0 && writer->gone_len == 0) {
         return SYNCLINE_OK;
     }
     (void)pthread_mutex_lock(&core->log_lock);
     enum syncline_status status = sl_peer_log_begin(&core->log, err);
-    for (size_t i = 0; i < apply->aside_len && status == SYNCLINE_OK; i++) {
-        const struct sl_apply_aside *aside = &apply->asides[i];
+    for (size_t i = 0; i < writer->aside_len && status == SYNCLINE_OK; i++) {
+        const struct sl_record_aside *aside = &writer->asides[i];
         struct sl_set_aside record = {
-            .origin = origin->name, .seq = aside->seq, .uuid = aside->uuid};
+            .origin = aside->origin, .seq = aside->seq, .uuid = aside->uuid};
         (void)sqlite3_snprintf((int)sizeof(record.model), record.model, "%s", aside->model->name);
         memcpy(record.reason, aside->reason, sizeof(record.reason));
         status = sl_set_aside_put(&core->log, &record, core->env->wall_ms(core->env->ctx), err);
@@ -672,6 +443,33 @@ static enum syncline_status put_asides(struct sl_apply *apply, const struct sl_o
     return status;
 }
 
+static void begin_writing(struct sl_apply *apply, bool carefully)
+{
+    apply->writer.uuid_keys = carefully;
+    sl_record_writer_reset(&apply->writer);
+    apply->writer.aside_len = 0;
+    apply->writer.gone_len = 0;
+    apply->writer.waiting.len = 0;
+    apply->writer.waiting.room.was_full = false;
+}
+
+/* The transaction stands. */
+static void committed(struct sl_apply *apply)
+{
+    struct sl_core *core = apply->core;
+    const struct sl_record_writer *writer = &apply->writer;
+    sl_settle_committed(core, apply->settled);
+    for (size_t i = 0; i < writer->aside_len; i++) {
+        const struct sl_record_aside *aside = &writer->asides[i];
+        sl_core_log_aside(core, aside->model->name, &aside->uuid, aside->reason);
+    }
+    if (writer->aside_len > 0) {
+        const struct sl_record_aside *first = &writer->asides[0];
+        sl_core_event_aside(core, first->model->name, &first->uuid, &first->origin.device,
+                            first->reason, writer->aside_len);
+    }
+}
+
 /* Everything between BEGIN and COMMIT. */
 static enum syncline_status apply_in_transaction(struct sl_apply *apply,
                                                  struct sl_origin_state *origin, uint64_t *applied,
@@ -679,9 +477,7 @@ static enum syncline_status apply_in_transaction(struct sl_apply *apply,
 {
     struct sl_core *core = apply->core;
     struct sl_rows *rows = &core->writer;
-    sl_record_writer_reset(&apply->writer);
-    apply->aside_len = 0;
-    apply->writer.gone_len = 0;
+    begin_writing(apply, origin->careful);
     enum syncline_status status = sl_db_exec(&rows->ldb.db, "PRAGMA defer_foreign_keys=ON", err);
     if (status == SYNCLINE_OK && origin->number == 0) {
         status = sl_library_db_origin_number(&rows->ldb, &origin->name, &origin->number, err);
@@ -693,7 +489,14 @@ static enum syncline_status apply_in_transaction(struct sl_apply *apply,
         status = origin->careful ? apply_carefully(apply, origin, applied, err)
                                  : apply_plainly(apply, origin, applied, cannot, err);
     }
-    if (status == SYNCLINE_OK && !*cannot && keys_open(apply)) {
+    if (status == SYNCLINE_OK && !*cannot) {
+        status = sl_waiting_covered(&apply->writer, origin->number, *applied, err);
+    }
+    if (status == SYNCLINE_OK && !*cannot) {
+        origin->covered_seq = *applied;
+        status = sl_waiting_release(&apply->writer, origin->careful, err);
+    }
+    if (status == SYNCLINE_OK && !*cannot && sl_record_keys_open(&apply->writer)) {
         *cannot = true;
     }
     SL_CRASHPOINT(R4, BEFORE);
@@ -705,7 +508,7 @@ static enum syncline_status apply_in_transaction(struct sl_apply *apply,
         status = sl_library_db_raise_hlc(&rows->ldb, origin->number, apply->merged_hlc, err);
     }
     if (status == SYNCLINE_OK && !*cannot) {
-        status = put_asides(apply, origin, err);
+        status = put_asides(apply, err);
     }
     return status;
 }
@@ -736,6 +539,7 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
     struct sl_library_db *ldb = &core->writer.ldb;
     uint64_t applied = origin->applied_seq;
     int64_t number_before = origin->number;
+    struct sl_waiting_mark mark = sl_waiting_mark(&apply->writer.waiting);
     bool cannot = false;
     apply->merged_hlc = 0;
     enum syncline_status status = sl_library_db_begin_write(ldb, err);
@@ -749,31 +553,133 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
     if (status != SYNCLINE_OK || cannot) {
         sl_library_db_rollback(ldb);
         sl_clock_unmerge(core, apply->hlc_before, apply->merged_hlc);
+        sl_waiting_go_back(&apply->writer.waiting, mark);
         origin->number = number_before;
         origin->covered_seq = origin->applied_seq;
         if (cannot && origin->careful) {
             return sl_fail(err, SYNCLINE_ECORRUPT,
                            "library.db has foreign keys that point nowhere");
         }
-        origin->careful = cannot || status == SYNCLINE_AGAIN;
+        origin->careful = cannot;
         return status;
     }
     origin->careful = false;
+    origin->room_held = false;
     SL_CRASHPOINT(R6, BEFORE);
     tell_released(core, origin);
     sl_core_set_applied(core, origin, applied);
-    sl_settle_committed(core, apply->settled);
+    committed(apply);
     SL_CRASHPOINT(R6, AFTER);
-    for (size_t i = 0; i < apply->aside_len; i++) {
-        const struct sl_apply_aside *aside = &apply->asides[i];
-        sl_core_log_aside(core, aside->model->name, &aside->uuid, aside->reason);
-    }
-    if (apply->aside_len > 0) {
-        const struct sl_apply_aside *first = &apply->asides[0];
-        sl_core_event_aside(core, first->model->name, &first->uuid, &origin->name.device,
-                            first->reason, apply->aside_len);
-    }
     return SYNCLINE_OK;
+}
+
+/* ---- When idle ---- */
+
+/* What this device's own changes mean for entries that wait: one is superseded, a parent was made
+ * or deleted. */
+static enum syncline_status tidy_in_transaction(struct sl_apply *apply, int64_t *entry,
+                                                struct sl_error *err)
+{
+    struct sl_record_writer *writer = &apply->writer;
+    begin_writing(apply, true);
+    enum syncline_status status =
+        sl_db_exec(&apply->core->writer.ldb.db, "PRAGMA defer_foreign_keys=ON", err);
+    if (status == SYNCLINE_OK) {
+        status = settle_after(apply, 0, err);
+    }
+    for (uint32_t i = 0; i < SL_WAITING_TIDY_LEN && status == SYNCLINE_OK; i++) {
+        status = sl_waiting_next(&writer->waiting.room, entry, err);
+        if (status != SYNCLINE_OK || *entry == 0) {
+            break;
+        }
+        status = sl_waiting_look(writer, *entry, true, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_waiting_release(writer, true, err);
+    }
+    return status == SYNCLINE_OK ? put_asides(apply, err) : status;
+}
+
+static enum syncline_status tidy_slice(struct sl_apply *apply, struct sl_error *err)
+{
+    struct sl_core *core = apply->core;
+    struct sl_library_db *ldb = &core->writer.ldb;
+    struct sl_waiting_work *work = &apply->writer.waiting;
+    struct sl_waiting_mark mark = sl_waiting_mark(work);
+    int64_t entry = work->tidied;
+    enum syncline_status status = sl_library_db_begin_write(ldb, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = tidy_in_transaction(apply, &entry, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_library_db_commit(ldb, err);
+    }
+    if (status != SYNCLINE_OK) {
+        sl_library_db_rollback(ldb);
+        sl_waiting_go_back(work, mark);
+        return status;
+    }
+    work->tidied = entry == 0 ? -1 : entry;
+    committed(apply);
+    return SYNCLINE_OK;
+}
+
+static bool is_author_due(const struct sl_apply *apply)
+{
+    const struct sl_waiting_work *work = &apply->writer.waiting;
+    return work->own_left && now_ns(apply->core) >= work->author_ns;
+}
+
+bool sl_apply_is_untidy(const struct sl_apply *apply)
+{
+    const struct sl_waiting_work *work = &apply->writer.waiting;
+    return work->room.count.records > 0 &&
+           (work->tidied >= 0 || is_author_due(apply) ||
+            work->tidied_seq !=
+                atomic_load_explicit(&apply->core->settled_seq, memory_order_relaxed));
+}
+
+static bool tidy(struct sl_apply *apply)
+{
+    struct sl_core *core = apply->core;
+    struct sl_waiting_work *work = &apply->writer.waiting;
+    struct sl_error err;
+    if (!sl_apply_is_untidy(apply)) {
+        return false;
+    }
+    if (work->tidied < 0) {
+        work->tidied = 0;
+        work->may_author = now_ns(core) >= work->author_ns;
+        work->own_left = false;
+        work->tidied_seq = atomic_load_explicit(&core->settled_seq, memory_order_relaxed);
+    }
+    enum syncline_status status = tidy_slice(apply, &err);
+    if (status == SYNCLINE_EBUSY || status == SYNCLINE_AGAIN) {
+        apply->not_before_ns = now_ns(core) + BUSY_RETRY_NS;
+        return false;
+    }
+    if (status != SYNCLINE_OK) {
+        sl_core_failed(core, "apply", status, &err);
+        apply->not_before_ns = now_ns(core) + RETRY_NS;
+        return false;
+    }
+    work->may_author = work->may_author && work->tidied >= 0;
+    make_room(apply);
+    return true;
+}
+
+/* Something was applied, and more may follow that belongs to it. */
+static void put_off_authoring(struct sl_apply *apply)
+{
+    struct sl_waiting_work *work = &apply->writer.waiting;
+    if (work->room.count.records == 0) {
+        return;
+    }
+    work->author_ns = now_ns(apply->core) + SL_AUTHOR_WAIT_MS * NS_PER_MS;
+    work->own_left = work->own_left || work->tidied >= 0; /* what was under way begins again */
+    work->tidied = -1;
+    work->may_author = false;
 }
 
 static struct sl_origin_state *next_origin(struct sl_apply *apply)
@@ -788,7 +694,7 @@ static struct sl_origin_state *next_origin(struct sl_apply *apply)
         if (at == 0 || origin->held || origin->applied_seq >= held_seq) {
             continue;
         }
-        if (origin->held_until_ms > wall_ms || origin->waits_at_seq == held_seq) {
+        if (origin->held_until_ms > wall_ms) {
             continue;
         }
         origin->held_until_ms = 0;
@@ -827,22 +733,18 @@ bool sl_apply_run(void *stage)
     }
     struct sl_origin_state *origin = sl_core_is_paused(core) ? NULL : next_origin(apply);
     if (origin == NULL) {
-        return checkpoint(core); /* captures go on */
+        /* captures go on */
+        return (!sl_core_is_paused(core) && tidy(apply)) || checkpoint(core);
     }
     struct sl_error err;
     uint64_t before = origin->applied_seq;
     enum syncline_status status = slice(apply, origin, &err);
-    if (status == SYNCLINE_EBUSY) {
+    if (status == SYNCLINE_EBUSY || status == SYNCLINE_AGAIN) {
         apply->not_before_ns = now_ns(core) + BUSY_RETRY_NS;
         return false;
     }
-    if (status == SYNCLINE_AGAIN) {
-        origin->waits_at_seq = apply->held_seq;
-        origin->careful = false;
-        return false;
-    }
     if (is_about_the_segment(status)) {
-        hold_origin(core, origin, status, &err);
+        hold_origin(apply, origin, status, &err);
         return true;
     }
     if (status != SYNCLINE_OK) {
@@ -852,6 +754,7 @@ bool sl_apply_run(void *stage)
     }
     if (origin->applied_seq > before) {
         sl_count_work(&core->counts[SL_STAGE_APPLY], 1, origin->applied_seq - before, 0);
+        put_off_authoring(apply);
         sl_core_progress_wake(core);
         make_room(apply);
         (void)checkpoint(core);

@@ -10,17 +10,21 @@
  * applied vector moves with them, and they commit. After a slice the lock is left alone for a
  * moment if anybody else writes.
  *
+ * What lacks its parent or its birth goes into the waiting room, in the same transaction, and what
+ * the slice brings lets others out of it before the commit (stages/waiting). While nothing waits
+ * that costs nothing.
+ *
  * Failure modes:
  * - The write lock is taken: later. Nothing was done.
- * - A record cannot be written (its parent is not here, a constraint of the table): the slice is
- * rolled back and done again carefully: one segment, each record in a savepoint, those that fail
- * once more after the others. Is a parent missing, and do later segments belong to this one, they
- * are taken in too; have they not come yet, the origin waits for them. What still fails then is set
- * aside with its reason, in sync.db, before the commit that counts it as applied.
+ * - A record cannot be written (a constraint of the table): the slice is rolled back and done again
+ * carefully: one segment, each record in a savepoint, those that fail once more after the others.
+ * What still fails then is set aside with its reason, in sync.db, before the commit that counts it
+ * as applied.
  * - Keys are checked at the end of a slice, not within it; SQLite tells whether any is open.
  * - A slice that is rolled back moves no clock.
  * - A clock too far ahead, a model or column that this application does not have, bytes that
  * contradict themselves: that origin stops there, with a notice, and its log is held. Others go on.
+ * When the waiting room is full it stops too, and tries again every second.
  * - The database fails: rolled back, tried again. */
 
 #ifndef SL_APPLY_H
@@ -30,19 +34,11 @@
 #include "stages/decode.h"
 #include "stages/shared.h"
 
-struct sl_apply_aside {
-    uint64_t seq;
-    const struct sl_model *model;
-    struct syncline_uuid uuid;
-    char reason[256];
-};
-
 struct sl_apply {
     struct sl_core *core;
     size_t next; /* origin to look at first */
     struct sl_decoded decoded;
     struct sl_pending pending;
-    uint64_t held_seq;      /* end of the origin's log when the slice began */
     uint64_t upto_seq;      /* the slice may apply up to here: the clock was merged with it */
     uint64_t merged_hlc;    /* that clock value; 0: the slice has merged none */
     uint64_t hlc_before;    /* what the clock was */
@@ -50,14 +46,13 @@ struct sl_apply {
     uint64_t not_before_ns; /* lock left alone, or a failure */
 
     struct sl_record_writer writer;
-    struct sl_apply_aside *asides; /* ours */
-    size_t aside_len;
-    size_t aside_capacity;
 };
 
 enum syncline_status sl_apply_init(struct sl_apply *apply, struct sl_core *core,
                                    struct sl_error *err);
 void sl_apply_fini(struct sl_apply *apply);
 bool sl_apply_run(void *stage);
+/* Is what waits to be looked at, as this device's own changes may let it out? The applier's. */
+bool sl_apply_is_untidy(const struct sl_apply *apply);
 
 #endif

@@ -5,7 +5,57 @@
 
 #include <string.h>
 
-#include <stdlib.h>
+enum syncline_status sl_record_writer_init(struct sl_record_writer *writer, struct sl_core *core,
+                                           struct sl_pending *pending, struct sl_error *err)
+{
+    memset(writer, 0, sizeof(*writer));
+    writer->core = core;
+    writer->pending = pending;
+    sl_promises_init(&writer->promises, core->env->alloc);
+    sl_waiting_init(&writer->waiting, &core->writer.ldb, core->env->alloc);
+    enum syncline_status status = sl_subtree_init(&writer->subtree, core, err);
+    return status == SYNCLINE_OK ? sl_waiting_room_load(&writer->waiting.room, err) : status;
+}
+
+void sl_record_writer_fini(struct sl_record_writer *writer)
+{
+    sl_promises_clear(&writer->promises);
+    sl_waiting_fini(&writer->waiting);
+    sl_subtree_fini(&writer->subtree);
+    sl_free(writer->core->env->alloc, writer->asides);
+    sl_free(writer->core->env->alloc, writer->gone);
+}
+
+bool sl_record_keys_open(const struct sl_record_writer *writer)
+{
+    int current = 0;
+    int highest = 0;
+    (void)sqlite3_db_status(writer->core->writer.ldb.db.handle, SQLITE_DBSTATUS_DEFERRED_FKS,
+                            &current, &highest, 0);
+    return current != 0;
+}
+
+enum syncline_status sl_record_set_aside(struct sl_record_writer *writer,
+                                         const struct sl_origin *origin, uint64_t seq,
+                                         const struct sl_model *model,
+                                         const struct syncline_uuid *uuid, const char reason[256],
+                                         struct sl_error *err)
+{
+    if (writer->aside_len == writer->aside_capacity) {
+        size_t capacity = writer->aside_capacity == 0 ? 64 : 2 * writer->aside_capacity;
+        struct sl_record_aside *grown =
+            sl_resize(writer->core->env->alloc, writer->asides, capacity, sizeof(*grown));
+        if (grown == NULL) {
+            return sl_fail(err, SYNCLINE_ENOMEM, "no memory to set records aside");
+        }
+        writer->asides = grown;
+        writer->aside_capacity = capacity;
+    }
+    struct sl_record_aside *aside = &writer->asides[writer->aside_len++];
+    *aside = (struct sl_record_aside){.origin = *origin, .seq = seq, .model = model, .uuid = *uuid};
+    memcpy(aside->reason, reason, sizeof(aside->reason));
+    return SYNCLINE_OK;
+}
 
 void sl_record_writer_reset(struct sl_record_writer *writer)
 {
@@ -48,14 +98,6 @@ static enum syncline_status add_birth(struct sl_record_writer *writer, const str
 static void say(char reason[256], const char *text)
 {
     (void)sqlite3_snprintf(256, reason, "%s", text);
-}
-
-static void say_missing(char reason[256], const struct sl_field *field)
-{
-    (void)sqlite3_snprintf(256, reason,
-                           "not applied: its parent (field '%s') is not in table '%s', and this "
-                           "version does not wait for it",
-                           field->name, field->parent->table);
 }
 
 /* EINVAL is the table's refusal of this record, not a failure of the database. */
@@ -115,6 +157,23 @@ static enum syncline_status keep_clear_of_births(struct sl_record_writer *writer
     return status;
 }
 
+/* A record out of the waiting room may have been changed since its birth. */
+static enum syncline_status stamp_content(struct sl_record_writer *writer,
+                                          const struct sl_apply_record *record,
+                                          const struct sl_birth_run *birth, struct sl_error *err)
+{
+    uint64_t hlc = record->localized->group->hlc_first;
+    if (birth->class != SYNCLINE_SHARED ||
+        (birth->hlc == hlc && birth->origin == record->origin->number)) {
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status = sl_record_writer_flush(writer, err);
+    return status == SYNCLINE_OK
+               ? sl_stamp_put(&writer->core->writer.births, writer->run_model->id_in_db, birth->id,
+                              hlc, record->origin->number, err)
+               : status;
+}
+
 static enum syncline_status insert_record(struct sl_record_writer *writer,
                                           const struct sl_apply_record *record,
                                           enum sl_outcome *outcome, char reason[256],
@@ -148,13 +207,19 @@ static enum syncline_status insert_record(struct sl_record_writer *writer,
                     "version does not keep births apart");
         return SYNCLINE_OK;
     }
-    struct sl_birth_run birth = {.id = id,
-                                 .n = 1,
+    struct sl_birth_run birth = {.n = 1,
                                  .origin = record->origin->number,
                                  .seq = record->seq,
                                  .hlc = group->hlc_first + record->i,
                                  .class = group->class};
-    return add_birth(writer, model, &birth, err);
+    birth = record->birth != NULL ? *record->birth : birth;
+    birth.id = id;
+    status = add_birth(writer, model, &birth, err);
+    if (status == SYNCLINE_OK && record->birth != NULL) {
+        status = stamp_content(writer, record, &birth, err);
+    }
+    return status == SYNCLINE_OK ? sl_waiting_arrived(writer, model, &group->uuids[record->i], err)
+                                 : status;
 }
 
 static enum syncline_status update_record(struct sl_record_writer *writer,
@@ -180,41 +245,6 @@ static enum syncline_status update_record(struct sl_record_writer *writer,
     return status;
 }
 
-static enum syncline_status delete_record(struct sl_record_writer *writer,
-                                          const struct sl_apply_record *record, int64_t id,
-                                          enum sl_outcome *outcome, char reason[256],
-                                          struct sl_error *err)
-{
-    const struct sl_model *model = record->localized->model;
-    struct sl_rows *rows = &writer->core->writer;
-    struct sl_error why;
-    enum syncline_status status = sl_record_delete(&rows->tables[model->index], id, &why);
-    status = as_outcome(status, &why, outcome, reason, err);
-    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN) {
-        status = sl_birth_drop(&rows->births, model->id_in_db, id, err);
-    }
-    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN) {
-        status = sl_outbox_note_delete(&rows->ldb, model->id_in_db, err);
-    }
-    return status;
-}
-
-/* The record's keys as local ids. */
-static enum syncline_status localize(struct sl_record_writer *writer,
-                                     const struct sl_apply_record *record, enum sl_outcome *outcome,
-                                     char reason[256], struct sl_error *err)
-{
-    const struct sl_field *missing = NULL;
-    enum syncline_status status =
-        sl_localize_record(record->localized, &writer->core->writer, &writer->promises,
-                           writer->uuid_keys, record->i, &missing, err);
-    if (status == SYNCLINE_OK && missing != NULL) {
-        *outcome = SL_OUTCOME_NOT_YET;
-        say_missing(reason, missing);
-    }
-    return status;
-}
-
 static enum syncline_status add_gone(struct sl_record_writer *writer, const struct sl_birth *birth,
                                      struct sl_error *err)
 {
@@ -232,61 +262,157 @@ static enum syncline_status add_gone(struct sl_record_writer *writer, const stru
     return SYNCLINE_OK;
 }
 
-/* An update or a delete: judged first. */
+static struct sl_received received_of(const struct sl_apply_record *record,
+                                      const struct sl_birth *birth)
+{
+    const struct sl_group *group = record->localized->group;
+    return (struct sl_received){
+        .model = record->localized->model,
+        .change = record->released != NULL ? record->released->change : group->change,
+        .uuid = group->uuids[record->i],
+        .birth = *birth,
+        .stamp = {.hlc = group->hlc_first + record->i, .origin = record->origin->name}};
+}
+
+/* An update that wins. Only now: a change that is superseded or dead needs no parents. */
+static enum syncline_status write_winner(struct sl_record_writer *writer,
+                                         const struct sl_apply_record *record,
+                                         const struct sl_birth *birth, int64_t id,
+                                         enum sl_outcome *outcome, char reason[256],
+                                         struct sl_error *err)
+{
+    struct sl_missing missing;
+    enum syncline_status status =
+        sl_localize_record(record->localized, &writer->core->writer, &writer->promises,
+                           writer->uuid_keys, record->i, &missing, err);
+    if (status == SYNCLINE_OK && missing.field != NULL && record->released != NULL) {
+        *outcome = SL_OUTCOME_NOT_YET;
+        return sl_waiting_set_lack(&writer->waiting.room, record->released,
+                                   missing.field->parent->id_in_db, &missing.uuid, err);
+    }
+    if (status == SYNCLINE_OK && missing.field != NULL) {
+        return sl_waiting_for_parent(writer, record, birth, &missing, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = update_record(writer, record, id, record->localized->group->hlc_first + record->i,
+                               outcome, reason, err);
+    }
+    return status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN && record->released == NULL
+               ? sl_waiting_supersede(writer, birth, err)
+               : status;
+}
+
+enum syncline_status sl_record_write_update(struct sl_record_writer *writer,
+                                            const struct sl_apply_record *record,
+                                            const struct sl_birth *birth, enum sl_outcome *outcome,
+                                            char reason[256], struct sl_error *err)
+{
+    struct sl_core *core = writer->core;
+    const struct sl_received received = received_of(record, birth);
+    enum sl_verdict verdict = SL_VERDICT_LOSES;
+    int64_t id = 0;
+    *outcome = SL_OUTCOME_WRITTEN;
+    enum syncline_status status =
+        sl_reconcile(core, &core->writer, writer->pending, &received, &verdict, &id, reason, err);
+    if (status == SYNCLINE_OK && verdict == SL_VERDICT_APPLY) {
+        return write_winner(writer, record, birth, id, outcome, reason, err);
+    }
+    if (status == SYNCLINE_OK && verdict == SL_VERDICT_WAITS && record->released == NULL) {
+        return sl_waiting_for_birth(writer, record, birth, err);
+    }
+    if (status == SYNCLINE_OK && verdict == SL_VERDICT_SET_ASIDE) {
+        *outcome = SL_OUTCOME_CANNOT;
+    }
+    return status;
+}
+
+static enum syncline_status write_delete(struct sl_record_writer *writer,
+                                         const struct sl_apply_record *record,
+                                         const struct sl_birth *birth, enum sl_outcome *outcome,
+                                         char reason[256], struct sl_error *err)
+{
+    struct sl_core *core = writer->core;
+    const struct sl_received received = received_of(record, birth);
+    enum sl_verdict verdict = SL_VERDICT_LOSES;
+    int64_t id = 0;
+    enum syncline_status status =
+        sl_reconcile(core, &core->writer, writer->pending, &received, &verdict, &id, reason, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    switch (verdict) {
+    case SL_VERDICT_LOSES:
+        return add_gone(writer, birth, err);
+    case SL_VERDICT_WAITS:
+        return sl_waiting_for_birth(writer, record, birth, err);
+    case SL_VERDICT_SET_ASIDE:
+        *outcome = SL_OUTCOME_CANNOT;
+        return SYNCLINE_OK;
+    case SL_VERDICT_APPLY:
+        break;
+    }
+    status = sl_subtree_remove(writer, received.model, &received.uuid, id,
+                               &received.stamp.origin.device, outcome, reason, err);
+    return status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN
+               ? sl_waiting_supersede(writer, birth, err)
+               : status;
+}
+
+/* An update or a delete: judged first, where its record is. */
 static enum syncline_status change_record(struct sl_record_writer *writer,
                                           const struct sl_apply_record *record,
                                           enum sl_outcome *outcome, char reason[256],
                                           struct sl_error *err)
 {
-    struct sl_core *core = writer->core;
     const struct sl_group *group = record->localized->group;
-    struct sl_received received = {
-        .model = record->localized->model,
-        .change = group->change,
-        .uuid = group->uuids[record->i],
-        .birth = group->births[record->i],
-        .stamp = {.hlc = group->hlc_first + record->i, .origin = record->origin->name}};
-    enum sl_verdict verdict = SL_VERDICT_LOSES;
-    int64_t id = 0;
-    *outcome = SL_OUTCOME_WRITTEN;
+    const struct sl_birth *birth = &group->births[record->i];
+    const struct sl_received received = received_of(record, birth);
+    bool settled = false;
     enum syncline_status status =
         sl_record_writer_flush(writer, err); /* what follows reads births */
     if (status == SYNCLINE_OK) {
-        status = sl_reconcile(core, &core->writer, writer->pending, &received, &verdict, &id,
-                              reason, err);
+        status = sl_waiting_judge(writer, record, &received, &settled, outcome, reason, err);
     }
-    if (status == SYNCLINE_OK && verdict == SL_VERDICT_LOSES && group->change == SYNCLINE_DELETE) {
-        return add_gone(writer, &received.birth, err);
-    }
-    if (status != SYNCLINE_OK || verdict == SL_VERDICT_LOSES) {
+    if (status != SYNCLINE_OK || settled) {
         return status;
     }
-    if (verdict == SL_VERDICT_SET_ASIDE) {
-        *outcome = SL_OUTCOME_CANNOT;
+    return group->change == SYNCLINE_DELETE
+               ? write_delete(writer, record, birth, outcome, reason, err)
+               : sl_record_write_update(writer, record, birth, outcome, reason, err);
+}
+
+static enum syncline_status write_insert(struct sl_record_writer *writer,
+                                         const struct sl_apply_record *record,
+                                         enum sl_outcome *outcome, char reason[256],
+                                         struct sl_error *err)
+{
+    struct sl_missing missing;
+    bool settled = false;
+    enum syncline_status status =
+        record->birth != NULL ? SYNCLINE_OK : sl_waiting_born(writer, record, &settled, err);
+    if (status != SYNCLINE_OK || settled) {
+        return status;
+    }
+    status = sl_localize_record(record->localized, &writer->core->writer, &writer->promises,
+                                writer->uuid_keys, record->i, &missing, err);
+    if (status == SYNCLINE_OK && missing.field == NULL) {
+        return insert_record(writer, record, outcome, reason, err);
+    }
+    if (status == SYNCLINE_OK && record->birth != NULL) {
+        *outcome = SL_OUTCOME_NOT_YET;
         return SYNCLINE_OK;
     }
-    if (group->change == SYNCLINE_DELETE) {
-        return delete_record(writer, record, id, outcome, reason, err);
-    }
-    /* Only now: a change that is superseded or dead needs no parents. */
-    status = localize(writer, record, outcome, reason, err);
-    if (status != SYNCLINE_OK || *outcome != SL_OUTCOME_WRITTEN) {
-        return status;
-    }
-    return update_record(writer, record, id, received.stamp.hlc, outcome, reason, err);
+    const struct sl_birth birth = {.origin = record->origin->name, .seq = record->seq};
+    return status == SYNCLINE_OK ? sl_waiting_for_parent(writer, record, &birth, &missing, err)
+                                 : status;
 }
 
 enum syncline_status sl_record_write(struct sl_record_writer *writer,
                                      const struct sl_apply_record *record, enum sl_outcome *outcome,
                                      char reason[256], struct sl_error *err)
 {
-    if (record->localized->group->change != SYNCLINE_INSERT) {
-        return change_record(writer, record, outcome, reason, err);
-    }
     *outcome = SL_OUTCOME_WRITTEN;
-    enum syncline_status status = localize(writer, record, outcome, reason, err);
-    if (status != SYNCLINE_OK || *outcome != SL_OUTCOME_WRITTEN) {
-        return status;
-    }
-    return insert_record(writer, record, outcome, reason, err);
+    return record->localized->group->change == SYNCLINE_INSERT
+               ? write_insert(writer, record, outcome, reason, err)
+               : change_record(writer, record, outcome, reason, err);
 }

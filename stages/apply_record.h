@@ -4,22 +4,30 @@
 /* One received change, written into the tables - or the reason why it cannot be.
  *
  * An insert is a plain INSERT; births of consecutive inserts are gathered and stored as one run.
- * Updates and deletes are judged first (stages/reconcile). What a table refuses is an outcome, not
- * a failure: the caller decides whether to try again or to set the record aside. Works inside the
- * caller's transaction on core->writer. */
+ * Updates and deletes are judged first (stages/reconcile). What lacks a parent or its birth goes
+ * into the waiting room (stages/waiting), and what points at a deleted record is dealt with
+ * (stages/subtree). What a table refuses is an outcome, not a failure: the caller decides whether
+ * to try again or to set the record aside. Works inside the caller's transaction on core->writer.
+ */
 
 #ifndef SL_APPLY_RECORD_H
 #define SL_APPLY_RECORD_H
 
 #include "base/limits.h"
 #include "stages/fk_localize.h"
+#include "stages/outcome.h"
 #include "stages/reconcile.h"
 #include "stages/shared.h"
+#include "stages/subtree.h"
+#include "stages/waiting.h"
 
-enum sl_outcome {
-    SL_OUTCOME_WRITTEN, /* or superseded: it is dealt with */
-    SL_OUTCOME_NOT_YET, /* a key is open: changes that belong to it may close it */
-    SL_OUTCOME_CANNOT,  /* its table, or the rules, refuse it */
+/* A change that is set aside. */
+struct sl_record_aside {
+    struct sl_origin origin;
+    uint64_t seq;
+    const struct sl_model *model;
+    struct syncline_uuid uuid;
+    char reason[256];
 };
 
 /* Where changes are written. */
@@ -30,21 +38,31 @@ struct sl_record_writer {
     const struct sl_model *run_model;
     bool clear_of_births[SL_MODEL_COUNT_MAX]; /* by model->index: the next id was looked at */
     struct sl_promises promises;              /* ids of records that are still to be inserted */
-    bool uuid_keys;        /* parents named by UUID are looked for: see sl_localize_record */
+    bool uuid_keys; /* parents named by UUID are looked for: see sl_localize_record */
+    struct sl_waiting_work waiting;
+    struct sl_subtree subtree;
     struct sl_birth *gone; /* ours: births whose deletes found no record; it may be set aside */
     size_t gone_len;
     size_t gone_capacity;
+    struct sl_record_aside *asides; /* ours: to be put into sync.db before the commit */
+    size_t aside_len;
+    size_t aside_capacity;
 };
 
-/* One change of a decoded segment. */
+/* One change of a decoded segment, or of the waiting room. */
 struct sl_apply_record {
-    struct sl_origin_state *origin;
+    struct sl_origin_state *origin; /* of the waiting room: name and number alone */
     struct sl_localized *localized; /* its group */
     uint32_t i;                     /* in the group */
     uint64_t seq;
+    const struct sl_birth_run *birth; /* inserts out of the waiting room: it, else NULL */
+    struct sl_waiting *released;      /* updates out of the waiting room: the entry, else NULL */
 };
 
-/* On CANNOT and NOT_YET `reason` says why, and something may have been written: roll it back.
+enum syncline_status sl_record_writer_init(struct sl_record_writer *writer, struct sl_core *core,
+                                           struct sl_pending *pending, struct sl_error *err);
+void sl_record_writer_fini(struct sl_record_writer *writer);
+/* On CANNOT `reason` says why, and something may have been written: roll it back.
  * Errors: of the database. */
 enum syncline_status sl_record_write(struct sl_record_writer *writer,
                                      const struct sl_apply_record *record, enum sl_outcome *outcome,
@@ -53,5 +71,18 @@ enum syncline_status sl_record_write(struct sl_record_writer *writer,
 void sl_record_writer_reset(struct sl_record_writer *writer);
 /* Stores the births gathered. Before anything else reads births, and before the commit. */
 enum syncline_status sl_record_writer_flush(struct sl_record_writer *writer, struct sl_error *err);
+
+/* An update of a record whose birth is known. */
+enum syncline_status sl_record_write_update(struct sl_record_writer *writer,
+                                            const struct sl_apply_record *record,
+                                            const struct sl_birth *birth, enum sl_outcome *outcome,
+                                            char reason[256], struct sl_error *err);
+enum syncline_status sl_record_set_aside(struct sl_record_writer *writer,
+                                         const struct sl_origin *origin, uint64_t seq,
+                                         const struct sl_model *model,
+                                         const struct syncline_uuid *uuid, const char reason[256],
+                                         struct sl_error *err);
+/* Is a key open, as SQLite counts them? */
+bool sl_record_keys_open(const struct sl_record_writer *writer);
 
 #endif

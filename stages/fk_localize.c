@@ -80,7 +80,7 @@ enum syncline_status sl_localize_group(struct sl_localized *localized, const str
             return status;
         }
         localized->columns[f] = column;
-        if (field->type == SYNCLINE_TYPE_KEY) {
+        if (field->parent != NULL && sl_field_binds(field)) {
             localized->ids[f] = sl_arena_alloc(arena, (size_t)column->dict_len * sizeof(int64_t));
             if (localized->ids[f] == NULL) {
                 return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a group");
@@ -110,27 +110,48 @@ static enum syncline_status look_up(struct sl_localized *localized, struct sl_ro
     return sl_record_id(table, &column->dict[at], found, &ids[at], err);
 }
 
-/* Is the parent that a UUID_KEY names here, or promised, or the record itself? */
-static enum syncline_status has_parent(struct sl_rows *rows, const struct sl_promises *promises,
-                                       const struct sl_model *parent,
-                                       const struct syncline_uuid *uuid, bool *has,
-                                       struct sl_error *err)
+/* The value of a key that names a parent; false through *found: that is not here. */
+static enum syncline_status localize_key(struct sl_localized *localized, struct sl_rows *rows,
+                                         const struct sl_promises *promises, bool uuid_keys,
+                                         uint32_t i, uint32_t f, bool *found, struct sl_error *err)
 {
+    const struct sl_field *field = &localized->model->fields[f];
+    const struct sl_column *column = localized->columns[f];
+    struct sl_value *value = &localized->values[f];
+    uint32_t at = column->index[i] - 1;
+    const struct syncline_uuid *uuid = &column->dict[at];
+    bool by_uuid = field->type == SYNCLINE_TYPE_UUID_KEY;
+    enum syncline_status status = SYNCLINE_OK;
     int64_t id = 0;
-    *has = sl_promise_find(promises, parent, uuid, &id);
-    return *has ? SYNCLINE_OK : sl_record_id(&rows->tables[parent->index], uuid, has, &id, err);
+    *found = true;
+    if (sl_field_binds(field) && (!by_uuid || uuid_keys)) {
+        status = look_up(localized, rows, f, at, found, err);
+        id = localized->ids[f][at];
+    }
+    if (!*found) {
+        *found = sl_promise_find(promises, field->parent, uuid, &id); /* may be withdrawn: is not
+                                                                         kept in `ids` */
+    }
+    if (!*found && field->parent == localized->model &&
+        sl_uuid_equal(uuid, &localized->group->uuids[i])) {
+        *found = true;
+        localized->points_at_itself[f] = !by_uuid;
+        localized->any_itself = localized->any_itself || !by_uuid;
+    }
+    *value = by_uuid ? (struct sl_value){.type = SL_BLOB, .size = sizeof(*uuid), .as.data = uuid}
+                     : (struct sl_value){.type = SL_INT64, .as.int64 = id};
+    return status;
 }
 
 enum syncline_status sl_localize_record(struct sl_localized *localized, struct sl_rows *rows,
                                         const struct sl_promises *promises, bool uuid_keys,
-                                        uint32_t i, const struct sl_field **missing,
+                                        uint32_t i, struct sl_missing *missing,
                                         struct sl_error *err)
 {
     const struct sl_model *model = localized->model;
-    *missing = NULL;
+    missing->field = NULL;
     localized->any_itself = false;
     for (uint32_t f = 0; f < model->field_count; f++) {
-        const struct sl_field *field = &model->fields[f];
         const struct sl_column *column = localized->columns[f];
         struct sl_value *value = &localized->values[f];
         localized->points_at_itself[f] = false;
@@ -142,40 +163,32 @@ enum syncline_status sl_localize_record(struct sl_localized *localized, struct s
         if (column->index[i] == 0) {
             continue;
         }
-        uint32_t at = column->index[i] - 1;
         bool found = true;
-        enum syncline_status status = SYNCLINE_OK;
-        if (field->type == SYNCLINE_TYPE_UUID_KEY) {
-            if (uuid_keys) {
-                status = has_parent(rows, promises, field->parent, &column->dict[at], &found, err);
-            }
-            if (status != SYNCLINE_OK || !found) {
-                *missing = field;
-                return status;
-            }
-            value->type = SL_BLOB;
-            value->size = sizeof(struct syncline_uuid);
-            value->as.data = &column->dict[at];
-            continue;
-        }
-        status = look_up(localized, rows, f, at, &found, err);
+        enum syncline_status status =
+            localize_key(localized, rows, promises, uuid_keys, i, f, &found, err);
         if (status != SYNCLINE_OK) {
             return status;
         }
-        value->type = SL_INT64;
-        value->as.int64 = localized->ids[f][at];
-        if (!found &&
-            sl_promise_find(promises, field->parent, &column->dict[at], &value->as.int64)) {
-            continue; /* not kept in `ids`: it may be withdrawn */
-        }
-        bool itself = !found && field->parent == model &&
-                      sl_uuid_equal(&column->dict[at], &localized->group->uuids[i]);
-        localized->points_at_itself[f] = itself;
-        localized->any_itself = localized->any_itself || itself;
-        if (!found && !itself) {
-            *missing = field;
+        if (!found) {
+            missing->field = &model->fields[f];
+            missing->uuid = column->dict[column->index[i] - 1];
             return SYNCLINE_OK;
         }
     }
     return SYNCLINE_OK;
+}
+
+void sl_localize_content(const struct sl_localized *localized, uint32_t i, struct sl_value *values)
+{
+    for (uint32_t f = 0; f < localized->model->field_count; f++) {
+        const struct sl_column *column = localized->columns[f];
+        values[f].type = SL_NULL;
+        if (!column->is_key) {
+            values[f] = column->values[i];
+        } else if (column->index[i] != 0) {
+            values[f] = (struct sl_value){.type = SL_BLOB,
+                                          .size = sizeof(struct syncline_uuid),
+                                          .as.data = &column->dict[column->index[i] - 1]};
+        }
+    }
 }

@@ -30,13 +30,21 @@ struct sl_localized {
 enum syncline_status sl_localize_group(struct sl_localized *localized, const struct sl_model *model,
                                        const struct sl_group *group, struct sl_arena *arena,
                                        struct sl_error *err);
-/* The i-th record's values, keys as local ids, in localized->values. *missing is the field whose
- * parent is not here, and has no promised id either, else NULL. A record that is not here yet and
- * points at itself has a placeholder there. With `uuid_keys` parents that are named by UUID must be
- * here or promised, too; else those are left to the table to check. */
+/* A parent that is not here; field NULL: none is missing. */
+struct sl_missing {
+    const struct sl_field *field;
+    struct syncline_uuid uuid;
+};
+
+/* The i-th record's values, keys as local ids, in localized->values. *missing is the first parent
+ * that is not here, and has no promised id either. A record that is not here yet and points at
+ * itself has a placeholder there. Parents that are named by UUID are looked for with `uuid_keys`
+ * alone: else that is left to the table, which checks them for nothing. */
 enum syncline_status sl_localize_record(struct sl_localized *localized, struct sl_rows *rows,
                                         const struct sl_promises *promises, bool uuid_keys,
-                                        uint32_t i, const struct sl_field **missing,
+                                        uint32_t i, struct sl_missing *missing,
                                         struct sl_error *err);
+/* The same as the segment has it: keys as UUIDs. */
+void sl_localize_content(const struct sl_localized *localized, uint32_t i, struct sl_value *values);
 
 #endif

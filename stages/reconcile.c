@@ -30,7 +30,7 @@ enum syncline_status sl_pending_read(struct sl_pending *pending, struct sl_core 
     return sl_mentions_read(&pending->mentions, &rows->ldb, drained_to, is_pending_kind, core, err);
 }
 
-static bool is_covered(struct sl_core *core, const struct sl_birth *birth)
+bool sl_reconcile_covers(struct sl_core *core, const struct sl_birth *birth)
 {
     if (sl_origin_equal(&birth->origin, &core->self)) {
         return birth->seq <= sl_core_held(core, core->origins[0]);
@@ -45,9 +45,10 @@ static bool is_covered(struct sl_core *core, const struct sl_birth *birth)
            origin->todo[at] == 0;
 }
 
-static void say(char reason[256], const char *text)
+void sl_reconcile_not_owner(char reason[256])
 {
-    (void)sqlite3_snprintf(256, reason, "%s", text);
+    (void)sqlite3_snprintf(256, reason, "%s",
+                           "not applied: a device that does not own the record changed it");
 }
 
 /* The stamp of the record as it stands: of its last change, or of its birth. */
@@ -180,6 +181,19 @@ static enum syncline_status is_pending(struct sl_core *core, struct sl_rows *row
     return status;
 }
 
+enum syncline_status sl_reconcile_stamp(struct sl_core *core, struct sl_rows *rows,
+                                        struct sl_pending *pending, const struct sl_model *model,
+                                        const struct syncline_uuid *uuid, int64_t id,
+                                        const struct sl_birth_run *birth, bool *pends,
+                                        struct sl_stamp *stamp, struct sl_error *err)
+{
+    const struct sl_received asked = {.model = model, .uuid = *uuid};
+    enum syncline_status status = is_pending(core, rows, pending, &asked, birth, pends, err);
+    return status != SYNCLINE_OK || *pends
+               ? status
+               : local_stamp(rows, model->id_in_db, id, birth, stamp, err);
+}
+
 static enum syncline_status judge(struct sl_core *core, struct sl_rows *rows,
                                   struct sl_pending *pending, const struct sl_received *received,
                                   const struct sl_birth_run *birth, const struct sl_origin *born_by,
@@ -190,7 +204,7 @@ static enum syncline_status judge(struct sl_core *core, struct sl_rows *rows,
     if (birth->class == SYNCLINE_DEVICE_OWNED) {
         if (!sl_uuid_equal(&born_by->device, &received->stamp.origin.device)) {
             *verdict = SL_VERDICT_SET_ASIDE;
-            say(reason, "not applied: a device that does not own the record changed it");
+            sl_reconcile_not_owner(reason);
         }
         /* An owner's changes come in order, and need no stamps - but in a careful slice one that
          * had to wait is tried again after later ones. */
@@ -203,14 +217,10 @@ static enum syncline_status judge(struct sl_core *core, struct sl_rows *rows,
         return SYNCLINE_OK;
     }
     bool pends = false;
-    enum syncline_status status = is_pending(core, rows, pending, received, birth, &pends, err);
-    if (status != SYNCLINE_OK || pends) {
-        *verdict = SL_VERDICT_LOSES;
-        return status;
-    }
     struct sl_stamp here = {0};
-    status = local_stamp(rows, received->model->id_in_db, id, birth, &here, err);
-    if (status == SYNCLINE_OK && sl_stamp_compare(&received->stamp, &here) <= 0) {
+    enum syncline_status status = sl_reconcile_stamp(
+        core, rows, pending, received->model, &received->uuid, id, birth, &pends, &here, err);
+    if (status == SYNCLINE_OK && (pends || sl_stamp_compare(&received->stamp, &here) <= 0)) {
         *verdict = SL_VERDICT_LOSES;
     }
     return status;
@@ -229,9 +239,8 @@ enum syncline_status sl_reconcile(struct sl_core *core, struct sl_rows *rows,
         return status;
     }
     if (!found) {
-        bool dead = is_covered(core, &received->birth);
-        *verdict = dead ? SL_VERDICT_LOSES : SL_VERDICT_SET_ASIDE;
-        say(reason, "not applied: the record has not come yet, and this version does not wait");
+        *verdict =
+            sl_reconcile_covers(core, &received->birth) ? SL_VERDICT_LOSES : SL_VERDICT_WAITS;
         return SYNCLINE_OK;
     }
     struct sl_birth_run birth;
@@ -245,9 +254,8 @@ enum syncline_status sl_reconcile(struct sl_core *core, struct sl_rows *rows,
     }
     if (!found || birth.seq != received->birth.seq ||
         !sl_origin_equal(&born_by, &received->birth.origin)) {
-        bool dead = is_covered(core, &received->birth);
-        *verdict = dead ? SL_VERDICT_LOSES : SL_VERDICT_SET_ASIDE;
-        say(reason, "not applied: the record here was inserted by another change");
+        *verdict =
+            sl_reconcile_covers(core, &received->birth) ? SL_VERDICT_LOSES : SL_VERDICT_WAITS;
         return SYNCLINE_OK;
     }
     return judge(core, rows, pending, received, &birth, &born_by, *id, verdict, reason, err);

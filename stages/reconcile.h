@@ -10,13 +10,14 @@
  *
  * The rule, for one record and one change with its birth and stamp:
  *
- *     the record is not here        its birth is covered by the applied vector: dead, dropped
- *                                   not covered: it cannot be judged, set aside
- *     here, with another birth      another record under the same UUID: set aside
+ *     its birth waits               judged in the waiting room (stages/waiting)
+ *     the record is not here, or    its birth is covered by the applied vector: dead, dropped
+ *     has another birth             not covered: it waits for it
  *     device-owned                  only a change of the device that inserted it counts, in its
- * order shared, delete                wins: a delete is final for the birth it saw shared, update,
- * pending here  loses shared, update                the later stamp wins: HLC, then device, then
- * epoch
+ *                                   order
+ *     shared, delete                wins: a delete is final for the birth it saw
+ *     shared, update, pending here  loses
+ *     shared, update                the later stamp wins: HLC, then device, then epoch
  *
  * Records are merged whole in this version, and a record has one birth. */
 
@@ -30,7 +31,8 @@
 enum sl_verdict {
     SL_VERDICT_APPLY,     /* write it, to the record with *id */
     SL_VERDICT_LOSES,     /* superseded, or dead: nothing to do */
-    SL_VERDICT_SET_ASIDE, /* it cannot be judged; the reason is given */
+    SL_VERDICT_WAITS,     /* its birth has not come */
+    SL_VERDICT_SET_ASIDE, /* it is refused; the reason is given */
 };
 
 /* The local changes that are in the outbox and not in the log, of shared records but for deletes.
@@ -53,6 +55,17 @@ struct sl_received {
     struct sl_stamp stamp;
 };
 
+/* Has the applied vector reached this birth? */
+bool sl_reconcile_covers(struct sl_core *core, const struct sl_birth *birth);
+/* Why a change of a device-owned record by another device is refused. */
+void sl_reconcile_not_owner(char reason[256]);
+/* What the content of a record that is here has for a stamp; or it has a change pending, and will
+ * get a later one. `birth` is the record's. */
+enum syncline_status sl_reconcile_stamp(struct sl_core *core, struct sl_rows *rows,
+                                        struct sl_pending *pending, const struct sl_model *model,
+                                        const struct syncline_uuid *uuid, int64_t id,
+                                        const struct sl_birth_run *birth, bool *pends,
+                                        struct sl_stamp *stamp, struct sl_error *err);
 /* Errors: EDB, EIO, ENOMEM, ... - of the database, not of the change. */
 enum syncline_status sl_reconcile(struct sl_core *core, struct sl_rows *rows,
                                   struct sl_pending *pending, const struct sl_received *received,

@@ -64,17 +64,17 @@ struct sl_origin_state {
     struct sl_log_head head; /* in the log; head.number is its number there. Under head_lock: own by
                                 log_append, others by log_hold; read by sl_core_head */
     /* The applier's. */
-    int64_t number;        /* in library.db; 0: not written there yet */
-    uint64_t applied_seq;  /* as committed in library.db; written under head_lock */
-    uint64_t covered_seq;  /* the same, and moves with the slice under way */
-    bool held;             /* applying stopped; the notice says why */
-    bool careful;          /* its next slice is done record by record */
-    uint64_t waits_at_seq; /* segments after this one are needed first; 0: none */
-    const uint8_t *todo;   /* during a careful slice: by seq - todo_first, not written yet */
+    int64_t number;       /* in library.db; 0: not written there yet */
+    uint64_t applied_seq; /* as committed in library.db; written under head_lock */
+    uint64_t covered_seq; /* the same, and moves with the slice under way */
+    bool held;            /* applying stopped; the notice says why */
+    bool careful;         /* its next slice is done record by record */
+    const uint8_t *todo;  /* during a careful slice: by seq - todo_first, not written yet */
     uint64_t todo_first;
     uint64_t todo_len;
     uint64_t held_until_ms; /* by the wall clock, when it is only a matter of time; else 0 */
     bool clock_held;        /* it was told that this is so */
+    bool room_held;         /* held for a while, as the waiting room is full */
 };
 
 /* What a link does with one origin's log: see stages/stream.h. */

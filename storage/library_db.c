@@ -88,6 +88,18 @@ static const char schema[] =
     " origin INTEGER NOT NULL, PRIMARY KEY(model,id)) WITHOUT ROWID;"
     "CREATE TABLE _syncline_late_birth(model INTEGER NOT NULL, uuid BLOB NOT NULL,"
     " seq INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY(model,uuid)) WITHOUT ROWID;"
+    "CREATE TABLE _syncline_waiting(id INTEGER PRIMARY KEY, model INTEGER NOT NULL,"
+    " uuid BLOB NOT NULL, change INTEGER NOT NULL, class INTEGER NOT NULL,"
+    " birth_origin INTEGER NOT NULL, birth_seq INTEGER NOT NULL, birth_hlc INTEGER NOT NULL,"
+    " origin INTEGER NOT NULL, seq INTEGER NOT NULL, hlc INTEGER NOT NULL,"
+    " lacks_model INTEGER NOT NULL, lacks_uuid BLOB, since_ms INTEGER NOT NULL,"
+    " body BLOB NOT NULL, UNIQUE(birth_origin,birth_seq));"
+    "CREATE INDEX _syncline_waiting_record ON _syncline_waiting(model,uuid);"
+    "CREATE INDEX _syncline_waiting_unborn ON _syncline_waiting(birth_origin,birth_seq)"
+    " WHERE lacks_model=0;"
+    "CREATE TABLE _syncline_waiting_key(entry INTEGER NOT NULL, model INTEGER NOT NULL,"
+    " uuid BLOB NOT NULL, PRIMARY KEY(entry,model,uuid)) WITHOUT ROWID;"
+    "CREATE INDEX _syncline_waiting_parent ON _syncline_waiting_key(model,uuid);"
     "INSERT INTO _syncline_meta VALUES('format',1);";
 
 enum syncline_status sl_library_db_open(struct sl_library_db *ldb, const struct sl_env *env,

@@ -13,6 +13,7 @@
  *     _syncline_late_birth  own births that were settled when a delete of the model was under way:
  *                        that delete may not have known them; until it is in the log
  *     _syncline_stamp    of shared records changed since their birth (storage/births)
+ *     _syncline_waiting, _syncline_waiting_key  what waits for a record (storage/waiting_room)
  *
  *     outbox.ids     runs of 12 bytes: first id (i64), count (u32); all little-endian
  *     outbox.uuids   runs of 20 bytes, in the same order: first UUID, how many count up (u32)

@@ -374,3 +374,28 @@ enum syncline_status sl_record_table_check(struct sl_record_table *table, struct
     sl_free(set->alloc, columns.items);
     return status;
 }
+
+enum syncline_status sl_record_table_note_keys(const struct sl_db *db, struct sl_model *model,
+                                               struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = prepare_for(
+        db, "SELECT \"from\" FROM pragma_foreign_key_list(?1)", model->table, &stmt, err);
+    bool row = true;
+    while (status == SYNCLINE_OK) {
+        status = sl_db_row(db, stmt, &row, err);
+        if (status != SYNCLINE_OK || !row) {
+            break;
+        }
+        const char *column = (const char *)sqlite3_column_text(stmt, 0);
+        for (uint32_t f = 0; f < model->field_count && column != NULL; f++) {
+            struct sl_field *field = &model->fields[f];
+            if (field->type == SYNCLINE_TYPE_UUID_KEY &&
+                sqlite3_stricmp(column, field->name) == 0) {
+                field->is_checked = true;
+            }
+        }
+    }
+    (void)sqlite3_finalize(stmt);
+    return status;
+}

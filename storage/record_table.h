@@ -31,6 +31,10 @@ void sl_record_table_fini(struct sl_record_table *table);
 enum syncline_status sl_record_table_check(struct sl_record_table *table, struct sl_model_set *set,
                                            struct sl_error *err);
 
+/* Notes which of the model's UUID keys its table checks. Errors: ENOMEM, of the database. */
+enum syncline_status sl_record_table_note_keys(const struct sl_db *db, struct sl_model *model,
+                                               struct sl_error *err);
+
 enum syncline_status sl_record_id(struct sl_record_table *table, const struct syncline_uuid *uuid,
                                   bool *found, int64_t *id, struct sl_error *err);
 /* Is there a record with this local id, whatever its UUID? */

@@ -278,9 +278,9 @@ Test(api_two_libraries, digest)
     api_close(&b);
 }
 
-/* A child whose parent was never captured is set aside with its reason; everything else, before and
- * after and in the same call, goes on. */
-Test(api_two_libraries, set_aside)
+/* A child whose parent was never captured waits for it; everything else, before and after and in
+ * the same call, goes on. */
+Test(api_two_libraries, waits_for_its_parent)
 {
     struct api_device a;
     struct api_device b;
@@ -299,16 +299,14 @@ Test(api_two_libraries, set_aside)
     api_settle(&a, &b);
     cr_expect_eq(api_int(b.db, "SELECT count(*) FROM folders"), 3);
     cr_expect_not(api_has(b.db, "folders", &folders[1].uuid));
-    struct api_device *where = api_info(&b).set_aside > 0 ? &b : &a;
-    cr_assert_eq(api_info(where).set_aside, 1);
-    struct syncline_set_aside record = SYNCLINE_SET_ASIDE_INIT;
-    API_OK(where->lib, syncline_set_aside_get(where->lib, 0, &record));
-    cr_expect_str_eq(record.model, "folder");
-    cr_expect_eq(memcmp(&record.uuid, &folders[1].uuid, 16), 0);
-    cr_expect_not_null(strstr(record.reason, "parent"), "%s", record.reason);
-    cr_expect_null(strchr(record.reason, '\n'));
-    API_REFUSED(where->lib, syncline_set_aside_get(where->lib, 1, &record), SYNCLINE_ENOTFOUND,
-                "set aside");
+    cr_expect_eq(api_info(&b).set_aside, 0);
+    cr_expect_eq(api_int(b.db, "SELECT count(*) FROM _syncline_waiting"), 1);
+    api_sql(a.db, "BEGIN IMMEDIATE");
+    api_capture(&a, &folder_model, &silent, 1, SYNCLINE_INSERT);
+    api_sql(a.db, "COMMIT");
+    api_settle(&a, &b);
+    cr_expect_eq(api_int(b.db, "SELECT count(*) FROM _syncline_waiting"), 0);
+    api_check_equal(&a, &b);
     api_close(&a);
     api_close(&b);
 }
@@ -336,7 +334,10 @@ Test(api_two_libraries, refused_by_the_table)
     struct syncline_set_aside record = SYNCLINE_SET_ASIDE_INIT;
     API_OK(b.lib, syncline_set_aside_get(b.lib, 0, &record));
     cr_expect_eq(memcmp(&record.uuid, &tags[1].uuid, 16), 0);
+    cr_expect_str_eq(record.model, "tag");
     cr_expect_not_null(strstr(record.reason, "no red here"), "%s", record.reason);
+    cr_expect_null(strchr(record.reason, '\n'));
+    API_REFUSED(b.lib, syncline_set_aside_get(b.lib, 1, &record), SYNCLINE_ENOTFOUND, "set aside");
     api_close(&a);
     api_close(&b);
 }

@@ -1,0 +1,797 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* The waiting room and the rules of deletes, between three devices that all dial each other and are
+ * stepped in one process, on real files. A device that is closed is away: so what the third one
+ * hears first is a matter of who is open. */
+
+#include <criterion/criterion.h>
+#include <ftw.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "net/transport_local.h"
+#include "pipeline/library.h"
+#include "pipeline/library_view.h"
+
+#define ROUNDS_MAX 20000 /* far more than it takes: a bound, not a time */
+#define QUIET_ROUNDS 30  /* nothing moves for so long: nothing will */
+#define DEVICES 3
+#define ROWS_MAX 2000
+
+struct row {
+    int64_t id;
+    struct syncline_uuid uuid;
+    struct syncline_opt_int64 parent_id;
+    struct syncline_opt_int64 folder_id;
+    int64_t value;
+};
+
+#define FIELDS(parent)                                                                             \
+    SYNCLINE_ID(struct row, id), SYNCLINE_UUID(struct row, uuid),                                  \
+        SYNCLINE_KEY(struct row, parent_id, parent), SYNCLINE_INT64(struct row, value)
+static const struct syncline_field tag_fields[] = {FIELDS("tag")};
+static const struct syncline_field folder_fields[] = {FIELDS("folder")};
+static const struct syncline_field note_fields[] = {FIELDS("tag"),
+                                                    SYNCLINE_KEY(struct row, folder_id, "folder")};
+static const struct syncline_model tag_model =
+    SYNCLINE_MODEL("tag", "tags", SYNCLINE_SHARED, struct row, tag_fields);
+static const struct syncline_model folder_model =
+    SYNCLINE_MODEL("folder", "folders", SYNCLINE_DEVICE_OWNED, struct row, folder_fields);
+static const struct syncline_model note_model =
+    SYNCLINE_MODEL("note", "notes", SYNCLINE_SHARED, struct row, note_fields);
+static const struct syncline_model *const models[] = {&tag_model, &folder_model, &note_model};
+enum { TAG, FOLDER, NOTE, MODELS };
+static const char *const tables[] = {"tags", "folders", "notes"};
+
+/* What SQLite would do by itself to the children of a record that goes differs from table to table:
+ * it must decide nothing. */
+#define ID "(id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, value INTEGER,"
+static const char schema[] =
+    "CREATE TABLE tags" ID "parent_id INTEGER REFERENCES tags(id) ON DELETE SET NULL);"
+    "CREATE TABLE folders" ID "parent_id INTEGER REFERENCES folders(id) ON DELETE RESTRICT);"
+    "CREATE TABLE notes" ID "parent_id INTEGER NOT NULL REFERENCES tags(id) ON DELETE CASCADE,"
+    " folder_id INTEGER REFERENCES folders(id) ON DELETE SET NULL);";
+
+struct device {
+    char name[2]; /* as others dial it */
+    char library_db[128];
+    char sync_db[128];
+    char uuid_map[128];
+    struct sl_identity identity;
+    struct sl_transport *transport;
+    struct sl_library_config config;
+    struct sl_library *library;
+    sqlite3 *db;
+};
+
+static char folder[32];
+static struct sl_error err;
+static struct sl_env env; /* the real one, but that its monotonic clock goes faster */
+static uint64_t skipped_ns;
+static struct sl_local_hub *hub;
+static struct device devices[DEVICES];
+static struct device *const a = &devices[0];
+static struct device *const b = &devices[1];
+static struct device *const c = &devices[2];
+static const char *const names[] = {"a", "b", "c"};
+static struct row rows[ROWS_MAX];
+
+/* ---- Devices ---- */
+
+static uint64_t fast_mono_ns(void *ctx)
+{
+    (void)ctx;
+    return sl_env_posix()->mono_ns(NULL) + skipped_ns;
+}
+
+static void sql(sqlite3 *db, const char *text)
+{
+    cr_assert_eq(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK, "%s: %s", text,
+                 sqlite3_errmsg(db));
+}
+
+static int64_t number(const struct device *device, const char *text)
+{
+    sqlite3_stmt *stmt = NULL;
+    cr_assert_eq(sqlite3_prepare_v2(device->db, text, -1, &stmt, NULL), SQLITE_OK, "%s: %s", text,
+                 sqlite3_errmsg(device->db));
+    cr_assert_eq(sqlite3_step(stmt), SQLITE_ROW);
+    int64_t value = sqlite3_column_int64(stmt, 0);
+    (void)sqlite3_finalize(stmt);
+    return value;
+}
+
+static void come(struct device *device)
+{
+    cr_assert_eq(sl_transport_local_new(hub, &device->transport), SYNCLINE_OK);
+    device->config.transport = device->transport;
+    cr_assert_eq(sl_library_open(&device->config, &device->library, &err), SYNCLINE_OK, "%s",
+                 err.text);
+}
+
+static void leave(struct device *device)
+{
+    sl_library_close(device->library);
+    device->library = NULL;
+    device->transport->ops->free(device->transport);
+}
+
+static void make(size_t number_of, const struct syncline_uuid *library_id)
+{
+    struct device *device = &devices[number_of];
+    memset(device, 0, sizeof(*device));
+    device->name[0] = names[number_of][0];
+    (void)snprintf(device->library_db, sizeof(device->library_db), "%.30s/%s.db", folder,
+                   names[number_of]);
+    (void)snprintf(device->sync_db, sizeof(device->sync_db), "%.30s/%s-sync.db", folder,
+                   names[number_of]);
+    (void)snprintf(device->uuid_map, sizeof(device->uuid_map), "%.30s/%s-map", folder,
+                   names[number_of]);
+    cr_assert_eq(sl_identity_new(sl_env_posix(), &device->identity, &err), SYNCLINE_OK);
+    device->config = (struct sl_library_config){.env = &env,
+                                                .library_db = device->library_db,
+                                                .sync_db = device->sync_db,
+                                                .uuid_map = device->uuid_map,
+                                                .identity = &device->identity,
+                                                .models = models,
+                                                .models_count = MODELS,
+                                                .listen = device->name,
+                                                .peers = names,
+                                                .peers_count = number_of,
+                                                .engine = true};
+    cr_assert_eq(sl_library_create(&device->config, library_id, "Waiting", device->name, &err),
+                 SYNCLINE_OK, "%s", err.text);
+    cr_assert_eq(sqlite3_open(device->library_db, &device->db), SQLITE_OK);
+    sql(device->db, "PRAGMA foreign_keys=ON");
+    sql(device->db, schema);
+}
+
+/* Three devices, all here. */
+static void start(void)
+{
+    struct syncline_uuid library_id;
+    env = *sl_env_posix();
+    env.mono_ns = fast_mono_ns;
+    (void)snprintf(folder, sizeof(folder), "/tmp/syncline-waiting-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+    cr_assert_eq(syncline_uuid_new(&library_id, 1), SYNCLINE_OK);
+    cr_assert_eq(sl_local_hub_new(&sl_allocator_libc, &hub), SYNCLINE_OK);
+    for (size_t i = 0; i < DEVICES; i++) {
+        make(i, &library_id);
+        come(&devices[i]);
+    }
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
+{
+    (void)status;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
+static void stop(void)
+{
+    for (size_t i = 0; i < DEVICES; i++) {
+        if (devices[i].library != NULL) {
+            leave(&devices[i]);
+        }
+        cr_assert_eq(sqlite3_close(devices[i].db), SQLITE_OK);
+    }
+    sl_local_hub_free(hub);
+    cr_assert_eq(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+TestSuite(waiting, .init = start, .fini = stop);
+
+static struct syncline_info info_of(struct device *device)
+{
+    struct syncline_info info = SYNCLINE_INFO_INIT;
+    cr_assert_eq(sl_library_info(device->library, &info, &err), SYNCLINE_OK, "%s", err.text);
+    return info;
+}
+
+/* Has every device that is here all that the others here have captured, in its tables? */
+static bool is_done(void)
+{
+    for (size_t i = 0; i < DEVICES; i++) {
+        for (size_t k = 0; k < DEVICES; k++) {
+            struct device *from = &devices[i];
+            struct device *to = &devices[k];
+            if (from->library == NULL || to->library == NULL || from == to) {
+                continue;
+            }
+            struct syncline_info info = info_of(from);
+            struct sl_core *core = sl_library_core(to->library);
+            const struct sl_origin_state *origin =
+                sl_core_origin(core, &sl_library_core(from->library)->self);
+            uint64_t applied = origin != NULL ? origin->applied_seq : 0;
+            if (info.outbox > 0 || applied != info.own_seq) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Steps all that are here until each has what the others captured, and nothing moves. */
+static void settle(void)
+{
+    int quiet = 0;
+    for (int round = 0; round < ROUNDS_MAX && quiet < QUIET_ROUNDS; round++) {
+        for (size_t i = 0; i < DEVICES; i++) {
+            struct sl_library *library = devices[i].library;
+            for (size_t s = 0; library != NULL && s < sl_library_stage_count(library); s++) {
+                (void)sl_library_step(library, s);
+            }
+            if (library != NULL) {
+                sl_library_poll(library, 0);
+            }
+        }
+        skipped_ns += 100 * 1000 * 1000; /* what is put off is due within the quiet rounds */
+        quiet = is_done() ? quiet + 1 : 0;
+    }
+    cr_assert_eq(quiet, QUIET_ROUNDS, "they do not come to rest");
+}
+
+static int64_t waiting(struct device *device)
+{
+    return number(device, "SELECT count(*) FROM _syncline_waiting");
+}
+
+static int64_t count(struct device *device, int model)
+{
+    char text[64];
+    (void)snprintf(text, sizeof(text), "SELECT count(*) FROM %s", tables[model]);
+    return number(device, text);
+}
+
+/* All hold the same rows with the same parents, and nothing waits or is set aside. */
+static void check_equal(void)
+{
+    static const char *const contents[] = {
+        "SELECT t.uuid,t.value,p.uuid FROM @tags t LEFT JOIN @tags p ON p.id=t.parent_id",
+        "SELECT t.uuid,t.value,p.uuid FROM @folders t LEFT JOIN @folders p ON p.id=t.parent_id",
+        "SELECT t.uuid,t.value,p.uuid,f.uuid FROM @notes t JOIN @tags p ON p.id=t.parent_id"
+        " LEFT JOIN @folders f ON f.id=t.folder_id"};
+    for (size_t d = 0; d < DEVICES; d++) {
+        cr_assert_eq(waiting(&devices[d]), 0, "%s", names[d]);
+        cr_assert_eq(number(&devices[d], "SELECT count(*) FROM _syncline_waiting_key"), 0);
+        cr_assert_eq(number(&devices[d], "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+        cr_assert_eq(info_of(&devices[d]).set_aside, 0, "%s", names[d]);
+        for (int m = 0; m < MODELS && d > 0; m++) {
+            char here[400] = "";
+            char there[400] = "";
+            char text[2048];
+            for (const char *at = contents[m]; *at != '\0'; at++) {
+                size_t len = strlen(here);
+                (void)snprintf(here + len, sizeof(here) - len, *at == '@' ? "main." : "%c", *at);
+                len = strlen(there);
+                (void)snprintf(there + len, sizeof(there) - len, *at == '@' ? "o." : "%c", *at);
+            }
+            (void)snprintf(text, sizeof(text), "ATTACH '%s' AS o", devices[d].library_db);
+            sql(a->db, text);
+            (void)snprintf(text, sizeof(text),
+                           "SELECT (SELECT count(*) FROM (%s EXCEPT %s))+"
+                           "(SELECT count(*) FROM (%s EXCEPT %s))",
+                           here, there, there, here);
+            cr_assert_eq(number(a, text), 0, "%s: %s", names[d], tables[m]);
+            sql(a->db, "DETACH o");
+        }
+    }
+}
+
+/* ---- Rows ---- */
+
+static struct syncline_uuid uuid_of(int model, int64_t n)
+{
+    struct syncline_uuid uuid = {{(uint8_t)(model + 1), (uint8_t)(n >> 8), (uint8_t)n}};
+    return uuid;
+}
+
+/* The local id of a record by its number; 0: it is not here. */
+static int64_t id_of(const struct device *device, int model, int64_t n)
+{
+    char text[128];
+    struct syncline_uuid uuid = uuid_of(model, n);
+    sqlite3_stmt *stmt = NULL;
+    (void)snprintf(text, sizeof(text), "SELECT id FROM %s WHERE uuid=?1", tables[model]);
+    cr_assert_eq(sqlite3_prepare_v2(device->db, text, -1, &stmt, NULL), SQLITE_OK);
+    (void)sqlite3_bind_blob(stmt, 1, uuid.bytes, 16, SQLITE_STATIC);
+    int64_t id = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+    (void)sqlite3_finalize(stmt);
+    return id;
+}
+
+static bool has(const struct device *device, int model, int64_t n)
+{
+    return id_of(device, model, n) != 0;
+}
+
+static int64_t value_of(const struct device *device, int model, int64_t n)
+{
+    char text[128];
+    (void)snprintf(text, sizeof(text), "SELECT value FROM %s WHERE id=%lld", tables[model],
+                   (long long)id_of(device, model, n));
+    return number(device, text);
+}
+
+static void capture(struct device *device, int model, const struct row *row, size_t n,
+                    enum syncline_change change, uint32_t batch_len)
+{
+    cr_assert_eq(sl_library_capture(device->library, models[model], row, n, change, device->db,
+                                    batch_len, &err),
+                 SYNCLINE_OK, "%s", err.text);
+}
+
+static void write_row(const struct device *device, const char *text, const struct row *row)
+{
+    sqlite3_stmt *stmt = NULL;
+    cr_assert_eq(sqlite3_prepare_v2(device->db, text, -1, &stmt, NULL), SQLITE_OK, "%s",
+                 sqlite3_errmsg(device->db));
+    (void)sqlite3_bind_blob(stmt, 1, row->uuid.bytes, 16, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(stmt, 2, row->value);
+    if (row->parent_id.is_set) {
+        (void)sqlite3_bind_int64(stmt, 3, row->parent_id.value);
+    }
+    if (row->folder_id.is_set) {
+        (void)sqlite3_bind_int64(stmt, 4, row->folder_id.value);
+    }
+    cr_assert_eq(sqlite3_step(stmt), SQLITE_DONE, "%s", sqlite3_errmsg(device->db));
+    (void)sqlite3_finalize(stmt);
+}
+
+/* Writes a row, not captured. `parent` and `folder_n` are numbers; 0: none. */
+static struct row put(struct device *device, int model, int64_t n, int64_t parent, int64_t folder_n,
+                      int64_t value)
+{
+    struct row row = {.uuid = uuid_of(model, n), .value = value};
+    char text[256];
+    if (parent != 0) {
+        row.parent_id =
+            (struct syncline_opt_int64){id_of(device, model == NOTE ? TAG : model, parent), true};
+    }
+    if (folder_n != 0) {
+        row.folder_id = (struct syncline_opt_int64){id_of(device, FOLDER, folder_n), true};
+    }
+    const char *more = model == NOTE ? ",folder_id" : "";
+    if (has(device, model, n)) {
+        (void)snprintf(text, sizeof(text), "UPDATE %s SET value=?2,parent_id=?3%s WHERE uuid=?1",
+                       tables[model], model == NOTE ? ",folder_id=?4" : "");
+    } else {
+        (void)snprintf(text, sizeof(text),
+                       "INSERT INTO %s(uuid,value,parent_id%s)VALUES(?1,?2,?3%s)", tables[model],
+                       more, model == NOTE ? ",?4" : "");
+    }
+    write_row(device, text, &row);
+    row.id = id_of(device, model, n);
+    return row;
+}
+
+/* Inserts or updates a record, and captures that. */
+static void set(struct device *device, int model, int64_t n, int64_t parent, int64_t folder_n,
+                int64_t value)
+{
+    enum syncline_change change = has(device, model, n) ? SYNCLINE_UPDATE : SYNCLINE_INSERT;
+    sql(device->db, "BEGIN IMMEDIATE");
+    struct row row = put(device, model, n, parent, folder_n, value);
+    capture(device, model, &row, 1, change, 0);
+    sql(device->db, "COMMIT");
+}
+
+/* Removes a record; `first` is run in the same transaction before. */
+static void drop_after(struct device *device, int model, int64_t n, const char *first)
+{
+    char text[128];
+    struct row row = {.id = id_of(device, model, n), .uuid = uuid_of(model, n)};
+    cr_assert_neq(row.id, 0);
+    sql(device->db, "BEGIN IMMEDIATE");
+    sql(device->db, first);
+    (void)snprintf(text, sizeof(text), "DELETE FROM %s WHERE id=%lld", tables[model],
+                   (long long)row.id);
+    sql(device->db, text);
+    capture(device, model, &row, 1, SYNCLINE_DELETE, 0);
+    sql(device->db, "COMMIT");
+}
+
+static void drop(struct device *device, int model, int64_t n)
+{
+    drop_after(device, model, n, "");
+}
+
+/* What a device has made while it was with one of the others, who passes nothing on: the third one
+ * hears of it from the second alone. */
+static void only(struct device *one, struct device *two)
+{
+    for (size_t i = 0; i < DEVICES; i++) {
+        struct device *device = &devices[i];
+        bool wanted = device == one || device == two;
+        if (wanted && device->library == NULL) {
+            come(device);
+        }
+        if (!wanted && device->library != NULL) {
+            leave(device);
+        }
+    }
+    settle();
+}
+
+static void everybody(void)
+{
+    for (size_t i = 0; i < DEVICES; i++) {
+        if (devices[i].library == NULL) {
+            come(&devices[i]);
+        }
+    }
+    settle();
+}
+
+/* ---- Waiting ---- */
+
+/* A record whose parent has not come waits, counted and durably, and is there once the parent is -
+ * with what hangs on it in turn, and in the content of its latest change. */
+Test(waiting, parent_comes_later)
+{
+    only(a, b);
+    set(a, TAG, 1, 0, 0, 10);
+    settle();
+    only(b, c);
+    set(b, TAG, 2, 1, 0, 20);
+    set(b, TAG, 3, 2, 0, 30);
+    set(b, NOTE, 1, 3, 0, 40);
+    settle();
+    set(b, TAG, 3, 2, 0, 31);
+    settle();
+    cr_assert_eq(count(c, TAG) + count(c, NOTE), 0);
+    cr_assert_eq(waiting(c), 3);
+    leave(c);
+    come(c);
+    settle();
+    cr_assert_eq(waiting(c), 3);
+    everybody();
+    cr_assert_eq(count(c, TAG), 3);
+    cr_assert_eq(value_of(c, TAG, 3), 31);
+    check_equal();
+    set(c, TAG, 3, 1, 0, 32); /* it is known by its birth */
+    settle();
+    cr_assert_eq(value_of(b, TAG, 3), 32);
+    check_equal();
+}
+
+/* A change of a record that has not come waits for it, and is judged when it does: the later of two
+ * stands, whatever came first, and a delete is final. */
+Test(waiting, birth_comes_later)
+{
+    only(a, b);
+    for (int64_t n = 1; n <= 4; n++) {
+        set(a, TAG, n, 0, 0, n);
+    }
+    settle();
+    only(b, c);
+    set(b, TAG, 1, 0, 0, 100);
+    set(b, TAG, 2, 0, 0, 200);
+    drop(b, TAG, 2);
+    drop(b, TAG, 3);
+    settle();
+    cr_assert_eq(waiting(c), 3);
+    cr_assert_eq(count(c, TAG), 0);
+    set(b, TAG, 1, 0, 0, 101);
+    settle();
+    cr_assert_eq(waiting(c), 3);
+    everybody();
+    cr_assert_eq(count(c, TAG), 2);
+    cr_assert_eq(value_of(c, TAG, 1), 101);
+    check_equal();
+}
+
+/* The same with a parent that is missing as well: it waits for the one and then for the other. */
+Test(waiting, birth_and_parent_come_later)
+{
+    only(b, c);
+    set(b, TAG, 9, 0, 0, 90);
+    only(a, b);
+    set(a, TAG, 1, 0, 0, 1);
+    set(a, TAG, 2, 1, 0, 2);
+    settle();
+    set(b, TAG, 2, 1, 0, 20);
+    settle();
+    only(b, c);
+    cr_assert_eq(waiting(c), 1);
+    everybody();
+    cr_assert_eq(value_of(c, TAG, 2), 20);
+    check_equal();
+}
+
+/* An update that points a record at one that is not here waits, and the record stays as it was; a
+ * later one that can be applied supersedes it. */
+Test(waiting, update_to_a_parent_that_is_not_here)
+{
+    set(b, TAG, 1, 0, 0, 1);
+    set(b, TAG, 2, 0, 0, 2);
+    set(b, NOTE, 1, 1, 0, 5);
+    settle();
+    only(a, b);
+    set(a, TAG, 3, 0, 0, 3);
+    settle();
+    only(b, c);
+    set(b, NOTE, 1, 3, 0, 6);
+    settle();
+    cr_assert_eq(waiting(c), 1);
+    cr_assert_eq(value_of(c, NOTE, 1), 5);
+    set(b, NOTE, 1, 2, 0, 7);
+    settle();
+    cr_assert_eq(waiting(c), 0);
+    cr_assert_eq(value_of(c, NOTE, 1), 7);
+    set(b, NOTE, 1, 3, 0, 8);
+    settle();
+    cr_assert_eq(waiting(c), 1);
+    everybody();
+    cr_assert_eq(value_of(c, NOTE, 1), 8);
+    check_equal();
+}
+
+/* It is superseded as well by a change of this device, which came after it. */
+Test(waiting, update_superseded_here)
+{
+    set(b, TAG, 1, 0, 0, 1);
+    set(b, NOTE, 1, 1, 0, 5);
+    settle();
+    only(a, b);
+    set(a, TAG, 3, 0, 0, 3);
+    settle();
+    only(b, c);
+    set(b, NOTE, 1, 3, 0, 6);
+    settle();
+    cr_assert_eq(waiting(c), 1);
+    set(c, NOTE, 1, 1, 0, 7);
+    settle();
+    cr_assert_eq(waiting(c), 0);
+    everybody();
+    cr_assert_eq(value_of(a, NOTE, 1), 7);
+    check_equal();
+}
+
+/* Records that point at each other, each in a segment of its own, and one that points at itself:
+ * they come together, though what one of them points at comes last. */
+Test(waiting, circle_behind_a_parent)
+{
+    only(a, b);
+    set(a, TAG, 1, 0, 0, 1);
+    settle();
+    only(b, c);
+    set(b, TAG, 2, 1, 0, 2);
+    settle();
+    set(b, TAG, 3, 2, 0, 3);
+    settle();
+    set(b, TAG, 4, 3, 0, 4);
+    settle();
+    set(b, TAG, 3, 4, 0, 33); /* 3 and 4 point at each other now */
+    settle();
+    set(b, TAG, 2, 2, 0, 22);
+    settle();
+    cr_assert_eq(value_of(c, TAG, 2), 22);
+    cr_assert_eq(value_of(c, TAG, 3), 33);
+    cr_assert_eq(waiting(c), 0);
+    everybody();
+    check_equal();
+}
+
+/* Children before parents, in many segments, as deep as it goes: no order is needed, and nothing
+ * recurses. */
+Test(waiting, deep_chain_in_reverse)
+{
+    sql(a->db, "BEGIN IMMEDIATE");
+    for (int64_t n = 1; n <= ROWS_MAX; n++) {
+        rows[ROWS_MAX - n] = put(a, FOLDER, n, n - 1, 0, n);
+    }
+    capture(a, FOLDER, rows, ROWS_MAX, SYNCLINE_INSERT, 10);
+    sql(a->db, "COMMIT");
+    settle();
+    cr_assert_eq(count(c, FOLDER), ROWS_MAX);
+    check_equal();
+}
+
+/* What its table refuses when it is released is set aside, and what hangs on it waits on. */
+Test(waiting, refused_when_released)
+{
+    only(a, b);
+    set(a, TAG, 1, 0, 0, 1);
+    settle();
+    only(b, c);
+    set(b, TAG, 2, 1, 0, 666);
+    set(b, TAG, 3, 2, 0, 3);
+    set(b, TAG, 4, 1, 0, 4);
+    settle();
+    cr_assert_eq(waiting(c), 3);
+    sql(c->db, "CREATE TRIGGER no_devil BEFORE INSERT ON tags WHEN NEW.value=666"
+               " BEGIN SELECT RAISE(ABORT,'no'); END");
+    everybody();
+    cr_assert_eq(info_of(c).set_aside, 1);
+    cr_assert_eq(waiting(c), 1);
+    cr_assert(has(c, TAG, 4) && !has(c, TAG, 2) && !has(c, TAG, 3));
+    set(b, TAG, 2, 1, 0, 2); /* of a record that is dead here */
+    settle();
+    cr_assert_eq(waiting(c), 1);
+    drop(b, TAG, 3);
+    drop(b, TAG, 2);
+    settle();
+    check_equal();
+}
+
+/* ---- Deletes ---- */
+
+/* A parent is deleted where nobody knows of the child that another device has just made: the child
+ * is invisible until its maker hears of it and deletes it, whoever hears what first. */
+static void delete_against_insert(struct device *first)
+{
+    struct device *second = first == a ? b : a;
+    set(a, TAG, 1, 0, 0, 1);
+    settle();
+    leave(a);
+    leave(b);
+    come(a);
+    set(a, NOTE, 1, 1, 0, 2); /* a alone */
+    leave(a);
+    come(b);
+    drop(b, TAG, 1); /* b alone */
+    leave(b);
+    only(first, c);
+    cr_assert_eq(has(c, TAG, 1), first == a);
+    cr_assert_eq(has(c, NOTE, 1), first == a);
+    only(second, c);
+    cr_assert(!has(c, TAG, 1) && !has(c, NOTE, 1));
+    cr_assert_eq(waiting(c), 1);
+    everybody();
+    for (size_t i = 0; i < DEVICES; i++) {
+        cr_assert_eq(count(&devices[i], TAG) + count(&devices[i], NOTE), 0, "%s", names[i]);
+    }
+    check_equal();
+}
+
+Test(waiting, delete_against_insert_heard_after)
+{
+    delete_against_insert(a);
+}
+
+Test(waiting, delete_against_insert_heard_before)
+{
+    delete_against_insert(b);
+}
+
+/* A child that is invisible comes back when its maker has pointed it at another record meanwhile.
+ */
+Test(waiting, delete_against_move)
+{
+    set(a, TAG, 1, 0, 0, 1);
+    set(a, TAG, 2, 0, 0, 2);
+    settle();
+    only(a, c);
+    set(a, NOTE, 1, 1, 0, 5);
+    settle();
+    leave(c);
+    set(a, NOTE, 1, 2, 0, 6); /* b and c do not know */
+    leave(a);
+    come(b);
+    drop(b, TAG, 1);
+    only(b, c);
+    cr_assert(!has(c, NOTE, 1));
+    cr_assert_eq(waiting(c), 1);
+    everybody();
+    cr_assert_eq(value_of(b, NOTE, 1), 6);
+    cr_assert_eq(value_of(c, NOTE, 1), 6);
+    check_equal();
+    drop(c, NOTE, 1); /* with the birth that it always had */
+    settle();
+    cr_assert_eq(count(a, NOTE), 0);
+    check_equal();
+}
+
+/* A child whose key was set last by another device than made it: that device deletes it. */
+Test(waiting, delete_against_update)
+{
+    set(a, TAG, 1, 0, 0, 1);
+    set(a, TAG, 2, 0, 0, 2);
+    set(a, NOTE, 1, 2, 0, 3);
+    settle();
+    leave(a);
+    leave(c);
+    drop(b, TAG, 1);
+    leave(b);
+    come(c);
+    set(c, NOTE, 1, 1, 0, 4);
+    leave(c);
+    only(a, c); /* both show it under the deleted tag */
+    cr_assert_eq(value_of(a, NOTE, 1), 4);
+    only(a, b);
+    cr_assert(!has(a, NOTE, 1));
+    cr_assert_eq(waiting(a), 1);
+    everybody();
+    cr_assert_eq(count(a, NOTE) + count(b, NOTE) + count(c, NOTE), 0);
+    check_equal();
+}
+
+/* A tree of device-owned records goes by one delete of its root, and takes nothing along that
+ * another device has made: that device does. */
+Test(waiting, tree_by_one_delete)
+{
+    set(b, TAG, 1, 0, 0, 1);
+    set(a, FOLDER, 1, 0, 0, 1);
+    for (int64_t n = 2; n <= 300; n++) {
+        set(a, FOLDER, n, n / 3 > 0 ? n / 3 : 1, 0, n);
+    }
+    set(a, FOLDER, 400, 0, 0, 400);
+    settle();
+    set(b, NOTE, 1, 1, 299, 1);
+    set(b, NOTE, 2, 1, 400, 2);
+    settle();
+    leave(a);
+    set(b, NOTE, 3, 1, 298, 3); /* a does not know of it */
+    settle();
+    come(a);
+    uint64_t before = info_of(a).own_seq;
+    leave(b);
+    leave(c);
+    /* The notes in it are of b, and shared: whoever removes them says so. */
+    drop(a, NOTE, 1);
+    drop_after(a, FOLDER, 1,
+               "UPDATE folders SET parent_id=NULL WHERE value<400;"
+               "DELETE FROM folders WHERE value BETWEEN 2 AND 399");
+    leave(a);
+    only(a, c);
+    cr_assert_eq(info_of(a).own_seq - before, 2);
+    cr_assert_eq(count(c, FOLDER), 1);
+    cr_assert_eq(waiting(c), 1);
+    cr_assert_eq(number(c, "SELECT count(*) FROM notes WHERE folder_id IS NULL"), 0);
+    everybody();
+    cr_assert_eq(count(b, FOLDER), 1);
+    cr_assert(has(a, NOTE, 2) && !has(a, NOTE, 3));
+    check_equal();
+}
+
+/* The delete of a record that waits takes the device-owned records with it that wait for it. */
+Test(waiting, delete_of_what_waits)
+{
+    only(a, b);
+    set(a, TAG, 1, 0, 0, 1);
+    settle();
+    only(b, c);
+    set(b, FOLDER, 1, 0, 0, 1);
+    set(b, NOTE, 1, 1, 1, 1);
+    set(b, TAG, 2, 1, 0, 2);
+    set(b, TAG, 3, 2, 0, 3);
+    settle();
+    cr_assert_eq(waiting(c), 3);
+    drop(b, NOTE, 1);
+    drop(b, TAG, 3);
+    drop(b, TAG, 2);
+    settle();
+    cr_assert_eq(waiting(c), 0);
+    everybody();
+    check_equal();
+}
+
+/* A record that was inserted again under the same UUID is another one: nothing of the old one
+ * touches it, though it waits for the same. */
+Test(waiting, inserted_again_while_it_waits)
+{
+    only(a, b);
+    set(a, TAG, 1, 0, 0, 1);
+    settle();
+    only(b, c);
+    set(b, TAG, 2, 1, 0, 2);
+    settle();
+    drop(b, TAG, 2);
+    set(b, TAG, 2, 1, 0, 20);
+    settle();
+    set(b, TAG, 2, 1, 0, 21);
+    settle();
+    cr_assert_eq(waiting(c), 1);
+    everybody();
+    cr_assert_eq(value_of(c, TAG, 2), 21);
+    check_equal();
+}

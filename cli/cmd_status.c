@@ -109,6 +109,9 @@ static void print_engine(const struct syncline_info *info)
     }
     printf("; %" PRIu32 " of %" PRIu32 " members connected%s\n", info->links, info->members,
            info->paused ? "; paused" : "");
+    if (info->degraded) {
+        puts("degraded   a sync of the disk failed; what needs it waits: see `syncline events`");
+    }
     if (info->clock_ahead_ms > 0) {
         printf("clock      changes of this device are stamped %" PRIu64
                " s ahead of its clock: set the clocks right\n",
@@ -250,7 +253,8 @@ static int print_json(struct cli_session *session, const struct look *look,
         json_array_append_new(stages, stage_json(look, before, i));
     }
     return cli_print_json(json_pack(
-        "{s:s, s:o, s:s, s:o, s:I, s:o, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "{s:s, s:o, s:s, s:o, s:I, s:o, s:o, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:I, "
         "s:I, s:o, "
         "s:o}",
         "library_id", library_id, "library_name",
@@ -258,12 +262,13 @@ static int print_json(struct cli_session *session, const struct look *look,
         "device_name", cli_json_name(info->device_name, strlen(info->device_name)), "engine_pid",
         (json_int_t)info->engine_pid, "listen", cli_json_name(info->listen, strlen(info->listen)),
         "notice", cli_json_name(info->notice, strlen(info->notice)), "paused", info->paused,
-        "clock_ahead_ms", (json_int_t)info->clock_ahead_ms, "links", (json_int_t)info->links,
-        "outbox", (json_int_t)info->outbox, "unscanned", (json_int_t)info->unscanned, "own_seq",
-        (json_int_t)info->own_seq, "received", (json_int_t)info->received, "received_applied",
-        (json_int_t)info->received_applied, "announced", (json_int_t)info->announced, "set_aside",
-        (json_int_t)info->set_aside, "wire_bytes_sent", (json_int_t)info->wire_bytes_sent,
-        "members", members, "stages", stages));
+        "degraded", info->degraded, "clock_ahead_ms", (json_int_t)info->clock_ahead_ms, "links",
+        (json_int_t)info->links, "outbox", (json_int_t)info->outbox, "unscanned",
+        (json_int_t)info->unscanned, "own_seq", (json_int_t)info->own_seq, "received",
+        (json_int_t)info->received, "received_applied", (json_int_t)info->received_applied,
+        "announced", (json_int_t)info->announced, "set_aside", (json_int_t)info->set_aside,
+        "wire_bytes_sent", (json_int_t)info->wire_bytes_sent, "members", members, "stages",
+        stages));
 }
 
 /* ---- Behind ---- */

@@ -833,7 +833,9 @@ syncline_log_read(struct syncline *lib, syncline_event_fn fn, void *ctx,
     X(STOPPED, 12, "the engine stopped: data is damaged")                                          \
     X(LINK_REFUSED, 13, "a connection was refused, by this device or by the other")                \
     X(MEMBER_ADDED, 14, "a device became a member")                                                \
-    X(EVENTS_LOST, 15, "more events came than could be written")
+    X(EVENTS_LOST, 15, "more events came than could be written")                                   \
+    X(DEGRADED, 16, "a sync failed: that handle is finished, and its file is opened again")        \
+    X(REOPENED, 17, "it was opened again and checked, and work goes on")
 
 enum syncline_event_code {
 #define X(name, value, text) SYNCLINE_CODE_##name = value,
@@ -896,7 +898,9 @@ struct syncline_info {
         engine_pid;   /* of the process that runs the engine; 0: none does, or it does not answer */
     char notice[512]; /* the last thing the engine found worth telling; "" if nothing */
     bool paused;      /* the engine is; see syncline_pause */
-    uint64_t unscanned;      /* rows older than the library that are still to be looked at */
+    uint64_t unscanned; /* rows older than the library that are still to be looked at */
+    bool degraded;      /* a sync has failed, and its file is not opened again and checked yet: what
+                           needs it waits; see the event log */
     uint64_t clock_ahead_ms; /* this device's changes are stamped so far ahead of its clock, which
                                 was set back: others may hold them as long. 0: it is not much */
 };

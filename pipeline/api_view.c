@@ -38,6 +38,7 @@ static void add_engine_view(struct syncline *lib, struct syncline_info *info)
     info->links = view.links;
     info->paused = view.paused;
     info->clock_ahead_ms = view.clock_ahead_ms;
+    info->degraded = view.degraded;
     info->wire_bytes_sent = view.bytes_sent;
     info->wire_bytes_received = view.bytes_received;
     info->segments_sent = view.segments_sent;

@@ -54,6 +54,7 @@ void sl_engine_view_read(struct sl_library *library, struct sl_engine_view *view
     struct sl_progress *progress = &core->progress;
     *view = (struct sl_engine_view){.pid = (long)getpid(),
                                     .paused = sl_core_is_paused(core),
+                                    .degraded = atomic_load(&core->degraded) != 0,
                                     .clock_ahead_ms = sl_core_clock_ahead_ms(core)};
     (void)snprintf(view->listen, sizeof(view->listen), "%s", sl_library_bound(library));
     (void)pthread_mutex_lock(&progress->lock);
@@ -103,6 +104,9 @@ void sl_engine_view_write(const struct sl_engine_view *view, struct sl_buf *out)
     }
     if (view->paused) {
         line(out, "paused");
+    }
+    if (view->degraded) {
+        line(out, "degraded");
     }
     if (view->clock_ahead_ms > 0) {
         line(out, "clock_ahead %" PRIu64, view->clock_ahead_ms);
@@ -167,6 +171,10 @@ static bool parse_line(const char *text, struct sl_engine_view *view)
     }
     if (strcmp(text, "paused") == 0) {
         view->paused = true;
+        return true;
+    }
+    if (strcmp(text, "degraded") == 0) {
+        view->degraded = true;
         return true;
     }
     if (strncmp(text, "clock_ahead ", 12) == 0) {

@@ -9,6 +9,7 @@
  *     links N
  *     linked DEVICE              32 hexadecimal digits; one line for each
  *     paused                     nothing is sent or applied; left out otherwise
+ *     degraded                   as in struct syncline_info; left out if not
  *     clock_ahead MS             as in struct syncline_info; left out if 0
  *     sent BYTES SEGMENTS        over the wire, frames included
  *     received BYTES
@@ -35,6 +36,7 @@ struct sl_engine_view {
     struct syncline_uuid linked[SL_MEMBER_COUNT_MAX];
     size_t linked_count;
     bool paused;
+    bool degraded;
     uint64_t clock_ahead_ms;
     uint64_t bytes_sent;
     uint64_t segments_sent;

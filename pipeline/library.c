@@ -418,14 +418,6 @@ static enum syncline_status load_members(struct sl_core *core, struct sl_error *
     return status;
 }
 
-static int wal_grew(void *ctx, sqlite3 *handle, const char *name, int pages)
-{
-    (void)handle;
-    (void)name;
-    ((struct sl_core *)ctx)->wal_pages = pages;
-    return SQLITE_OK;
-}
-
 /* The write lock may be somebody's at this moment; opening waits for it, stages never do. */
 static enum syncline_status load_state(struct sl_core *core, struct sl_error *err)
 {
@@ -501,8 +493,7 @@ static enum syncline_status open_engine(struct sl_library *library,
             sl_rows_open(&core->writer, core, config->library_db, SL_DB_WRITE, ENGINE_BUSY_MS, err);
     }
     if (status == SYNCLINE_OK) {
-        (void)sqlite3_wal_hook(core->writer.ldb.db.handle, wal_grew, core);
-        status = sl_db_exec(&core->writer.ldb.db, "PRAGMA cache_size=-4096", err);
+        sl_core_watch_wal(core);
     }
     if (status == SYNCLINE_OK) {
         status =

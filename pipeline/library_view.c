@@ -101,6 +101,7 @@ enum syncline_status sl_library_info(struct sl_library *library, struct syncline
                                  .library_id = core->who.library_id,
                                  .device_id = core->who.device_id,
                                  .runs_engine = core->engine,
+                                 .degraded = atomic_load(&core->degraded) != 0,
                                  .clock_ahead_ms = core->engine ? sl_core_clock_ahead_ms(core) : 0};
     (void)snprintf(read.library_name, sizeof(read.library_name), "%s", core->who.library_name);
     (void)snprintf(read.device_name, sizeof(read.device_name), "%s", core->who.device_name);

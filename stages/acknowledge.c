@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/crashpoint.h"
+#include "stages/reopen.h"
 #include "stages/roster.h"
 #include "stages/stream.h"
 
@@ -81,7 +82,7 @@ static bool any_dirty(const struct sl_core *core)
 static enum syncline_status write_members(struct sl_core *core, struct sl_error *err)
 {
     (void)pthread_mutex_lock(&core->log_lock);
-    enum syncline_status status = sl_peer_log_begin(&core->log, err);
+    enum syncline_status status = sl_core_log_begin(core, err);
     for (size_t i = 0; i < core->member_count && status == SYNCLINE_OK; i++) {
         if (core->members[i].dirty) {
             status = sl_member_put(&core->log, &core->members[i].known, err);
@@ -89,7 +90,7 @@ static enum syncline_status write_members(struct sl_core *core, struct sl_error 
     }
     SL_CRASHPOINT(S12, BEFORE);
     if (status == SYNCLINE_OK) {
-        status = sl_peer_log_commit(&core->log, err);
+        status = sl_core_log_commit(core, err);
     }
     SL_CRASHPOINT(S12, AFTER);
     sl_peer_log_rollback(&core->log);

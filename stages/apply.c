@@ -9,6 +9,7 @@
 
 #include "base/crashpoint.h"
 #include "stages/clock.h"
+#include "stages/reopen.h"
 #include "stages/settle.h"
 
 #define NS_PER_MS ((uint64_t)1000 * 1000)
@@ -423,7 +424,7 @@ static enum syncline_status put_asides(struct sl_apply *apply, struct sl_error *
         return SYNCLINE_OK;
     }
     (void)pthread_mutex_lock(&core->log_lock);
-    enum syncline_status status = sl_peer_log_begin(&core->log, err);
+    enum syncline_status status = sl_core_log_begin(core, err);
     for (size_t i = 0; i < writer->aside_len && status == SYNCLINE_OK; i++) {
         const struct sl_record_aside *aside = &writer->asides[i];
         struct sl_set_aside record = {
@@ -436,7 +437,7 @@ static enum syncline_status put_asides(struct sl_apply *apply, struct sl_error *
         status = sl_set_aside_remove(&core->log, &writer->gone[i].origin, writer->gone[i].seq, err);
     }
     if (status == SYNCLINE_OK) {
-        status = sl_peer_log_commit(&core->log, err);
+        status = sl_core_log_commit(core, err);
     }
     sl_peer_log_rollback(&core->log);
     (void)pthread_mutex_unlock(&core->log_lock);
@@ -717,9 +718,15 @@ static bool checkpoint(struct sl_core *core)
     }
     int pages = 0;
     int done = 0;
-    (void)sqlite3_wal_checkpoint_v2(core->writer.ldb.db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE,
-                                    &pages, &done);
+    const struct sl_db *db = &core->writer.ldb.db;
+    int code =
+        sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
     core->wal_pages = 0; /* the hook says how long it is after the next commit */
+    if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) {
+        struct sl_error err;
+        enum syncline_status status = sl_db_fail(db, code, "checkpoint", &err);
+        sl_core_failed(core, "apply", status, &err);
+    }
     return true;
 }
 
@@ -728,7 +735,7 @@ bool sl_apply_run(void *stage)
     struct sl_apply *apply = stage;
     struct sl_core *core = apply->core;
     sl_clock_watch(core);
-    if (now_ns(core) < apply->not_before_ns) {
+    if (now_ns(core) < apply->not_before_ns || !sl_core_writer_is_sound(core)) {
         return false;
     }
     struct sl_origin_state *origin = sl_core_is_paused(core) ? NULL : next_origin(apply);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "stages/reopen.h"
+
 #define WAIT_NS (20u * 1000u * 1000u) /* for others to come along */
 #define RETRY_NS (UINT64_C(1000) * 1000u * 1000u)
 
@@ -53,7 +55,7 @@ static enum syncline_status write_all(struct sl_event_log *log, size_t len, uint
 {
     struct sl_core *core = log->core;
     (void)pthread_mutex_lock(&core->log_lock);
-    enum syncline_status status = sl_peer_log_begin(&core->log, err);
+    enum syncline_status status = sl_core_log_begin(core, err);
     for (size_t i = 0; i < len && status == SYNCLINE_OK; i++) {
         status = sl_event_put(&core->log, &log->writing[i], err);
     }
@@ -64,7 +66,7 @@ static enum syncline_status write_all(struct sl_event_log *log, size_t len, uint
         status = sl_event_prune(&core->log, SL_EVENTS_KEPT, err);
     }
     if (status == SYNCLINE_OK) {
-        status = sl_peer_log_commit(&core->log, err);
+        status = sl_core_log_commit(core, err);
     }
     sl_peer_log_rollback(&core->log);
     (void)pthread_mutex_unlock(&core->log_lock);

@@ -7,6 +7,7 @@
 
 #include "base/crashpoint.h"
 #include "stages/hlc_stamp.h"
+#include "stages/reopen.h"
 
 #define RETRY_NS (100u * 1000u * 1000u)
 #define SEGMENT_SIZE_USUAL ((size_t)256 * 1024) /* room for it is there from the beginning */
@@ -288,7 +289,7 @@ static enum syncline_status commit_all(struct sl_log_append *append, struct sl_e
 {
     struct sl_core *core = append->core;
     /* Their outbox rows were seen committed, so they are in the WAL; now they stay there. */
-    enum syncline_status status = sl_library_db_sync_wal(&append->library_db, err);
+    enum syncline_status status = sl_core_sync_wal(core, &append->library_db, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
@@ -300,11 +301,11 @@ static enum syncline_status commit_all(struct sl_log_append *append, struct sl_e
     struct sl_drained drained = core->drained;
     uint64_t tickets = append->tickets;
     (void)pthread_mutex_lock(&core->log_lock);
-    status = sl_peer_log_begin(&core->log, err);
+    status = sl_core_log_begin(core, err);
     if (status == SYNCLINE_OK) {
         status = append_all(append, hlcs, &head, &hlc_last, &drained, &tickets, err);
         if (status == SYNCLINE_OK) {
-            status = sl_peer_log_commit(&core->log, err);
+            status = sl_core_log_commit(core, err);
         }
         sl_peer_log_rollback(&core->log);
     }

@@ -19,6 +19,8 @@
  * After a commit it lingers for a few milliseconds, so that a stream of batches costs one sync of
  * the disk for several; a change that comes when nothing did before it is appended at once.
  *
+ * A sync that fails is final for its handle: stages/reopen.h.
+ *
  * On any failure the transaction is rolled back, nothing has moved, and the batches keep their
  * place at the head for the next try: seqs are given once. */
 

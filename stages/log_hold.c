@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/crashpoint.h"
+#include "stages/reopen.h"
 
 #define RETRY_NS (100u * 1000u * 1000u)
 
@@ -52,12 +53,12 @@ static enum syncline_status commit_all(struct sl_core *core, struct sl_incoming 
                                        struct sl_error *err)
 {
     (void)pthread_mutex_lock(&core->log_lock);
-    enum syncline_status status = sl_peer_log_begin(&core->log, err);
+    enum syncline_status status = sl_core_log_begin(core, err);
     if (status == SYNCLINE_OK) {
         status = hold_all(core, first, err);
         SL_CRASHPOINT(R16, BEFORE);
         if (status == SYNCLINE_OK) {
-            status = sl_peer_log_commit(&core->log, err);
+            status = sl_core_log_commit(core, err);
         }
         SL_CRASHPOINT(R16, AFTER);
         sl_peer_log_rollback(&core->log);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "stages/reopen.h"
+
 _Static_assert(SL_MEMBER_COUNT_MAX <= 64, "a set of members is 64 bits");
 _Static_assert(SL_KEY_SIZE == SL_LOG_KEY_SIZE, "a key is a key");
 
@@ -13,12 +15,12 @@ static enum syncline_status put(struct sl_core *core, const struct sl_member *kn
                                 struct sl_error *err)
 {
     (void)pthread_mutex_lock(&core->log_lock);
-    enum syncline_status status = sl_peer_log_begin(&core->log, err);
+    enum syncline_status status = sl_core_log_begin(core, err);
     if (status == SYNCLINE_OK) {
         status = sl_member_put(&core->log, known, err);
     }
     if (status == SYNCLINE_OK) {
-        status = sl_peer_log_commit(&core->log, err);
+        status = sl_core_log_commit(core, err);
     }
     sl_peer_log_rollback(&core->log);
     (void)pthread_mutex_unlock(&core->log_lock);

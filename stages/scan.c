@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "stages/reopen.h"
+
 #define RETRY_NS ((uint64_t)100 * 1000 * 1000)
 
 struct sl_scan_aside {
@@ -238,13 +240,13 @@ static enum syncline_status put_asides(struct sl_scan *scan, struct sl_error *er
         return SYNCLINE_OK;
     }
     (void)pthread_mutex_lock(&core->log_lock);
-    enum syncline_status status = sl_peer_log_begin(&core->log, err);
+    enum syncline_status status = sl_core_log_begin(core, err);
     for (const struct sl_scan_aside *aside = scan->asides; aside != NULL && status == SYNCLINE_OK;
          aside = aside->next) {
         status = put_aside(core, aside, err);
     }
     if (status == SYNCLINE_OK) {
-        status = sl_peer_log_commit(&core->log, err);
+        status = sl_core_log_commit(core, err);
     }
     sl_peer_log_rollback(&core->log);
     (void)pthread_mutex_unlock(&core->log_lock);
@@ -605,7 +607,7 @@ bool sl_scan_run(void *stage)
 {
     struct sl_scan *scan = stage;
     struct sl_error err;
-    if (!sl_scan_is_due(scan) ||
+    if (!sl_scan_is_due(scan) || !sl_core_writer_is_sound(scan->core) ||
         scan->core->env->mono_ns(scan->core->env->ctx) < scan->not_before_ns) {
         return false;
     }

@@ -7,6 +7,7 @@
 
 #include "base/crashpoint.h"
 #include "stages/decode.h"
+#include "stages/reopen.h"
 
 #define SETTLE_WAIT_NS (50u * 1000u * 1000u) /* for a capture to take it along */
 
@@ -226,6 +227,9 @@ bool sl_settle_run(void *stage)
 {
     struct sl_settle *settle = stage;
     struct sl_core *core = settle->core;
+    if (!sl_core_writer_is_sound(core)) {
+        return false;
+    }
     struct sl_error err;
     uint64_t before = settled_seq(core);
     enum syncline_status status = notice_settled(settle, &err);

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Checkpoints are the apply connection's, at moments of its choosing. */
+static const char pragmas[] = "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL";
+
 enum syncline_status sl_rows_open(struct sl_rows *rows, const struct sl_core *core,
                                   const char *path, enum sl_db_mode mode, uint32_t busy_timeout_ms,
                                   struct sl_error *err)
@@ -15,9 +18,7 @@ enum syncline_status sl_rows_open(struct sl_rows *rows, const struct sl_core *co
     if (status != SYNCLINE_OK) {
         return status;
     }
-    /* Checkpoints are the apply connection's, at moments of its choosing. */
-    status =
-        sl_db_exec(&rows->ldb.db, "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL", err);
+    status = sl_db_exec(&rows->ldb.db, pragmas, err);
     rows->tables = NULL;
     rows->has_tables = false;
     rows->alloc = core->env->alloc;
@@ -56,6 +57,40 @@ bool sl_rows_make_tables(struct sl_rows *rows, const struct sl_core *core)
     }
     rows->has_tables = true;
     return true;
+}
+
+enum syncline_status sl_rows_replace(struct sl_rows *rows, const struct sl_core *core,
+                                     struct sl_library_db *fresh, struct sl_error *err)
+{
+    enum syncline_status status = sl_db_exec(&fresh->db, pragmas, err);
+    if (status != SYNCLINE_OK) {
+        sl_library_db_fini(fresh);
+        return status;
+    }
+    for (size_t i = 0; i < core->models.count; i++) {
+        sl_record_table_fini(&rows->tables[i]);
+    }
+    sl_births_fini(&rows->births);
+    sl_library_db_replace(&rows->ldb, fresh);
+    sl_births_init(&rows->births, &rows->ldb);
+    rows->has_tables = false;
+    (void)sl_rows_make_tables(rows, core); /* their memory is there */
+    return SYNCLINE_OK;
+}
+
+static int wal_grew(void *ctx, sqlite3 *handle, const char *name, int pages)
+{
+    (void)handle;
+    (void)name;
+    ((struct sl_core *)ctx)->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+void sl_core_watch_wal(struct sl_core *core)
+{
+    struct sl_error ignored; /* a small cache will do */
+    (void)sqlite3_wal_hook(core->writer.ldb.db.handle, wal_grew, core);
+    (void)sl_db_exec(&core->writer.ldb.db, "PRAGMA cache_size=-4096", &ignored);
 }
 
 void sl_rows_give_back(struct sl_rows *rows, size_t model_count)

@@ -47,6 +47,11 @@
 #include "storage/peer_log.h"
 #include "storage/record_table.h"
 
+/* Handles that are finished, until they were opened again; see stages/reopen.h. */
+#define SL_DEGRADED_LOG 1u    /* core->log */
+#define SL_DEGRADED_WAL 2u    /* log_append's, which syncs the WAL of library.db */
+#define SL_DEGRADED_WRITER 4u /* core->writer */
+
 /* A connection to library.db with everything that works over it. */
 struct sl_rows {
     struct sl_library_db ldb;
@@ -175,6 +180,7 @@ struct sl_core {
     struct sl_progress progress;   /* any thread, under its lock */
     struct sl_event_queue events;  /* any thread, under its lock */
     atomic_bool dead;              /* any thread: progress.health is not OK */
+    atomic_uint degraded;          /* any thread: SL_DEGRADED_..., handles that are finished */
     /* Either a slice of apply or net_flush sees `paused`, or who pauses sees it under way: each
      * side stores its own and then loads the other's. */
     atomic_bool paused;                   /* any thread sets it */
@@ -230,6 +236,7 @@ struct sl_core {
     atomic_uint_fast64_t settled_seq; /* own applied entry, as last seen committed; all read it */
     int64_t writer_version;           /* data_version of the writer, to see others commit */
     uint64_t others_wrote_ns;         /* when they last did; 0: never seen */
+    uint64_t writer_retry_ns;         /* the writer is not opened again before */
     int wal_pages;                    /* of library.db, at the writer's last commit */
     bool clock_is_ahead;              /* it was told that the clock is too far ahead of the wall */
 };
@@ -244,8 +251,15 @@ void sl_rows_borrow(struct sl_rows *rows, const struct sl_core *core, sqlite3 *h
 bool sl_rows_make_tables(struct sl_rows *rows, const struct sl_core *core);
 /* Ends a borrow: finalizes every statement, and keeps the memory of the tables for the next one. */
 void sl_rows_give_back(struct sl_rows *rows, size_t model_count);
+/* Finalizes every statement, closes the connection and takes that of `fresh`, which is not to be
+ * used any more. On failure (EDB, ENOMEM) `fresh` is closed and nothing else has happened. */
+enum syncline_status sl_rows_replace(struct sl_rows *rows, const struct sl_core *core,
+                                     struct sl_library_db *fresh, struct sl_error *err);
 /* Finalizes every statement; closes the connection unless it was borrowed. All zero is allowed. */
 void sl_rows_fini(struct sl_rows *rows, size_t model_count);
+
+/* Keeps wal_pages up to date, and the writer's cache as large as it is to be. */
+void sl_core_watch_wal(struct sl_core *core);
 
 /* Gives a batch back to whichever pool it is of. */
 void sl_core_give_batch(struct sl_core *core, struct sl_batch *batch);

@@ -52,6 +52,9 @@ enum syncline_status sl_db_fail(const struct sl_db *db, int code, const char *tr
                                 struct sl_error *err)
 {
     const char *message = sqlite3_errstr(code);
+    if (db->sync_failed != NULL && (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC)) {
+        *db->sync_failed = true;
+    }
     if (db->handle != NULL && (sqlite3_extended_errcode(db->handle) & 0xff) == (code & 0xff)) {
         message = sqlite3_errmsg(db->handle);
     }
@@ -165,6 +168,30 @@ void sl_db_reset(sqlite3_stmt *stmt)
         (void)sqlite3_reset(stmt);
         (void)sqlite3_clear_bindings(stmt);
     }
+}
+
+enum syncline_status sl_db_check(const struct sl_db *db, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = sl_db_prepare(db, "PRAGMA quick_check(1)", false, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    bool row = false;
+    status = sl_db_row(db, stmt, &row, err);
+    const char *said = row ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
+    if (status == SYNCLINE_OK && (said == NULL || strcmp(said, "ok") != 0)) {
+        status = sl_fail(err, SYNCLINE_ECORRUPT, "%s is damaged: %.300s", db->name,
+                         said != NULL ? said : "it cannot be checked");
+    }
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+enum syncline_status sl_db_empty_wal(const struct sl_db *db, struct sl_error *err)
+{
+    int code = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return code == SQLITE_OK ? SYNCLINE_OK : sl_db_fail(db, code, "checkpoint", err);
 }
 
 enum syncline_status sl_db_int64(const struct sl_db *db, const char *sql, int64_t missing,

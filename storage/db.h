@@ -15,8 +15,10 @@
 enum sl_db_mode { SL_DB_READ, SL_DB_WRITE, SL_DB_CREATE };
 
 struct sl_db {
-    sqlite3 *handle;  /* NULL: closed */
-    const char *name; /* for error texts: "library.db", "sync.db"; borrowed, static */
+    sqlite3 *handle;   /* NULL: closed */
+    const char *name;  /* for error texts: "library.db", "sync.db"; borrowed, static */
+    bool *sync_failed; /* set when a sync fails: what was to be on the disk may not be, and the
+                          handle is finished. NULL: nobody wants to know */
 };
 
 /* Opens `path` on the environment's VFS with extended error codes and foreign keys on; sets no
@@ -46,6 +48,11 @@ enum syncline_status sl_db_row(const struct sl_db *db, sqlite3_stmt *stmt, bool 
                                struct sl_error *err);
 /* Resets a statement and its bindings, whatever its state. NULL is allowed. */
 void sl_db_reset(sqlite3_stmt *stmt);
+/* Checks the whole database (quick_check): ECORRUPT. Reads all of it. */
+enum syncline_status sl_db_check(const struct sl_db *db, struct sl_error *err);
+/* Moves the WAL into the database file, all of it, and empties it. EBUSY: somebody reads or writes.
+ */
+enum syncline_status sl_db_empty_wal(const struct sl_db *db, struct sl_error *err);
 /* The integer of a one-row query, or `missing` when there is no row. */
 enum syncline_status sl_db_int64(const struct sl_db *db, const char *sql, int64_t missing,
                                  int64_t *value, struct sl_error *err);

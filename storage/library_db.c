@@ -117,7 +117,15 @@ enum syncline_status sl_library_db_open(struct sl_library_db *ldb, const struct 
         return status;
     }
     *ldb = opened;
+    ldb->db.sync_failed = &ldb->sync_failed;
     return SYNCLINE_OK;
+}
+
+void sl_library_db_replace(struct sl_library_db *ldb, const struct sl_library_db *fresh)
+{
+    sl_library_db_fini(ldb);
+    ldb->db.handle = fresh->db.handle;
+    ldb->sync_failed = false;
 }
 
 void sl_library_db_borrow(struct sl_library_db *ldb, sqlite3 *handle)
@@ -480,6 +488,8 @@ enum syncline_status sl_library_db_sync_wal(struct sl_library_db *ldb, struct sl
     if (code == SQLITE_OK) {
         code = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
     }
+    /* Whatever the VFS says: what the WAL holds on the disk is not known any more. */
+    ldb->sync_failed = ldb->sync_failed || code != SQLITE_OK;
     return code == SQLITE_OK ? SYNCLINE_OK : sl_db_fail(&ldb->db, code, "sync of the WAL", err);
 }
 

@@ -37,13 +37,16 @@
 struct sl_library_db {
     struct sl_db db;
     struct sl_statements statements;
-    bool borrowed; /* the connection is the application's */
+    bool borrowed;    /* the connection is the application's */
+    bool sync_failed; /* the handle is finished; see stages/reopen.h. Not of a borrowed one */
 };
 
 /* Opens our own connection. Errors: as sl_db_open. */
 enum syncline_status sl_library_db_open(struct sl_library_db *ldb, const struct sl_env *env,
                                         const char *path, enum sl_db_mode mode,
                                         uint32_t busy_timeout_ms, struct sl_error *err);
+/* Closes the connection and takes that of `fresh`, which is not to be used any more. */
+void sl_library_db_replace(struct sl_library_db *ldb, const struct sl_library_db *fresh);
 /* Over a connection of the application. */
 void sl_library_db_borrow(struct sl_library_db *ldb, sqlite3 *handle);
 /* Finalizes the statements; closes the connection unless it was borrowed. */
@@ -83,7 +86,8 @@ void sl_library_db_undo(struct sl_library_db *ldb);
 /* Makes durable what any connection of any process has committed so far, in the WAL, whatever its
  * `synchronous`: one fdatasync through the VFS. What a checkpoint has moved out of the WAL is in
  * the database file and durable already - but for checkpoints under synchronous=OFF. Blocks on the
- * disk; takes no lock of SQLite's. Errors: EFORMAT (not in WAL mode), EIO, ENOSPC. */
+ * disk; takes no lock of SQLite's. Not to be called again after it failed with EIO: that is final
+ * for the handle (sync_failed). Errors: EFORMAT (not in WAL mode), EIO, ENOSPC. */
 enum syncline_status sl_library_db_sync_wal(struct sl_library_db *ldb, struct sl_error *err);
 /* Changes whenever another connection has committed. */
 enum syncline_status sl_library_db_data_version(struct sl_library_db *ldb, int64_t *version,

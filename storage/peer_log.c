@@ -194,7 +194,16 @@ enum syncline_status sl_peer_log_open(struct sl_peer_log *log, const struct sl_e
         return status;
     }
     *log = opened;
+    log->db.sync_failed = &log->sync_failed;
     return SYNCLINE_OK;
+}
+
+void sl_peer_log_replace(struct sl_peer_log *log, struct sl_peer_log *fresh)
+{
+    sl_statements_fini(&fresh->statements);
+    sl_peer_log_fini(log);
+    log->db.handle = fresh->db.handle;
+    log->sync_failed = false;
 }
 
 void sl_peer_log_fini(struct sl_peer_log *log)

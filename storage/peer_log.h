@@ -30,6 +30,7 @@
 struct sl_peer_log {
     struct sl_db db;
     struct sl_statements statements;
+    bool sync_failed; /* the handle is finished; see stages/reopen.h */
 };
 
 struct sl_library_identity {
@@ -48,6 +49,8 @@ enum syncline_status sl_peer_log_create(const struct sl_env *env, const char *pa
 enum syncline_status sl_peer_log_open(struct sl_peer_log *log, const struct sl_env *env,
                                       const char *path, enum sl_db_mode mode, struct sl_error *err);
 void sl_peer_log_fini(struct sl_peer_log *log);
+/* Closes the connection and takes that of `fresh`, which is not to be used any more. */
+void sl_peer_log_replace(struct sl_peer_log *log, struct sl_peer_log *fresh);
 enum syncline_status sl_peer_log_identity(struct sl_peer_log *log,
                                           struct sl_library_identity *identity,
                                           struct sl_error *err);

@@ -4,6 +4,8 @@
 #include "storage/db.h"
 
 #include "tests/unit/failing_malloc.h"
+#include <sys/stat.h>
+
 #include "tests/unit/storage_fixture.h"
 
 TestSuite(db, .init = set_up, .fini = tear_down);
@@ -263,4 +265,62 @@ Test(db, no_memory)
         sl_db_close(&db);
     }
     cr_assert_geq(refused, 3);
+}
+
+/* A database that is damaged is found so, and one that is not is not. */
+Test(db, check)
+{
+    OK(sl_db_open(&db, sl_env_posix(), in_folder("a.db"), "sync.db", SL_DB_CREATE, 0, &err));
+    OK(sl_db_exec(&db,
+                  "CREATE TABLE t(a, b); CREATE INDEX i ON t(a);"
+                  "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n WHERE x<2000)"
+                  " INSERT INTO t SELECT x, 'text' FROM n",
+                  &err));
+    OK(sl_db_check(&db, &err));
+    sl_db_close(&db);
+    FILE *file = fopen(in_folder("a.db"), "r+b");
+    cr_assert_not_null(file);
+    cr_assert_eq(fseek(file, 4 * 4096, SEEK_SET), 0);
+    for (int i = 0; i < 4096; i++) {
+        cr_assert_eq(fputc(0xa5, file), 0xa5);
+    }
+    cr_assert_eq(fclose(file), 0);
+    OK(sl_db_open(&db, sl_env_posix(), in_folder("a.db"), "sync.db", SL_DB_WRITE, 0, &err));
+    FAILS(sl_db_check(&db, &err), SYNCLINE_ECORRUPT, "sync.db");
+    sl_db_close(&db);
+}
+
+/* A WAL that nobody uses is moved into the database and emptied; one that is read is not. */
+Test(db, empty_wal)
+{
+    struct sl_db reader;
+    OK(sl_db_open(&db, sl_env_posix(), in_folder("a.db"), "sync.db", SL_DB_CREATE, 0, &err));
+    OK(sl_db_exec(&db, "PRAGMA journal_mode=WAL; CREATE TABLE t(a); INSERT INTO t VALUES(1)",
+                  &err));
+    OK(sl_db_open(&reader, sl_env_posix(), in_folder("a.db"), "sync.db", SL_DB_READ, 0, &err));
+    OK(sl_db_exec(&reader, "BEGIN; SELECT * FROM t", &err));
+    OK(sl_db_exec(&db, "INSERT INTO t VALUES(2)", &err));
+    FAILS(sl_db_empty_wal(&db, &err), SYNCLINE_EBUSY, "checkpoint");
+    OK(sl_db_exec(&reader, "COMMIT", &err));
+    OK(sl_db_empty_wal(&db, &err));
+    struct stat wal;
+    cr_assert_eq(stat(in_folder("a.db-wal"), &wal), 0);
+    cr_expect_eq(wal.st_size, 0);
+    sl_db_close(&reader);
+    sl_db_close(&db);
+}
+
+/* A failed sync is noted, and nothing else that fails is. */
+Test(db, sync_failed)
+{
+    bool failed = false;
+    db = (struct sl_db){.name = "sync.db", .sync_failed = &failed};
+    FAILS(sl_db_fail(&db, SQLITE_FULL, "write", &err), SYNCLINE_ENOSPC, "sync.db");
+    FAILS(sl_db_fail(&db, SQLITE_IOERR_WRITE, "write", &err), SYNCLINE_EIO, "sync.db");
+    cr_expect(!failed);
+    FAILS(sl_db_fail(&db, SQLITE_IOERR_FSYNC, "sync", &err), SYNCLINE_EIO, "sync.db");
+    cr_expect(failed);
+    failed = false;
+    FAILS(sl_db_fail(&db, SQLITE_IOERR_DIR_FSYNC, "sync", &err), SYNCLINE_EIO, "sync.db");
+    cr_expect(failed);
 }

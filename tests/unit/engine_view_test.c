@@ -21,6 +21,7 @@ Test(engine_view, round_trip)
                                   .linked = {{{0x01, 0xff}}, {{0x80}}},
                                   .linked_count = 2,
                                   .paused = true,
+                                  .degraded = true,
                                   .clock_ahead_ms = 1234567,
                                   .bytes_sent = UINT64_MAX,
                                   .segments_sent = 7,
@@ -47,6 +48,7 @@ Test(engine_view, round_trip)
     cr_expect_eq(memcmp(parsed.linked, view.linked, 2 * sizeof(view.linked[0])), 0);
     cr_expect_eq(parsed.bytes_sent, UINT64_MAX);
     cr_expect(parsed.paused);
+    cr_expect(parsed.degraded);
     cr_expect_eq(parsed.clock_ahead_ms, 1234567);
     cr_expect_eq(parsed.segments_sent, 7);
     cr_expect_eq(parsed.bytes_received, 9);

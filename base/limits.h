@@ -46,6 +46,7 @@
 #define SL_SCAN_LEN 1000u                   /* older rows that one slice of the scan looks at */
 #define SL_SCAN_MORE_LEN 4096u              /* and parents of theirs that it takes along */
 #define SL_SCAN_DESCENTS_MAX 64u            /* slices in a row that look for a first parent */
+#define SL_STATEMENT_MS 20u                 /* between two statements of a device */
 #define SL_LINGER_MS 10u                    /* between two commits of the log */
 #define SL_SETTLE_ALONG_LEN 256u            /* durable batches that a capture settles along */
 #define SL_SETTLE_ALONG_CHANGES 4096u       /* or so many changes in fewer batches */

@@ -5,6 +5,15 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
+
+#define EPOCH_AT 16u
+#define HELD_AT 24u
+#define HASH_AT 32u
+#define APPLIED_AT 64u
+
+_Static_assert(APPLIED_AT + 8u == SL_VECTOR_ENTRY_SIZE, "the fields of an entry");
+
 bool sl_uuid_equal(const struct syncline_uuid *a, const struct syncline_uuid *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
@@ -62,4 +71,32 @@ bool sl_uuid_in_run(const struct syncline_uuid *uuid, const struct syncline_uuid
     uint64_t borrow = half(uuid, 8) < half(first, 8) ? 1 : 0;
     uint64_t high = half(uuid, 0) - half(first, 0) - borrow;
     return high == 0 && low < n;
+}
+
+void sl_vector_entry_encode(const struct sl_vector_entry *entry, uint8_t out[SL_VECTOR_ENTRY_SIZE])
+{
+    memcpy(out, entry->origin.device.bytes, sizeof(entry->origin.device.bytes));
+    sl_put_u64(out + EPOCH_AT, entry->origin.epoch);
+    sl_put_u64(out + HELD_AT, entry->held_seq);
+    memcpy(out + HASH_AT, entry->held_hash, SL_HASH_SIZE);
+    sl_put_u64(out + APPLIED_AT, entry->applied_seq);
+}
+
+enum syncline_status sl_vector_entry_decode(const uint8_t in[SL_VECTOR_ENTRY_SIZE],
+                                            struct sl_vector_entry *out, struct sl_error *err)
+{
+    struct sl_vector_entry entry;
+    memcpy(entry.origin.device.bytes, in, sizeof(entry.origin.device.bytes));
+    entry.origin.epoch = sl_get_u64(in + EPOCH_AT);
+    entry.held_seq = sl_get_u64(in + HELD_AT);
+    memcpy(entry.held_hash, in + HASH_AT, SL_HASH_SIZE);
+    entry.applied_seq = sl_get_u64(in + APPLIED_AT);
+    if (entry.origin.epoch >> 63 != 0) {
+        return sl_fail(err, SYNCLINE_EPROTO, "a vector with an epoch of 2^63 or more");
+    }
+    if (entry.applied_seq > entry.held_seq) {
+        return sl_fail(err, SYNCLINE_EPROTO, "a vector with more applied than held");
+    }
+    *out = entry;
+    return SYNCLINE_OK;
 }

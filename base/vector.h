@@ -6,7 +6,7 @@
 #ifndef SL_VECTOR_H
 #define SL_VECTOR_H
 
-#include "include/syncline.h"
+#include "base/status.h"
 
 #define SL_HASH_SIZE 32
 
@@ -27,6 +27,14 @@ struct sl_vector_entry {
 bool sl_uuid_equal(const struct syncline_uuid *a, const struct syncline_uuid *b);
 int sl_uuid_compare(const struct syncline_uuid *a, const struct syncline_uuid *b);
 bool sl_origin_equal(const struct sl_origin *a, const struct sl_origin *b);
+
+#define SL_VECTOR_ENTRY_SIZE 72u
+
+/* An entry as bytes, little-endian: device id (16), epoch (8), held seq (8), hash (32), applied seq
+ * (8). Decoding fails with EPROTO for an epoch of 2^63 or more, or more applied than held. */
+void sl_vector_entry_encode(const struct sl_vector_entry *entry, uint8_t out[SL_VECTOR_ENTRY_SIZE]);
+enum syncline_status sl_vector_entry_decode(const uint8_t in[SL_VECTOR_ENTRY_SIZE],
+                                            struct sl_vector_entry *entry, struct sl_error *err);
 
 /* Writes 8-4-4-4-12 hex digits and a NUL. */
 void sl_uuid_format(const struct syncline_uuid *uuid, char text[37]);

@@ -471,7 +471,8 @@ SYNCLINE_API void syncline_close(struct syncline *lib);
 enum syncline_level {
     SYNCLINE_LEVEL_QUEUED = 1,  /* committed, and in the outbox */
     SYNCLINE_LEVEL_DURABLE = 2, /* in this device's log, safe from a power cut */
-    SYNCLINE_LEVEL_SENT = 3,    /* handed to the network, for each other member */
+    SYNCLINE_LEVEL_SENT = 3,    /* handed to the network, for each other member; for one that this
+                                   device never meets: in its log */
     SYNCLINE_LEVEL_ACKED = 4,   /* in the log of each other member */
     SYNCLINE_LEVEL_APPLIED = 5  /* in the tables of each other member */
 };
@@ -677,7 +678,8 @@ struct syncline_who {
  * What is never sent is done as soon as it is dealt with, and then at every level: changes
  * superseded by later ones of the same record before they were sent, and records that cannot be
  * sent (those are set aside, see syncline_set_aside_get). APPLIED is what the member says: it may
- * have superseded the change, too.
+ * have superseded the change, too. A member that this device does not meet says it by its
+ * signature, over those that it does meet.
  *
  * The ticket may be of any handle of this device's library, in any process, open at the time or
  * closed since; in the capture role the answer comes from the files, and moves as long as another

@@ -40,6 +40,12 @@
  *     type 7 MEMBER    32  public key of a member that is neither of the two
  *                       1  length of its device's name, at most 127
  *                          name, text
+ *     type 8 SUMMARY   32  hash of all that the device would say in ROSTER and VECTOR
+ *     type 9 ROSTER     4  number of devices, at most 65; then that many times:
+ *                      16  device id
+ *                       8  epoch and
+ *                       8  version of its latest statement; both 0: none
+ *     type 10 STATEMENT    a vector signed by its device, see base/statement.h
  *     type 4 ERROR      2  status, not 0; who does not know it takes it for EREFUSED
  *                       2  length of the text, at most 511
  *                          text; one line for a person
@@ -55,17 +61,22 @@
 
 #define MAGIC "SYNCLINE"
 #define MAGIC_SIZE 8u
-#define VECTOR_ENTRY_SIZE 72u
+#define ROSTER_ENTRY_SIZE 32u
 #define KEPT_CAPACITY_MAX (256u * 1024u) /* a decoder gives back more memory than this */
 
 _Static_assert(sizeof(MAGIC) - 1 == MAGIC_SIZE, "the magic is 8 bytes");
-_Static_assert(4u + SL_VECTOR_LEN_MAX * VECTOR_ENTRY_SIZE <= SL_FRAME_SIZE_MAX, "a vector fits");
+_Static_assert(4u + SL_VECTOR_LEN_MAX * SL_VECTOR_ENTRY_SIZE <= SL_FRAME_SIZE_MAX, "a vector fits");
+_Static_assert(SL_STATEMENT_HEADER_SIZE + SL_VECTOR_LEN_MAX * SL_VECTOR_ENTRY_SIZE <=
+                   SL_FRAME_SIZE_MAX,
+               "a statement fits");
 _Static_assert(SL_SEGMENT_SIZE_MAX <= SL_FRAME_SIZE_MAX, "a segment fits");
 
 static const char *const type_names[SL_FRAME_TYPE_END] = {
-    [SL_FRAME_HELLO] = "HELLO",   [SL_FRAME_VECTOR] = "VECTOR", [SL_FRAME_SEGMENT] = "SEGMENT",
-    [SL_FRAME_ERROR] = "ERROR",   [SL_FRAME_JOIN] = "JOIN",     [SL_FRAME_WELCOME] = "WELCOME",
-    [SL_FRAME_MEMBER] = "MEMBER",
+    [SL_FRAME_HELLO] = "HELLO",     [SL_FRAME_VECTOR] = "VECTOR",
+    [SL_FRAME_SEGMENT] = "SEGMENT", [SL_FRAME_ERROR] = "ERROR",
+    [SL_FRAME_JOIN] = "JOIN",       [SL_FRAME_WELCOME] = "WELCOME",
+    [SL_FRAME_MEMBER] = "MEMBER",   [SL_FRAME_SUMMARY] = "SUMMARY",
+    [SL_FRAME_ROSTER] = "ROSTER",   [SL_FRAME_STATEMENT] = "STATEMENT",
 };
 
 const char *sl_frame_type_name(enum sl_frame_type type)
@@ -374,19 +385,45 @@ enum syncline_status sl_frame_put_vector(struct sl_buf *buf, const struct sl_vec
 {
     if (len > SL_VECTOR_LEN_MAX)
         return SYNCLINE_ETOOBIG;
-    if (!sl_buf_reserve(buf, SL_FRAME_HEADER_SIZE + 4u + len * VECTOR_ENTRY_SIZE))
+    if (!sl_buf_reserve(buf, SL_FRAME_HEADER_SIZE + 4u + len * SL_VECTOR_ENTRY_SIZE))
         return SYNCLINE_ENOMEM;
     size_t start = begin_put(buf);
     sl_buf_u32(buf, (uint32_t)len);
     for (size_t i = 0; i < len; i++) {
-        const struct sl_vector_entry *entry = &entries[i];
-        sl_buf_bytes(buf, entry->origin.device.bytes, sizeof(entry->origin.device.bytes));
-        sl_buf_u64(buf, entry->origin.epoch);
-        sl_buf_u64(buf, entry->held_seq);
-        sl_buf_bytes(buf, entry->held_hash, SL_HASH_SIZE);
-        sl_buf_u64(buf, entry->applied_seq);
+        uint8_t bytes[SL_VECTOR_ENTRY_SIZE];
+        sl_vector_entry_encode(&entries[i], bytes);
+        sl_buf_bytes(buf, bytes, sizeof(bytes));
     }
     return end_put(buf, start, SL_FRAME_VECTOR);
+}
+
+enum syncline_status sl_frame_put_summary(struct sl_buf *buf, const uint8_t hash[SL_HASH_SIZE])
+{
+    size_t start = begin_put(buf);
+    sl_buf_bytes(buf, hash, SL_HASH_SIZE);
+    return end_put(buf, start, SL_FRAME_SUMMARY);
+}
+
+enum syncline_status sl_frame_put_roster(struct sl_buf *buf, const struct sl_roster_entry *entries,
+                                         size_t len)
+{
+    if (len > SL_ROSTER_LEN_MAX)
+        return SYNCLINE_ETOOBIG;
+    size_t start = begin_put(buf);
+    sl_buf_u32(buf, (uint32_t)len);
+    for (size_t i = 0; i < len; i++) {
+        sl_buf_bytes(buf, entries[i].device.bytes, sizeof(entries[i].device.bytes));
+        sl_buf_u64(buf, entries[i].stated.epoch);
+        sl_buf_u64(buf, entries[i].stated.version);
+    }
+    return end_put(buf, start, SL_FRAME_ROSTER);
+}
+
+enum syncline_status sl_frame_put_statement(struct sl_buf *buf, const uint8_t *data, size_t len)
+{
+    size_t start = begin_put(buf);
+    sl_buf_bytes(buf, data, len);
+    return end_put(buf, start, SL_FRAME_STATEMENT);
 }
 
 enum syncline_status sl_frame_put_error(struct sl_buf *buf, enum syncline_status status,
@@ -520,21 +557,6 @@ enum syncline_status sl_frame_get_member(const struct sl_frame *frame, struct sl
     return SYNCLINE_OK;
 }
 
-static enum syncline_status read_entry(struct sl_reader *reader, struct sl_vector_entry *entry,
-                                       struct sl_error *err)
-{
-    sl_read_copy(reader, entry->origin.device.bytes, sizeof(entry->origin.device.bytes));
-    entry->origin.epoch = sl_read_u64(reader);
-    entry->held_seq = sl_read_u64(reader);
-    sl_read_copy(reader, entry->held_hash, SL_HASH_SIZE);
-    entry->applied_seq = sl_read_u64(reader);
-    if (entry->origin.epoch >> 63 != 0)
-        return sl_fail(err, SYNCLINE_EPROTO, "a VECTOR frame with an epoch of 2^63 or more");
-    if (entry->applied_seq > entry->held_seq)
-        return sl_fail(err, SYNCLINE_EPROTO, "a VECTOR frame with more applied than held");
-    return SYNCLINE_OK;
-}
-
 enum syncline_status sl_frame_get_vector(const struct sl_frame *frame, struct sl_buf *memory,
                                          const struct sl_vector_entry **out, size_t *len,
                                          struct sl_error *err)
@@ -547,7 +569,7 @@ enum syncline_status sl_frame_get_vector(const struct sl_frame *frame, struct sl
         return sl_fail(err, SYNCLINE_EPROTO, "a VECTOR frame declares %u entries, %u are allowed",
                        count, SL_VECTOR_LEN_MAX);
     /* Declared and actual size must agree before there is an allocation. */
-    if (reader.failed || frame->len != 4u + (size_t)count * VECTOR_ENTRY_SIZE)
+    if (reader.failed || frame->len != 4u + (size_t)count * SL_VECTOR_ENTRY_SIZE)
         return sl_fail(err, SYNCLINE_EPROTO, "a VECTOR frame of %zu bytes declares %u entries",
                        frame->len, count);
     if (count == 0) {
@@ -560,13 +582,60 @@ enum syncline_status sl_frame_get_vector(const struct sl_frame *frame, struct sl
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a vector of %u entries", count);
     struct sl_vector_entry *entries = (void *)memory->data;
     for (uint32_t i = 0; i < count; i++) {
-        enum syncline_status status = read_entry(&reader, &entries[i], err);
+        enum syncline_status status =
+            sl_vector_entry_decode(sl_read_bytes(&reader, SL_VECTOR_ENTRY_SIZE), &entries[i], err);
         if (status != SYNCLINE_OK)
             return status;
     }
     *out = entries;
     *len = count;
     return SYNCLINE_OK;
+}
+
+enum syncline_status sl_frame_get_summary(const struct sl_frame *frame, uint8_t hash[SL_HASH_SIZE],
+                                          struct sl_error *err)
+{
+    struct sl_reader reader;
+
+    sl_reader_init(&reader, frame->payload, frame->len);
+    const uint8_t *bytes = sl_read_bytes(&reader, SL_HASH_SIZE);
+    enum syncline_status status = check_end(&reader, frame, err);
+    if (status == SYNCLINE_OK)
+        memcpy(hash, bytes, SL_HASH_SIZE);
+    return status;
+}
+
+enum syncline_status sl_frame_get_roster(const struct sl_frame *frame,
+                                         struct sl_roster_entry entries[SL_ROSTER_LEN_MAX],
+                                         size_t *len, struct sl_error *err)
+{
+    struct sl_reader reader;
+
+    sl_reader_init(&reader, frame->payload, frame->len);
+    uint32_t count = sl_read_u32(&reader);
+    if (count > SL_ROSTER_LEN_MAX)
+        return sl_fail(err, SYNCLINE_EPROTO, "a ROSTER frame declares %u devices, %u are allowed",
+                       count, SL_ROSTER_LEN_MAX);
+    if (reader.failed || frame->len != 4u + (size_t)count * ROSTER_ENTRY_SIZE)
+        return sl_fail(err, SYNCLINE_EPROTO, "a ROSTER frame of %zu bytes declares %u devices",
+                       frame->len, count);
+    for (uint32_t i = 0; i < count; i++) {
+        sl_read_copy(&reader, entries[i].device.bytes, sizeof(entries[i].device.bytes));
+        entries[i].stated.epoch = sl_read_u64(&reader);
+        entries[i].stated.version = sl_read_u64(&reader);
+    }
+    *len = count;
+    return SYNCLINE_OK;
+}
+
+enum syncline_status sl_frame_get_statement(const struct sl_frame *frame,
+                                            struct sl_statement *statement, struct sl_error *err)
+{
+    enum syncline_status status = sl_statement_parse(statement, frame->payload, frame->len, err);
+
+    if (status != SYNCLINE_OK)
+        (void)sl_fail_prefix(err, status, "STATEMENT");
+    return status;
 }
 
 enum syncline_status sl_frame_get_error(const struct sl_frame *frame, enum syncline_status *status,

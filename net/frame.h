@@ -12,8 +12,8 @@
 #define SL_FRAME_H
 
 #include "base/bytes.h"
+#include "base/statement.h"
 #include "base/status.h"
-#include "base/vector.h"
 #include "net/hello.h"
 
 #define SL_FRAME_HEADER_SIZE 8u
@@ -21,6 +21,7 @@
 #define SL_FRAME_OPTIONAL 1u       /* flag: who does not know this type may skip it */
 #define SL_PROTOCOL_VERSION_MIN 1u /* what HELLO and JOIN offer */
 #define SL_PROTOCOL_VERSION_MAX 1u
+#define SL_ROSTER_LEN_MAX (SL_MEMBER_COUNT_MAX + 1u) /* members and the device itself */
 
 enum sl_frame_type {
     SL_FRAME_HELLO = 1,
@@ -30,7 +31,10 @@ enum sl_frame_type {
     SL_FRAME_JOIN = 5,
     SL_FRAME_WELCOME = 6,
     SL_FRAME_MEMBER = 7,
-    SL_FRAME_TYPE_END = 8
+    SL_FRAME_SUMMARY = 8,
+    SL_FRAME_ROSTER = 9,
+    SL_FRAME_STATEMENT = 10,
+    SL_FRAME_TYPE_END = 11
 };
 
 /* One frame, as the decoder hands it out: a type this version knows, in a version it knows. */
@@ -79,6 +83,11 @@ enum syncline_status sl_frame_put_welcome(struct sl_buf *buf, const struct sl_we
 enum syncline_status sl_frame_put_member(struct sl_buf *buf, const struct sl_hello *member);
 enum syncline_status sl_frame_put_vector(struct sl_buf *buf, const struct sl_vector_entry *entries,
                                          size_t len);
+enum syncline_status sl_frame_put_summary(struct sl_buf *buf, const uint8_t hash[SL_HASH_SIZE]);
+enum syncline_status sl_frame_put_roster(struct sl_buf *buf, const struct sl_roster_entry *entries,
+                                         size_t len);
+/* A statement as base/statement.h has it. */
+enum syncline_status sl_frame_put_statement(struct sl_buf *buf, const uint8_t *data, size_t len);
 enum syncline_status sl_frame_put_error(struct sl_buf *buf, enum syncline_status status,
                                         const char *text);
 /* Only the header of a SEGMENT whose `len` bytes the caller sends after it. Errors: EINVAL (empty),
@@ -101,6 +110,14 @@ enum syncline_status sl_frame_get_member(const struct sl_frame *frame, struct sl
 enum syncline_status sl_frame_get_vector(const struct sl_frame *frame, struct sl_buf *memory,
                                          const struct sl_vector_entry **entries, size_t *len,
                                          struct sl_error *err);
+enum syncline_status sl_frame_get_summary(const struct sl_frame *frame, uint8_t hash[SL_HASH_SIZE],
+                                          struct sl_error *err);
+enum syncline_status sl_frame_get_roster(const struct sl_frame *frame,
+                                         struct sl_roster_entry entries[SL_ROSTER_LEN_MAX],
+                                         size_t *len, struct sl_error *err);
+/* Sound but for its signature. The bytes are borrowed as the frame's are. */
+enum syncline_status sl_frame_get_statement(const struct sl_frame *frame,
+                                            struct sl_statement *statement, struct sl_error *err);
 /* *status is never OK; one that this version does not know becomes EREFUSED. */
 enum syncline_status sl_frame_get_error(const struct sl_frame *frame, enum syncline_status *status,
                                         struct sl_error *text, struct sl_error *err);

@@ -25,7 +25,7 @@
 #define SL_NETWORK_H
 
 #include "base/env.h"
-#include "base/vector.h"
+#include "base/statement.h"
 #include "net/hello.h"
 #include "net/transport.h"
 
@@ -49,6 +49,16 @@ struct sl_network_events {
     /* The peer says who another member is; library_id is all zero. Not OK likewise. */
     enum syncline_status (*member)(void *ctx, struct sl_session *session,
                                    const struct sl_hello *member, struct sl_error *err);
+    /* SUMMARY, ROSTER and STATEMENT; all borrowed, the statement with its `size` bytes at `data`,
+     * its signature not checked. Not OK likewise. */
+    enum syncline_status (*summary)(void *ctx, struct sl_session *session,
+                                    const uint8_t hash[SL_HASH_SIZE], struct sl_error *err);
+    enum syncline_status (*roster)(void *ctx, struct sl_session *session,
+                                   const struct sl_roster_entry *entries, size_t len,
+                                   struct sl_error *err);
+    enum syncline_status (*statement)(void *ctx, struct sl_session *session,
+                                      const struct sl_statement *statement, const uint8_t *data,
+                                      size_t size, struct sl_error *err);
     /* The session is gone; it must not be used any more. */
     void (*closed)(void *ctx, struct sl_session *session);
     /* Something worth telling a person: a peer refused us or was refused, cannot be reached, sent
@@ -108,6 +118,12 @@ enum syncline_status sl_session_send_segment(struct sl_session *session, const u
                                              size_t len);
 enum syncline_status sl_session_send_member(struct sl_session *session,
                                             const struct sl_hello *member);
+enum syncline_status sl_session_send_summary(struct sl_session *session,
+                                             const uint8_t hash[SL_HASH_SIZE]);
+enum syncline_status sl_session_send_roster(struct sl_session *session,
+                                            const struct sl_roster_entry *entries, size_t len);
+enum syncline_status sl_session_send_statement(struct sl_session *session, const uint8_t *data,
+                                               size_t len);
 size_t sl_session_queued(const struct sl_session *session); /* bytes not yet taken by the system */
 /* Tells the peer why and closes; `closed` follows, from the next poll. */
 void sl_session_close(struct sl_session *session, enum syncline_status status, const char *text);

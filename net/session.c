@@ -316,6 +316,44 @@ static enum syncline_status on_member(struct sl_connection *connection,
     return net->events->member(net->ctx, &connection->session, &member, err);
 }
 
+static enum syncline_status on_summary(struct sl_connection *connection,
+                                       const struct sl_frame *frame, struct sl_error *err)
+{
+    struct sl_network *net = connection->session.net;
+    uint8_t hash[SL_HASH_SIZE];
+    enum syncline_status status = sl_frame_get_summary(frame, hash, err);
+
+    if (status != SYNCLINE_OK)
+        return status;
+    return net->events->summary(net->ctx, &connection->session, hash, err);
+}
+
+static enum syncline_status on_roster(struct sl_connection *connection,
+                                      const struct sl_frame *frame, struct sl_error *err)
+{
+    struct sl_network *net = connection->session.net;
+    struct sl_roster_entry entries[SL_ROSTER_LEN_MAX];
+    size_t len = 0;
+    enum syncline_status status = sl_frame_get_roster(frame, entries, &len, err);
+
+    if (status != SYNCLINE_OK)
+        return status;
+    return net->events->roster(net->ctx, &connection->session, entries, len, err);
+}
+
+static enum syncline_status on_statement(struct sl_connection *connection,
+                                         const struct sl_frame *frame, struct sl_error *err)
+{
+    struct sl_network *net = connection->session.net;
+    struct sl_statement statement;
+    enum syncline_status status = sl_frame_get_statement(frame, &statement, err);
+
+    if (status != SYNCLINE_OK)
+        return status;
+    return net->events->statement(net->ctx, &connection->session, &statement, frame->payload,
+                                  frame->len, err);
+}
+
 static enum syncline_status on_error(struct sl_connection *connection, const struct sl_frame *frame,
                                      struct sl_error *err)
 {
@@ -358,6 +396,9 @@ static const frame_fn handlers[SL_CONNECTION_STATE_END][SL_FRAME_TYPE_END] = {
     [SL_CONNECTION_READY] = {[SL_FRAME_VECTOR] = on_vector,
                              [SL_FRAME_SEGMENT] = on_segment,
                              [SL_FRAME_MEMBER] = on_member,
+                             [SL_FRAME_SUMMARY] = on_summary,
+                             [SL_FRAME_ROSTER] = on_roster,
+                             [SL_FRAME_STATEMENT] = on_statement,
                              [SL_FRAME_ERROR] = on_error},
     [SL_CONNECTION_DRAINING] = {[SL_FRAME_HELLO] = on_late_frame,
                                 [SL_FRAME_VECTOR] = on_late_frame,
@@ -365,7 +406,10 @@ static const frame_fn handlers[SL_CONNECTION_STATE_END][SL_FRAME_TYPE_END] = {
                                 [SL_FRAME_ERROR] = on_late_error,
                                 [SL_FRAME_JOIN] = on_late_frame,
                                 [SL_FRAME_WELCOME] = on_late_frame,
-                                [SL_FRAME_MEMBER] = on_late_frame},
+                                [SL_FRAME_MEMBER] = on_late_frame,
+                                [SL_FRAME_SUMMARY] = on_late_frame,
+                                [SL_FRAME_ROSTER] = on_late_frame,
+                                [SL_FRAME_STATEMENT] = on_late_frame},
 };
 
 static enum syncline_status handle(struct sl_connection *connection, const struct sl_frame *frame,
@@ -441,6 +485,36 @@ enum syncline_status sl_session_send_member(struct sl_session *session,
     if (buf == NULL)
         return SYNCLINE_ENET;
     return end_frame(session, sl_frame_put_member(buf, member));
+}
+
+enum syncline_status sl_session_send_summary(struct sl_session *session,
+                                             const uint8_t hash[SL_HASH_SIZE])
+{
+    struct sl_buf *buf = begin_frame(session);
+
+    if (buf == NULL)
+        return SYNCLINE_ENET;
+    return end_frame(session, sl_frame_put_summary(buf, hash));
+}
+
+enum syncline_status sl_session_send_roster(struct sl_session *session,
+                                            const struct sl_roster_entry *entries, size_t len)
+{
+    struct sl_buf *buf = begin_frame(session);
+
+    if (buf == NULL)
+        return SYNCLINE_ENET;
+    return end_frame(session, sl_frame_put_roster(buf, entries, len));
+}
+
+enum syncline_status sl_session_send_statement(struct sl_session *session, const uint8_t *data,
+                                               size_t len)
+{
+    struct sl_buf *buf = begin_frame(session);
+
+    if (buf == NULL)
+        return SYNCLINE_ENET;
+    return end_frame(session, sl_frame_put_statement(buf, data, len));
 }
 
 enum syncline_status sl_session_send_segment(struct sl_session *session, const uint8_t *data,

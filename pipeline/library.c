@@ -17,13 +17,13 @@
 #include "stages/intake.h"
 #include "stages/log_append.h"
 #include "stages/log_hold.h"
+#include "stages/meet.h"
 #include "stages/net_flush.h"
 #include "stages/roster.h"
 #include "stages/scan.h"
 #include "stages/serialize.h"
 #include "stages/settle.h"
 #include "stages/shared.h"
-#include "stages/stream.h"
 #include "stages/verify.h"
 #include "storage/key_check.h"
 
@@ -123,56 +123,104 @@ static void ready(void *ctx, struct sl_session *session)
     }
     session->user = member;
     member->session = session;
-    member->vector_known = false;
-    member->vector_due = true;
-    member->introduced = 0;
-    sl_streams_forget(core, member);
+    sl_meet_begin(core, member);
     sl_core_progress_members(core);
     sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO, "device \"%s\" is connected",
                     member->known.name);
+}
+
+/* The member at the other end. NULL: of a link that another one has replaced. */
+static struct sl_member_state *member_at(const struct sl_session *session)
+{
+    struct sl_member_state *member = session->user;
+    return member != NULL && member->session == session ? member : NULL;
+}
+
+/* Is a frame of this type to be looked at? */
+static bool takes(const struct sl_member_state *member, enum sl_frame_type type,
+                  enum syncline_status *status, struct sl_error *err)
+{
+    *status = member != NULL ? sl_meet_check(member, type, err) : SYNCLINE_OK;
+    return member != NULL && *status == SYNCLINE_OK;
+}
+
+static enum syncline_status summary_came(void *ctx, struct sl_session *session,
+                                         const uint8_t hash[SL_HASH_SIZE], struct sl_error *err)
+{
+    struct sl_member_state *member = member_at(session);
+    enum syncline_status status;
+    if (!takes(member, SL_FRAME_SUMMARY, &status, err)) {
+        return status;
+    }
+    return sl_meet_summary(&((struct sl_library *)ctx)->core, member, hash, err);
+}
+
+static enum syncline_status roster_came(void *ctx, struct sl_session *session,
+                                        const struct sl_roster_entry *entries, size_t len,
+                                        struct sl_error *err)
+{
+    struct sl_member_state *member = member_at(session);
+    enum syncline_status status;
+    if (!takes(member, SL_FRAME_ROSTER, &status, err)) {
+        return status;
+    }
+    return sl_meet_roster(&((struct sl_library *)ctx)->core, member, entries, len, err);
 }
 
 static enum syncline_status vector_came(void *ctx, struct sl_session *session,
                                         const struct sl_vector_entry *entries, size_t len,
                                         struct sl_error *err)
 {
-    struct sl_core *core = &((struct sl_library *)ctx)->core;
-    struct sl_member_state *member = session->user;
-    if (member == NULL || member->session != session) {
-        return SYNCLINE_OK; /* of a link that another one has replaced */
+    struct sl_member_state *member = member_at(session);
+    enum syncline_status status;
+    if (!takes(member, SL_FRAME_VECTOR, &status, err)) {
+        return status;
     }
-    return sl_acknowledge_vector(core, member, entries, len, err);
+    return sl_acknowledge_vector(&((struct sl_library *)ctx)->core, member, entries, len, err);
 }
 
 static enum syncline_status segment_came(void *ctx, struct sl_session *session, const uint8_t *data,
                                          size_t len, struct sl_error *err)
 {
-    struct sl_library *library = ctx;
-    struct sl_member_state *member = session->user;
-    if (member == NULL || member->session != session) {
-        return SYNCLINE_OK;
+    struct sl_member_state *member = member_at(session);
+    enum syncline_status status;
+    if (!takes(member, SL_FRAME_SEGMENT, &status, err)) {
+        return status;
     }
-    return sl_verify_segment(&library->verify, member, data, len, err);
+    return sl_verify_segment(&((struct sl_library *)ctx)->verify, member, data, len, err);
 }
 
 static enum syncline_status member_came(void *ctx, struct sl_session *session,
                                         const struct sl_hello *device, struct sl_error *err)
 {
-    struct sl_member_state *member = session->user;
-    if (member == NULL || member->session != session) {
-        return SYNCLINE_OK;
+    struct sl_member_state *member = member_at(session);
+    enum syncline_status status;
+    if (!takes(member, SL_FRAME_MEMBER, &status, err)) {
+        return status;
     }
     return sl_roster_member(&((struct sl_library *)ctx)->core, member, device, err);
+}
+
+static enum syncline_status statement_came(void *ctx, struct sl_session *session,
+                                           const struct sl_statement *statement,
+                                           const uint8_t *data, size_t size, struct sl_error *err)
+{
+    struct sl_member_state *member = member_at(session);
+    enum syncline_status status;
+    if (!takes(member, SL_FRAME_STATEMENT, &status, err)) {
+        return status;
+    }
+    return sl_roster_statement(&((struct sl_library *)ctx)->core, member, statement, data, size,
+                               err);
 }
 
 static void session_closed(void *ctx, struct sl_session *session)
 {
     struct sl_core *core = &((struct sl_library *)ctx)->core;
-    struct sl_member_state *member = session->user;
-    if (member != NULL && member->session == session) {
+    struct sl_member_state *member = member_at(session);
+    if (member != NULL) {
         member->session = NULL;
-        member->vector_known = false;
-        sl_streams_forget(core, member);
+        sl_meet_end(core, member);
         sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO,
                         "device \"%s\" is not connected any more", member->known.name);
     }
@@ -195,6 +243,9 @@ static const struct sl_network_events network_events = {.admit = admit,
                                                         .vector = vector_came,
                                                         .segment = segment_came,
                                                         .member = member_came,
+                                                        .summary = summary_came,
+                                                        .roster = roster_came,
+                                                        .statement = statement_came,
                                                         .closed = session_closed,
                                                         .notice = notice};
 
@@ -403,21 +454,6 @@ static enum syncline_status check_same_time(struct sl_core *core, struct sl_erro
     return status;
 }
 
-static enum syncline_status load_members(struct sl_core *core, struct sl_error *err)
-{
-    enum syncline_status status = SYNCLINE_OK;
-    bool found = true;
-    while (status == SYNCLINE_OK && core->member_count < SL_MEMBER_COUNT_MAX) {
-        struct sl_member_state member = {0};
-        status = sl_member_get(&core->log, core->member_count, &found, &member.known, err);
-        if (status != SYNCLINE_OK || !found) {
-            break;
-        }
-        core->members[core->member_count++] = member;
-    }
-    return status;
-}
-
 /* The write lock may be somebody's at this moment; opening waits for it, stages never do. */
 static enum syncline_status load_state(struct sl_core *core, struct sl_error *err)
 {
@@ -444,7 +480,7 @@ static enum syncline_status load_state(struct sl_core *core, struct sl_error *er
         sl_library_db_rollback(ldb);
     }
     if (status == SYNCLINE_OK) {
-        status = load_members(core, err);
+        status = sl_roster_load(core, err);
     }
     (void)sqlite3_busy_timeout(ldb->db.handle, ENGINE_BUSY_MS);
     return status;
@@ -477,7 +513,8 @@ static enum syncline_status open_engine(struct sl_library *library,
     core->hasher = sl_hasher_new(core->env->alloc);
     core->net_hasher = sl_hasher_new(core->env->alloc);
     if (core->hasher == NULL || core->net_hasher == NULL ||
-        sl_signer_new(core->env->alloc, &library->identity, &core->signer) != SYNCLINE_OK) {
+        sl_signer_new(core->env->alloc, &library->identity, &core->signer) != SYNCLINE_OK ||
+        sl_signer_new(core->env->alloc, &library->identity, &core->net_signer) != SYNCLINE_OK) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for keys");
     }
     enum syncline_status status =
@@ -594,6 +631,8 @@ enum syncline_status sl_library_open(const struct sl_library_config *config,
     }
     struct sl_core *core = &library->core;
     core->env = config->env;
+    core->roster_moves = 1;
+    sl_buf_init(&core->own_statement, core->env->alloc);
     if (config->settings != NULL) {
         core->settings = *config->settings;
     } else {
@@ -671,7 +710,6 @@ static void close_engine(struct sl_library *library)
         sl_fk_resolve_fini(&library->fk_resolve);
         sl_serialize_fini(&library->serialize);
         sl_verify_fini(&library->verify);
-        sl_acknowledge_fini(&library->acknowledge);
     }
     if (library->append_ready) {
         sl_log_append_fini(&library->log_append);
@@ -680,10 +718,7 @@ static void close_engine(struct sl_library *library)
         sl_apply_fini(&library->apply);
     }
     sl_scan_fini(&library->scan);
-    for (size_t i = 0; i < core->member_count; i++) {
-        sl_verifier_free(core->members[i].verifier);
-        sl_streams_forget(core, &core->members[i]);
-    }
+    sl_roster_fini(core);
     sl_rows_fini(&core->reader, core->models.count);
     sl_rows_fini(&core->resolver, core->models.count);
     sl_rows_fini(&core->writer, core->models.count);
@@ -691,6 +726,7 @@ static void close_engine(struct sl_library *library)
     close_log(&core->apply_log);
     close_log(&core->log); /* last: it checkpoints */
     sl_signer_free(core->signer);
+    sl_signer_free(core->net_signer);
     sl_hasher_free(core->hasher);
     sl_hasher_free(core->net_hasher);
     for (size_t i = 0; i < core->origin_count; i++) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/crashpoint.h"
+#include "stages/meet.h"
 #include "stages/reopen.h"
 #include "stages/roster.h"
 #include "stages/stream.h"
@@ -15,55 +16,18 @@
 void sl_acknowledge_init(struct sl_acknowledge *acknowledge, struct sl_core *core)
 {
     acknowledge->core = core;
-    acknowledge->entries = NULL;
-    acknowledge->entry_count = 0;
     acknowledge->write_due_ns = 0;
-}
-
-void sl_acknowledge_fini(struct sl_acknowledge *acknowledge)
-{
-    sl_free(acknowledge->core->env->alloc, acknowledge->entries);
-    acknowledge->entries = NULL;
-    acknowledge->entry_count = 0;
 }
 
 /* ---- Telling ---- */
 
-/* Room for that many entries. */
-static bool reserve(struct sl_acknowledge *acknowledge, size_t count)
+static enum syncline_status send_vector(struct sl_core *core, struct sl_member_state *member)
 {
-    if (count <= acknowledge->entry_count) {
-        return true;
-    }
-    struct sl_vector_entry *grown =
-        sl_resize(acknowledge->core->env->alloc, acknowledge->entries, count, sizeof(*grown));
-    if (grown == NULL) {
-        return false;
-    }
-    acknowledge->entries = grown;
-    acknowledge->entry_count = count;
-    return true;
-}
-
-static enum syncline_status send_vector(struct sl_acknowledge *acknowledge,
-                                        struct sl_member_state *member)
-{
-    struct sl_core *core = acknowledge->core;
-    size_t count = atomic_load_explicit(&core->origin_count, memory_order_acquire);
-    if (!reserve(acknowledge, count)) {
+    struct sl_vector_entry *entries = NULL;
+    size_t count = 0;
+    if (!sl_core_vector(core, &entries, &count)) {
         return SYNCLINE_ENOMEM;
     }
-    struct sl_vector_entry *entries = acknowledge->entries;
-    (void)pthread_mutex_lock(&core->head_lock);
-    for (size_t i = 0; i < count; i++) {
-        const struct sl_origin_state *origin = core->origins[i];
-        entries[i].origin = origin->name;
-        entries[i].held_seq = origin->head.held_seq;
-        memcpy(entries[i].held_hash, origin->head.held_hash, SL_HASH_SIZE);
-        /* Own changes came from the tables: they are there, whether settled or not. */
-        entries[i].applied_seq = i == 0 ? origin->head.held_seq : origin->applied_seq;
-    }
-    (void)pthread_mutex_unlock(&core->head_lock);
     return sl_session_send_vector(member->session, entries, count);
 }
 
@@ -72,7 +36,7 @@ static enum syncline_status send_vector(struct sl_acknowledge *acknowledge,
 static bool any_dirty(const struct sl_core *core)
 {
     for (size_t i = 0; i < core->member_count; i++) {
-        if (core->members[i].dirty) {
+        if (core->members[i].dirty || core->members[i].statement_dirty) {
             return true;
         }
     }
@@ -84,8 +48,13 @@ static enum syncline_status write_members(struct sl_core *core, struct sl_error 
     (void)pthread_mutex_lock(&core->log_lock);
     enum syncline_status status = sl_core_log_begin(core, err);
     for (size_t i = 0; i < core->member_count && status == SYNCLINE_OK; i++) {
-        if (core->members[i].dirty) {
-            status = sl_member_put(&core->log, &core->members[i].known, err);
+        const struct sl_member_state *member = &core->members[i];
+        if (member->dirty) {
+            status = sl_member_put(&core->log, &member->known, err);
+        }
+        if (status == SYNCLINE_OK && member->statement_dirty) {
+            status = sl_member_put_statement(&core->log, &member->known.device, member->statement,
+                                             member->statement_size, err);
         }
     }
     SL_CRASHPOINT(S12, BEFORE);
@@ -97,6 +66,7 @@ static enum syncline_status write_members(struct sl_core *core, struct sl_error 
     (void)pthread_mutex_unlock(&core->log_lock);
     for (size_t i = 0; i < core->member_count && status == SYNCLINE_OK; i++) {
         core->members[i].dirty = false;
+        core->members[i].statement_dirty = false;
     }
     return status;
 }
@@ -107,18 +77,19 @@ bool sl_acknowledge_run(void *stage)
     struct sl_core *core = acknowledge->core;
     bool worked = false;
     bool moved = atomic_exchange_explicit(&core->vector_moved, false, memory_order_acq_rel);
+    worked = sl_roster_state(core, moved);
     for (size_t i = 0; i < core->member_count; i++) {
         struct sl_member_state *member = &core->members[i];
         worked = sl_roster_tell(core, member) || worked;
         member->vector_due = member->vector_due || moved;
-        if (!member->vector_due || member->session == NULL) {
+        if (!member->vector_due || member->meeting < SL_MEETING_DIFFERS) {
             continue;
         }
         member->vector_due = false;
         worked = true;
         sl_count_work(&core->counts[SL_STAGE_ACKNOWLEDGE], 1, 0, 0);
         SL_CRASHPOINT(R7, BEFORE);
-        if (send_vector(acknowledge, member) != SYNCLINE_OK) {
+        if (send_vector(core, member) != SYNCLINE_OK) {
             sl_session_close(member->session, SYNCLINE_ENET, "the vector could not be queued");
         }
         SL_CRASHPOINT(R7, AFTER);
@@ -209,34 +180,90 @@ static enum syncline_status note_held(struct sl_core *core, struct sl_member_sta
     return SYNCLINE_OK;
 }
 
+/* What a vector says of this device's own log and of the changes of who made it. */
+struct claim {
+    struct sl_vector_entry own; /* held_seq 0: nothing */
+    uint64_t announced;         /* changes of its own, of all its epochs */
+};
+
+static void look_at(const struct sl_core *core, const struct sl_member_state *member,
+                    const struct sl_vector_entry *entry, struct claim *claim)
+{
+    if (sl_origin_equal(&entry->origin, &core->self)) {
+        claim->own = *entry;
+    }
+    if (sl_uuid_equal(&entry->origin.device, &member->known.device)) {
+        claim->announced += entry->held_seq;
+    }
+}
+
 enum syncline_status sl_acknowledge_vector(struct sl_core *core, struct sl_member_state *member,
                                            const struct sl_vector_entry *entries, size_t len,
                                            struct sl_error *err)
 {
-    struct sl_vector_entry own = {.origin = core->self};
-    uint64_t announced = member->known.announced_seq;
+    struct claim claim = {.own = {.origin = core->self}};
     for (size_t i = 0; i < len; i++) {
-        if (sl_origin_equal(&entries[i].origin, &core->self)) {
-            own = entries[i];
-        }
-        if (sl_uuid_equal(&entries[i].origin.device, &member->known.device)) {
-            announced = entries[i].held_seq;
-        }
+        look_at(core, member, &entries[i], &claim);
     }
-    enum syncline_status status = check_own(core, &own, err);
+    enum syncline_status status = check_own(core, &claim.own, err);
+    if (status == SYNCLINE_OK) {
+        status = note_held(core, member, entries, len, err);
+    }
     if (status != SYNCLINE_OK) {
         return status;
     }
     SL_CRASHPOINT(S11, BEFORE);
-    note(&member->known.acked_seq, own.held_seq, &member->dirty);
-    note(&member->known.applied_seq, own.applied_seq, &member->dirty);
+    note(&member->known.acked_seq, claim.own.held_seq, &member->dirty);
+    note(&member->known.applied_seq, claim.own.applied_seq, &member->dirty);
+    note(&member->known.announced_seq, claim.announced, &member->dirty);
+    SL_CRASHPOINT(S11, AFTER);
+    if (member->meeting == SL_MEETING_LISTED) {
+        sl_meet_enter(member, SL_MEETING_KNOWN); /* from here on it gets what it lacks */
+    }
+    sl_core_progress_members(core);
+    return SYNCLINE_OK;
+}
+
+void sl_acknowledge_same(struct sl_core *core, struct sl_member_state *member)
+{
+    uint64_t announced = 0;
+    for (size_t i = 0; i < member->stream_count; i++) {
+        if (sl_uuid_equal(&core->origins[i]->name.device, &member->known.device)) {
+            announced += member->streams[i].sent_seq;
+        }
+    }
+    uint64_t own_seq = member->stream_count > 0 ? member->streams[0].sent_seq : 0;
+    note(&member->known.acked_seq, own_seq, &member->dirty);
+    note(&member->known.applied_seq, own_seq, &member->dirty);
     note(&member->known.announced_seq, announced, &member->dirty);
-    status = note_held(core, member, entries, len, err);
+    sl_core_progress_members(core);
+}
+
+/* Of a device that is met, its own word may have come before this one. */
+static void raise(uint64_t *field, uint64_t value, bool *dirty)
+{
+    if (*field < value) {
+        *field = value;
+        *dirty = true;
+    }
+}
+
+enum syncline_status sl_acknowledge_statement(struct sl_core *core, struct sl_member_state *member,
+                                              const struct sl_statement *statement,
+                                              struct sl_error *err)
+{
+    struct claim claim = {.own = {.origin = core->self}};
+    for (uint32_t i = 0; i < statement->len; i++) {
+        struct sl_vector_entry entry = sl_statement_entry(statement, i);
+        look_at(core, member, &entry, &claim);
+    }
+    enum syncline_status status = check_own(core, &claim.own, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
-    SL_CRASHPOINT(S11, AFTER);
-    member->vector_known = true; /* from here on it gets what it lacks */
+    raise(&member->known.acked_seq, claim.own.held_seq, &member->dirty);
+    raise(&member->known.applied_seq, claim.own.applied_seq, &member->dirty);
+    raise(&member->known.announced_seq, claim.announced, &member->dirty);
     sl_core_progress_members(core);
     return SYNCLINE_OK;
 }

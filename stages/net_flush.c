@@ -77,8 +77,7 @@ static bool flush_member(struct sl_core *core, struct sl_member_state *member)
 {
     /* Read before the heads: one that moves while they are looked at is looked at again. */
     uint64_t moves = atomic_load_explicit(&core->log_moves, memory_order_acquire);
-    if (member->session == NULL || !member->vector_known ||
-        (member->flushed && member->flushed_at == moves) ||
+    if (member->meeting != SL_MEETING_KNOWN || (member->flushed && member->flushed_at == moves) ||
         sl_session_queued(member->session) >= SL_LINK_QUEUE_SIZE_MAX) {
         return false;
     }

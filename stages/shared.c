@@ -196,6 +196,34 @@ struct sl_member_state *sl_core_member(struct sl_core *core, const struct syncli
     return NULL;
 }
 
+bool sl_core_vector(struct sl_core *core, struct sl_vector_entry **entries, size_t *len)
+{
+    size_t count = atomic_load_explicit(&core->origin_count, memory_order_acquire);
+    if (count > core->vector_capacity) {
+        struct sl_vector_entry *grown =
+            sl_resize(core->env->alloc, core->vector, count, sizeof(*grown));
+        if (grown == NULL) {
+            return false;
+        }
+        core->vector = grown;
+        core->vector_capacity = count;
+    }
+    (void)pthread_mutex_lock(&core->head_lock);
+    for (size_t i = 0; i < count; i++) {
+        const struct sl_origin_state *origin = core->origins[i];
+        struct sl_vector_entry *entry = &core->vector[i];
+        entry->origin = origin->name;
+        entry->held_seq = origin->head.held_seq;
+        memcpy(entry->held_hash, origin->head.held_hash, SL_HASH_SIZE);
+        /* Own changes came from the tables: they are there, whether settled or not. */
+        entry->applied_seq = i == 0 ? origin->head.held_seq : origin->applied_seq;
+    }
+    (void)pthread_mutex_unlock(&core->head_lock);
+    *entries = core->vector;
+    *len = count;
+    return true;
+}
+
 uint64_t sl_core_max_drift_ms(const struct sl_core *core)
 {
     return (uint64_t)sl_settings_number(&core->settings, SL_SETTING_MAX_DRIFT_MS);

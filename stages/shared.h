@@ -95,21 +95,44 @@ struct sl_stream {
     enum sl_stream_state state;
 };
 
+/* How far two members that are connected know of each other: see stages/meet.h. */
+enum sl_meeting {
+    SL_MEETING_APART = 0,
+    SL_MEETING_GREETED,
+    SL_MEETING_DIFFERS,
+    SL_MEETING_LISTED,
+    SL_MEETING_KNOWN,
+    SL_MEETING_END
+};
+
 /* A member and the link to it. The network's. */
 struct sl_member_state {
     struct sl_member known;       /* as in sync.db, or newer */
-    bool dirty;                   /* `known` is newer */
     struct sl_session *session;   /* NULL: not connected */
     struct sl_verifier *verifier; /* of its key; made when first needed */
-    bool vector_known;            /* it has said what it has, on this session */
-    struct sl_stream *streams;    /* of this session, by sl_origin_state.index; see stream.h */
-    size_t stream_count;          /* of them; later origins have none yet: nothing was sent */
-    size_t next_stream;           /* origin to send of next */
-    bool flushed;                 /* it was sent all there was when log_moves was flushed_at */
-    uint64_t flushed_at;
-    uint64_t introduced;   /* members, by index, that it knows: told on this session, or by it */
-    uint64_t sent_seq_max; /* own changes sent on any session since the library was opened */
-    bool vector_due;       /* ours changed since it was told */
+    uint8_t *statement;           /* its latest, as it came; NULL: none */
+    size_t statement_size;
+    struct sl_stated stated; /* which it is */
+    uint64_t sent_seq_max;   /* own changes sent on any session since the library was opened */
+
+    /* Of this session. */
+    struct sl_stream *streams;                  /* by sl_origin_state.index; see stream.h */
+    size_t stream_count;                        /* later origins have none yet: nothing was sent */
+    size_t next_stream;                         /* origin to send of next */
+    uint64_t flushed_at;                        /* log_moves when `flushed` was found */
+    uint64_t introduced;                        /* members, by index, that it knows */
+    struct sl_stated told[SL_MEMBER_COUNT_MAX]; /* latest statements of members, by index, that it
+                                                   has: told on this session, or by it */
+    struct sl_stated told_own;                  /* the same of this device */
+    uint64_t roster_told;                       /* roster_moves when it had been told all */
+    uint64_t summary_version;                   /* of our statement, that went into the summary */
+    uint8_t summary[SL_HASH_SIZE];              /* that we sent */
+    enum sl_meeting meeting;
+    bool flushed;    /* it was sent all there was */
+    bool vector_due; /* ours changed since it was told */
+
+    bool dirty;           /* `known` is newer than in sync.db */
+    bool statement_dirty; /* so is `statement` */
 };
 
 /* How far this device's changes have come with one member. */
@@ -228,7 +251,15 @@ struct sl_core {
     struct sl_hasher *net_hasher; /* verify */
     struct sl_member_state members[SL_MEMBER_COUNT_MAX];
     size_t member_count;
-    atomic_bool vector_moved; /* any thread sets it: members are to be told */
+    atomic_bool vector_moved;       /* any thread sets it: members are to be told */
+    struct sl_vector_entry *vector; /* of sl_core_vector */
+    size_t vector_capacity;
+    struct sl_signer *net_signer; /* roster */
+    struct sl_buf own_statement;  /* the latest; empty: none was needed yet */
+    struct sl_stated own_stated;  /* which it is */
+    bool statement_due;           /* the vector has moved since */
+    uint64_t statement_after_ns;  /* not before */
+    uint64_t roster_moves;        /* a member came, or a statement; from 1 */
 
     /* The applier's. */
     struct sl_rows writer;            /* settle and apply; synchronous=NORMAL */
@@ -277,6 +308,9 @@ void sl_core_set_head(struct sl_core *core, struct sl_origin_state *origin,
 uint64_t sl_core_held(struct sl_core *core, const struct sl_origin_state *origin);
 /* The applier's. */
 void sl_core_set_applied(struct sl_core *core, struct sl_origin_state *origin, uint64_t seq);
+/* Our vector as of now, in the order of the origins; borrowed until the next call. false: no
+ * memory. The network's. */
+bool sl_core_vector(struct sl_core *core, struct sl_vector_entry **entries, size_t *count);
 /* The network's. */
 struct sl_member_state *sl_core_member(struct sl_core *core, const struct syncline_uuid *device);
 

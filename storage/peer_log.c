@@ -25,6 +25,8 @@ enum {
     DRAINED_PRUNE,
     MEMBER_PUT,
     MEMBER_GET,
+    STATEMENT_PUT,
+    STATEMENT_GET,
     ASIDE_PUT,
     ASIDE_REMOVE,
     ASIDE_GET,
@@ -66,6 +68,8 @@ static const char *const sql_texts[] = {
                    " name=?3,acked_seq=?4,applied_seq=?5,announced_seq=?6,introduced_by=?7",
     [MEMBER_GET] = "SELECT device,public_key,name,acked_seq,applied_seq,announced_seq,"
                    "introduced_by FROM member ORDER BY number LIMIT 1 OFFSET ?1",
+    [STATEMENT_PUT] = "UPDATE member SET statement=?2 WHERE device=?1",
+    [STATEMENT_GET] = "SELECT statement FROM member WHERE device=?1",
     [ASIDE_PUT] = "INSERT INTO set_aside(device,epoch,seq,model,uuid,reason,at_ms)"
                   " VALUES(?1,?2,?3,?4,?5,?6,?7)"
                   " ON CONFLICT(device,epoch,seq,model,uuid) DO UPDATE SET reason=?6",
@@ -90,7 +94,8 @@ static const char schema[] =
     " complete INTEGER NOT NULL, seq INTEGER NOT NULL);"
     "CREATE TABLE member(number INTEGER PRIMARY KEY, device BLOB NOT NULL UNIQUE,"
     " public_key BLOB NOT NULL, name TEXT NOT NULL, acked_seq INTEGER NOT NULL,"
-    " applied_seq INTEGER NOT NULL, announced_seq INTEGER NOT NULL, introduced_by BLOB NOT NULL);"
+    " applied_seq INTEGER NOT NULL, announced_seq INTEGER NOT NULL, introduced_by BLOB NOT NULL,"
+    " statement BLOB);"
     /* A number is never given again: who follows the table tells by it what is new. */
     "CREATE TABLE set_aside(number INTEGER PRIMARY KEY AUTOINCREMENT, device BLOB NOT NULL,"
     " epoch INTEGER NOT NULL, seq INTEGER NOT NULL, model TEXT NOT NULL, uuid BLOB NOT NULL,"
@@ -566,6 +571,40 @@ enum syncline_status sl_member_put(struct sl_peer_log *log, const struct sl_memb
     (void)sqlite3_bind_int64(stmt, 6, (int64_t)member->announced_seq);
     sl_bind_uuid(stmt, 7, &member->introduced_by);
     return sl_db_run(&log->db, stmt, err);
+}
+
+enum syncline_status sl_member_put_statement(struct sl_peer_log *log,
+                                             const struct syncline_uuid *device, const void *data,
+                                             size_t size, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, STATEMENT_PUT, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_bind_uuid(stmt, 1, device);
+    (void)sqlite3_bind_blob64(stmt, 2, data, size, SQLITE_STATIC);
+    return sl_db_run(&log->db, stmt, err);
+}
+
+enum syncline_status sl_member_statement(struct sl_peer_log *log,
+                                         const struct syncline_uuid *device, struct sl_buf *data,
+                                         struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, STATEMENT_GET, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_bind_uuid(stmt, 1, device);
+    bool row = false;
+    status = sl_db_row(&log->db, stmt, &row, err);
+    if (status != SYNCLINE_OK || !row) {
+        return status;
+    }
+    sl_buf_bytes(data, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0));
+    sl_db_reset(stmt);
+    return data->failed ? sl_fail(err, SYNCLINE_ENOMEM, "no memory for a statement") : SYNCLINE_OK;
 }
 
 enum syncline_status sl_member_get(struct sl_peer_log *log, size_t index, bool *found,

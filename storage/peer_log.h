@@ -11,7 +11,7 @@
  *                 The newest, and of those before it the ones that somebody holds a ticket of, as
  *                 many as are kept
  *     member      the other devices: key, name, what they have of this device's changes, who
- *                 introduced them
+ *                 introduced them, and their latest statement
  *     set_aside   records that could not be sent or applied, with the reason
  *     event       what went wrong and what was mended, the newest of it (storage/event_table.h)
  *
@@ -158,6 +158,14 @@ struct sl_member {
 /* Adds the member or replaces what is known of it. */
 enum syncline_status sl_member_put(struct sl_peer_log *log, const struct sl_member *member,
                                    struct sl_error *err);
+/* Keeps the latest statement of a member, as it came. */
+enum syncline_status sl_member_put_statement(struct sl_peer_log *log,
+                                             const struct syncline_uuid *device, const void *data,
+                                             size_t size, struct sl_error *err);
+/* Appends it to *data; nothing if there is none. */
+enum syncline_status sl_member_statement(struct sl_peer_log *log,
+                                         const struct syncline_uuid *device, struct sl_buf *data,
+                                         struct sl_error *err);
 /* The index-th, in order of admission. */
 enum syncline_status sl_member_get(struct sl_peer_log *log, size_t index, bool *found,
                                    struct sl_member *member, struct sl_error *err);

@@ -69,6 +69,33 @@ static void read_member(const struct sl_frame *frame, struct sl_buf *buf)
     check_same(buf, frame);
 }
 
+static void read_meeting(const struct sl_frame *frame, struct sl_buf *buf)
+{
+    static struct sl_roster_entry entries[SL_ROSTER_LEN_MAX];
+    struct sl_statement statement;
+    uint8_t hash[SL_HASH_SIZE];
+    size_t len = 0;
+
+    if (frame->type == SL_FRAME_SUMMARY && sl_frame_get_summary(frame, hash, NULL) == SYNCLINE_OK) {
+        check(sl_frame_put_summary(buf, hash) == SYNCLINE_OK);
+        check_same(buf, frame);
+    }
+    if (frame->type == SL_FRAME_ROSTER &&
+        sl_frame_get_roster(frame, entries, &len, NULL) == SYNCLINE_OK) {
+        check(sl_frame_put_roster(buf, entries, len) == SYNCLINE_OK);
+        check_same(buf, frame);
+    }
+    if (frame->type == SL_FRAME_STATEMENT &&
+        sl_frame_get_statement(frame, &statement, NULL) == SYNCLINE_OK) {
+        for (uint32_t i = 0; i < statement.len; i++) {
+            struct sl_vector_entry entry = sl_statement_entry(&statement, i);
+            check(entry.applied_seq <= entry.held_seq);
+        }
+        check(sl_frame_put_statement(buf, frame->payload, frame->len) == SYNCLINE_OK);
+        check_same(buf, frame);
+    }
+}
+
 static void read_rest(const struct sl_frame *frame, struct sl_buf *buf)
 {
     struct sl_welcome welcome;
@@ -104,6 +131,9 @@ static void read_frame(const struct sl_frame *frame)
         read_vector(frame, &buf);
     else if (frame->type == SL_FRAME_MEMBER)
         read_member(frame, &buf);
+    else if (frame->type == SL_FRAME_SUMMARY || frame->type == SL_FRAME_ROSTER ||
+             frame->type == SL_FRAME_STATEMENT)
+        read_meeting(frame, &buf);
     else
         read_rest(frame, &buf);
     sl_buf_fini(&buf);

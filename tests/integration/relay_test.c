@@ -126,6 +126,66 @@ Test(relay, devices_that_never_meet_converge)
     close_line(&a, &b, &c);
 }
 
+/* Writes a tag with a ticket. */
+static struct syncline_ticket tag_with_ticket(struct api_device *device, const char *name)
+{
+    struct syncline_batch_options options = SYNCLINE_BATCH_OPTIONS_INIT;
+    struct syncline_ticket ticket = SYNCLINE_TICKET_INIT;
+    struct tag tag = api_tag(name);
+    options.ticket = &ticket;
+    api_sql(device->db, "BEGIN IMMEDIATE");
+    api_put_tag(device->db, &tag);
+    API_OK(device->lib, syncline_sync_models_batch(device->lib, &tag_model, &tag, 1,
+                                                   SYNCLINE_INSERT, device->db, &options));
+    api_sql(device->db, "COMMIT");
+    return ticket;
+}
+
+/* How far a change is with a member that its device never meets can be waited for, by its name, and
+ * stays known; while it is away nobody can say so for it. */
+Test(relay, levels_of_a_member_never_met)
+{
+    struct api_device a;
+    struct api_device b;
+    struct api_device c;
+    open_line(&a, &b, &c);
+    API_WAIT(api_info(&a).members == 2);
+    struct syncline_who who = SYNCLINE_WHO_INIT;
+    who.whose = SYNCLINE_WHO_MEMBER;
+    who.device_id = member_of(&a, "c").device_id;
+    for (int round = 0; round < 3; round++) {
+        struct syncline_ticket ticket = tag_with_ticket(&a, "for C");
+        API_OK(a.lib, syncline_wait(a.lib, &ticket, SYNCLINE_LEVEL_APPLIED, &who, API_DEADLINE_MS));
+        API_OK(a.lib, syncline_wait(a.lib, &ticket, SYNCLINE_LEVEL_SENT, &who, 0));
+        API_OK(a.lib, syncline_wait(a.lib, &ticket, SYNCLINE_LEVEL_ACKED, &who, 0));
+        cr_expect_eq(api_int(c.db, "SELECT count(*) FROM tags"), round + 1);
+    }
+    API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS, NULL));
+    API_OK(c.lib, syncline_flush(c.lib, SYNCLINE_LEVEL_APPLIED, API_DEADLINE_MS, NULL));
+
+    api_stop(&c);
+    struct syncline_ticket ticket = tag_with_ticket(&a, "C is away");
+    struct syncline_who any = SYNCLINE_WHO_INIT;
+    any.whose = SYNCLINE_WHO_ANY;
+    API_OK(a.lib, syncline_wait(a.lib, &ticket, SYNCLINE_LEVEL_APPLIED, &any, API_DEADLINE_MS));
+    API_REFUSED(a.lib, syncline_wait(a.lib, &ticket, SYNCLINE_LEVEL_ACKED, &who, 50),
+                SYNCLINE_TIMEOUT, "3");
+    cr_expect_eq(member_of(&a, "c").behind, 1);
+    api_open(&c, b.address);
+    API_OK(a.lib, syncline_wait(a.lib, &ticket, SYNCLINE_LEVEL_APPLIED, &who, API_DEADLINE_MS));
+    API_WAIT(member_of(&a, "c").applied_seq == 4); /* sync.db knows it too */
+    cr_expect_eq(member_of(&a, "c").behind, 0);
+    cr_expect_eq(member_of(&a, "c").acked_seq, 4);
+    api_stop(&b);
+    api_stop(&c);
+    api_stop(&a);
+    api_open(&a, NULL);
+    API_OK(a.lib, syncline_wait(a.lib, &ticket, SYNCLINE_LEVEL_APPLIED, &who, 0));
+    api_open(&b, a.address);
+    api_open(&c, b.address);
+    close_line(&a, &b, &c);
+}
+
 /* They need not even be there at the same time: B carries what A made to C after A is gone, and
  * knows A's key from its own log of members. */
 Test(relay, one_carries_for_the_other)

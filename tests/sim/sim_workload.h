@@ -44,9 +44,9 @@
  *                       Off: only one birth of a UUID is kept. So a UUID is inserted again only by
  *                       who once had its last record (sl_sim_record_buried)
  *     applied_acks      what was acknowledged as applied is there after a power cut. Off: the
- * tables are not synced before it is said, only the log is; what is missing there is applied again
- * from the log relayed_acks      devices that have no link learn what of theirs the other has. Off:
- *                       acknowledgements go no further than one link
+ *                       tables are not synced before it is said, only the log is; what is missing
+ *                       there is applied again from the log
+ *     relayed_acks      devices that have no link learn what of theirs the other has
  *     far_clocks        clocks may be ahead by more than the drift bound. Off: nothing holds what
  *                       they stamp */
 #define SL_SIM_SWITCHES_MAP(X)                                                                     \
@@ -64,7 +64,7 @@
     X(orphans, false)                                                                              \
     X(twins, false)                                                                                \
     X(applied_acks, false)                                                                         \
-    X(relayed_acks, false)                                                                         \
+    X(relayed_acks, true)                                                                          \
     X(far_clocks, false)
 
 struct sl_sim_switches {

@@ -18,6 +18,9 @@
 #define MAGIC_HEX "53594e434c494e45"
 #define HASH_HEX "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf"
 
+#define ZEROS_HEX "00000000000000000000000000000000"
+#define SIGNATURE_HEX ZEROS_HEX ZEROS_HEX ZEROS_HEX ZEROS_HEX
+
 struct golden {
     enum sl_frame_type type;
     const char *hex;
@@ -35,6 +38,12 @@ static const struct golden goldens[] = {
     {SL_FRAME_JOIN, "33000000 05 01 0000" MAGIC_HEX "0100 0100" KEY_HEX "06 6c6170746f70"},
     {SL_FRAME_WELCOME,
      "3e000000 06 01 0000" LIBRARY_HEX "06 70686f746f73" KEY_HEX "06 6c6170746f70"},
+    {SL_FRAME_SUMMARY, "20000000 08 01 0000" HASH_HEX},
+    {SL_FRAME_ROSTER, "44000000 09 01 0000 02000000" LIBRARY_HEX "8877665544332211 0900000000000000"
+                      "000102030405060708090a0b0c0d0e0f 0000000000000000 0000000000000000"},
+    {SL_FRAME_STATEMENT,
+     "a4000000 0a 01 0000" LIBRARY_HEX "8877665544332211" SIGNATURE_HEX "01000000" LIBRARY_HEX
+     "8877665544332211 0900000000000000" HASH_HEX "0700000000000000"},
     {SL_FRAME_MEMBER, "27000000 07 01 0000" KEY_HEX "06 6c6170746f70"},
 };
 #define GOLDENS_LEN (sizeof(goldens) / sizeof(goldens[0]))
@@ -81,8 +90,32 @@ static void some_vector(struct sl_vector_entry entries[2])
     entries[1].origin.epoch = 1;
 }
 
+static void some_roster(struct sl_roster_entry entries[2])
+{
+    memset(entries, 0, 2 * sizeof(entries[0]));
+    for (size_t i = 0; i < 16; i++) {
+        entries[0].device.bytes[i] = (uint8_t)(0xa0 + i);
+        entries[1].device.bytes[i] = (uint8_t)i;
+    }
+    entries[0].stated = (struct sl_stated){0x1122334455667788, 9};
+}
+
+/* Of the first of the entries, by its own origin. */
+static enum syncline_status put_statement(struct sl_buf *buf, const struct sl_vector_entry *entries)
+{
+    struct sl_buf statement;
+
+    sl_buf_init(&statement, &sl_allocator_libc);
+    enum syncline_status status = sl_statement_put(&statement, &entries->origin, entries, 1);
+    if (status == SYNCLINE_OK)
+        status = sl_frame_put_statement(buf, statement.data, statement.len);
+    sl_buf_fini(&statement);
+    return status;
+}
+
 static enum syncline_status put(struct sl_buf *buf, enum sl_frame_type type)
 {
+    struct sl_roster_entry roster[2];
     static const uint8_t segment[] = {0xde, 0xad, 0xbe};
     struct sl_hello hello = some_hello();
     struct sl_welcome welcome = {
@@ -100,6 +133,13 @@ static enum syncline_status put(struct sl_buf *buf, enum sl_frame_type type)
         return sl_frame_put_welcome(buf, &welcome);
     case SL_FRAME_MEMBER:
         return sl_frame_put_member(buf, &hello);
+    case SL_FRAME_SUMMARY:
+        return sl_frame_put_summary(buf, entries[0].held_hash);
+    case SL_FRAME_ROSTER:
+        some_roster(roster);
+        return sl_frame_put_roster(buf, roster, 2);
+    case SL_FRAME_STATEMENT:
+        return put_statement(buf, entries);
     case SL_FRAME_VECTOR:
         return sl_frame_put_vector(buf, entries, 2);
     case SL_FRAME_ERROR:
@@ -117,6 +157,9 @@ static enum syncline_status get(const struct sl_frame *frame, struct sl_error *e
 {
     struct sl_hello hello;
     struct sl_welcome welcome;
+    static struct sl_roster_entry roster[SL_ROSTER_LEN_MAX];
+    struct sl_statement statement;
+    uint8_t hash[SL_HASH_SIZE];
     const struct sl_vector_entry *entries = NULL;
     struct sl_buf memory;
     struct sl_error text;
@@ -134,6 +177,12 @@ static enum syncline_status get(const struct sl_frame *frame, struct sl_error *e
         return sl_frame_get_welcome(frame, &welcome, err);
     case SL_FRAME_MEMBER:
         return sl_frame_get_member(frame, &hello, err);
+    case SL_FRAME_SUMMARY:
+        return sl_frame_get_summary(frame, hash, err);
+    case SL_FRAME_ROSTER:
+        return sl_frame_get_roster(frame, roster, &len, err);
+    case SL_FRAME_STATEMENT:
+        return sl_frame_get_statement(frame, &statement, err);
     case SL_FRAME_VECTOR:
         sl_buf_init(&memory, &sl_allocator_libc);
         status = sl_frame_get_vector(frame, &memory, &entries, &len, err);
@@ -207,8 +256,31 @@ Test(frame, the_other_frames_are_read)
     cr_assert_arr_eq(welcome.library_id.bytes, member.library_id.bytes, 16);
     cr_assert_arr_eq((uint8_t *)&welcome.member, (uint8_t *)&member, sizeof(member));
 
-    struct sl_hello named;
+    uint8_t hash[SL_HASH_SIZE];
     len = unhex(goldens[6].hex, bytes);
+    frame = frame_of(SL_FRAME_SUMMARY, bytes + 8, len - 8);
+    cr_assert_eq(sl_frame_get_summary(&frame, hash, NULL), SYNCLINE_OK);
+    cr_assert_arr_eq(hash, bytes + 8, SL_HASH_SIZE);
+
+    static struct sl_roster_entry roster[SL_ROSTER_LEN_MAX];
+    struct sl_roster_entry roster_expected[2];
+    size_t roster_len = 0;
+    len = unhex(goldens[7].hex, bytes);
+    frame = frame_of(SL_FRAME_ROSTER, bytes + 8, len - 8);
+    some_roster(roster_expected);
+    cr_assert_eq(sl_frame_get_roster(&frame, roster, &roster_len, NULL), SYNCLINE_OK);
+    cr_assert_eq(roster_len, 2);
+    cr_assert_arr_eq((uint8_t *)roster, (uint8_t *)roster_expected, sizeof(roster_expected));
+
+    struct sl_statement statement;
+    len = unhex(goldens[8].hex, bytes);
+    frame = frame_of(SL_FRAME_STATEMENT, bytes + 8, len - 8);
+    cr_assert_eq(sl_frame_get_statement(&frame, &statement, NULL), SYNCLINE_OK);
+    cr_assert(statement.stated.epoch == 0x1122334455667788 && statement.stated.version == 16);
+    cr_assert_eq(statement.len, 1);
+
+    struct sl_hello named;
+    len = unhex(goldens[9].hex, bytes);
     frame = frame_of(SL_FRAME_MEMBER, bytes + 8, len - 8);
     cr_assert_eq(sl_frame_get_member(&frame, &named, NULL), SYNCLINE_OK);
     memset(&member.library_id, 0, sizeof(member.library_id));
@@ -333,6 +405,14 @@ static const struct malformed malformeds[] = {
      "01000000" LIBRARY_HEX "0000000000000000 0700000000000000" HASH_HEX "0800000000000000",
      "more applied than held"},
     {SL_FRAME_SEGMENT, "", "of 0 bytes"},
+    {SL_FRAME_ROSTER, "42000000", "declares 66 devices, 65"},
+    {SL_FRAME_ROSTER, "00000000 00", "of 5 bytes declares 0"},
+    {SL_FRAME_STATEMENT, LIBRARY_HEX "8877665544332211" SIGNATURE_HEX "ffffffff", "4294967295"},
+    {SL_FRAME_STATEMENT, LIBRARY_HEX "8877665544332291" SIGNATURE_HEX "00000000", "epoch"},
+    {SL_FRAME_STATEMENT,
+     LIBRARY_HEX "8877665544332211" SIGNATURE_HEX "01000000" LIBRARY_HEX
+                 "0000000000000000 0700000000000000" HASH_HEX "0800000000000000",
+     "more applied than held"},
     {SL_FRAME_MEMBER, KEY_HEX "80 61", "128 bytes"},
     {SL_FRAME_MEMBER, KEY_HEX "01 ff", "device name in MEMBER"},
 };
@@ -421,6 +501,7 @@ Test(frame, what_cannot_be_said_is_refused)
     memcpy(hello.device_name, "\xc3(", 3);
     cr_assert_eq(sl_frame_put_hello(&buf, &hello), SYNCLINE_EINVAL);
     cr_assert_eq(sl_frame_put_vector(&buf, NULL, SL_VECTOR_LEN_MAX + 1), SYNCLINE_ETOOBIG);
+    cr_assert_eq(sl_frame_put_roster(&buf, NULL, SL_ROSTER_LEN_MAX + 1), SYNCLINE_ETOOBIG);
     cr_assert_eq(sl_frame_put_segment_header(header, 0), SYNCLINE_EINVAL);
     cr_assert_eq(sl_frame_put_segment_header(header, SL_SEGMENT_SIZE_MAX), SYNCLINE_OK);
     cr_assert_eq(sl_frame_put_segment_header(header, SL_SEGMENT_SIZE_MAX + 1), SYNCLINE_ETOOBIG);

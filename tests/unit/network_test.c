@@ -52,7 +52,13 @@ struct device {
     size_t segment_len;
     uint8_t segment_sum;
     unsigned members;
-    struct sl_hello member; /* the last */
+    struct sl_hello member;              /* the last */
+    enum syncline_status summary_status; /* of SUMMARY, ROSTER and STATEMENT */
+    uint8_t summary[SL_HASH_SIZE];
+    size_t roster_len;
+    struct sl_roster_entry roster; /* the first of the last */
+    size_t statement_size;
+    struct sl_stated stated;
     bool polling;
 };
 
@@ -168,6 +174,10 @@ static void on_closed(void *ctx, struct sl_session *session)
     cr_assert_eq(session->user, device);
     device->closed++;
     cr_assert_eq(sl_session_send_vector(session, NULL, 0), SYNCLINE_ENET);
+    cr_assert_eq(sl_session_send_summary(session, device->summary), SYNCLINE_ENET);
+    cr_assert_eq(sl_session_send_roster(session, NULL, 0), SYNCLINE_ENET);
+    cr_assert_eq(sl_session_send_statement(session, device->summary, 1), SYNCLINE_ENET);
+    cr_assert_eq(sl_session_send_member(session, &device->hello), SYNCLINE_ENET);
     if (device->closes_at_closed)
         sl_session_close(session, SYNCLINE_EBUSY, "not now");
     if (device->session == session)
@@ -199,11 +209,53 @@ static enum syncline_status on_member(void *ctx, struct sl_session *session,
     return SYNCLINE_OK;
 }
 
+static enum syncline_status on_summary(void *ctx, struct sl_session *session,
+                                       const uint8_t hash[SL_HASH_SIZE], struct sl_error *err)
+{
+    struct device *device = ctx;
+
+    cr_assert(device->polling);
+    cr_assert_eq(session->user, device);
+    memcpy(device->summary, hash, SL_HASH_SIZE);
+    return sl_fail(err, device->summary_status, "a summary from nowhere");
+}
+
+static enum syncline_status on_roster(void *ctx, struct sl_session *session,
+                                      const struct sl_roster_entry *entries, size_t len,
+                                      struct sl_error *err)
+{
+    struct device *device = ctx;
+
+    cr_assert(device->polling);
+    cr_assert_eq(session->user, device);
+    device->roster_len = len;
+    if (len > 0)
+        device->roster = entries[0];
+    return sl_fail(err, device->summary_status, "a roster from nowhere");
+}
+
+static enum syncline_status on_statement(void *ctx, struct sl_session *session,
+                                         const struct sl_statement *statement, const uint8_t *data,
+                                         size_t size, struct sl_error *err)
+{
+    struct device *device = ctx;
+
+    cr_assert(device->polling);
+    cr_assert_eq(session->user, device);
+    cr_assert_eq(statement->signature, data + 24);
+    device->statement_size = size;
+    device->stated = statement->stated;
+    return sl_fail(err, device->summary_status, "a statement from nowhere");
+}
+
 static const struct sl_network_events events = {.admit = on_admit,
                                                 .ready = on_ready,
                                                 .vector = on_vector,
                                                 .segment = on_segment,
                                                 .member = on_member,
+                                                .summary = on_summary,
+                                                .roster = on_roster,
+                                                .statement = on_statement,
                                                 .closed = on_closed,
                                                 .notice = on_notice};
 
@@ -536,6 +588,48 @@ Test(network, a_member_is_introduced)
     expect_sessions(0, 0);
 }
 
+/* So do a summary, a roster and a statement; and each of them may be refused. */
+Test(network, summaries_and_statements_go_through)
+{
+    struct sl_roster_entry entry = {.device = {{5}}, .stated = {6, 7}};
+    struct sl_vector_entry held = {.origin = {.epoch = 1}, .held_seq = 4, .applied_seq = 3};
+    struct sl_origin author = {.device = {{9}}, .epoch = 2};
+    static const uint8_t hash[SL_HASH_SIZE] = {1, 2, 3};
+    struct sl_buf buf;
+
+    sl_buf_init(&buf, &sl_allocator_libc);
+    cr_assert_eq(sl_statement_put(&buf, &author, &held, 1), SYNCLINE_OK);
+    add_peer(0, "d1");
+    run();
+    cr_assert_eq(sl_session_send_summary(devices[0].session, hash), SYNCLINE_OK);
+    cr_assert_eq(sl_session_send_roster(devices[0].session, &entry, 1), SYNCLINE_OK);
+    cr_assert_eq(sl_session_send_statement(devices[0].session, buf.data, buf.len), SYNCLINE_OK);
+    run();
+    cr_assert_arr_eq(devices[1].summary, hash, SL_HASH_SIZE);
+    cr_assert_eq(devices[1].roster_len, 1);
+    cr_assert_eq(devices[1].roster.device.bytes[0], 5);
+    cr_assert(devices[1].roster.stated.epoch == 6 && devices[1].roster.stated.version == 7);
+    cr_assert_eq(devices[1].statement_size, buf.len);
+    cr_assert(devices[1].stated.epoch == 2 && devices[1].stated.version == 7);
+    cr_assert_eq(sl_session_send_roster(devices[0].session, &entry, SL_ROSTER_LEN_MAX + 1),
+                 SYNCLINE_ETOOBIG);
+    for (int round = 0; round < 3; round++) {
+        devices[1].summary_status = SYNCLINE_EREFUSED;
+        struct sl_session *session = devices[0].session;
+        cr_assert_eq(round == 0   ? sl_session_send_summary(session, hash)
+                     : round == 1 ? sl_session_send_roster(session, &entry, 1)
+                                  : sl_session_send_statement(session, buf.data, buf.len),
+                     SYNCLINE_OK);
+        run();
+        cr_assert_not_null(strstr(devices[0].notice, "from nowhere"), "%s", devices[0].notice);
+        cr_assert_null(devices[0].session);
+        devices[1].summary_status = SYNCLINE_OK;
+        pass_ms(SL_REDIAL_MS_MAX);
+        cr_assert_not_null(devices[0].session);
+    }
+    sl_buf_fini(&buf);
+}
+
 /* The same bytes, one at a time. */
 Test(network, single_bytes_are_enough)
 {
@@ -674,7 +768,7 @@ static const struct bad_stream bad_streams[] = {
     {"01000000 01 01 0000 61", "the HELLO frame is cut short"},
     {"01000000 05 01 0000 61", "the JOIN frame is cut short"},
     {"01000000 04 01 0000 61", "the ERROR frame is cut short"},
-    {"00000000 09 01 0000", "type 9"},
+    {"00000000 20 01 0000", "type 32"},
     {"00000000 01 02 0000", "HELLO frame of version 2"},
     {"01000100 01 01 0000", "the first frame declares 65537 bytes, 65536 are allowed"},
     {"474554202f20485454502f312e310d0a", "is it a Syncline device?"},
@@ -711,6 +805,10 @@ static const struct bad_stream bad_sessions[] = {
     {"05000000 02 01 0000 0000000000", "a VECTOR frame of 5 bytes"},
     {"00000000 03 01 0000", "a SEGMENT frame of 0 bytes"},
     {"02000000 04 01 0000 0000", "ERROR frame is cut short"},
+    {"01000000 07 01 0000 61", "MEMBER frame is cut short"},
+    {"01000000 08 01 0000 61", "SUMMARY frame is cut short"},
+    {"04000000 09 01 0000 01000000", "a ROSTER frame of 4 bytes declares 1 devices"},
+    {"01000000 0a 01 0000 61", "STATEMENT: a statement of 1 bytes"},
     {"01004000 03 01 0000", "a frame declares 4194305 bytes, 4194304 are allowed"},
 };
 
@@ -762,7 +860,7 @@ Test(network, crossing_errors_end_it)
 {
     struct raw *raw = raw_dial(1);
 
-    send_hex(raw, "00000000 09 01 0000");
+    send_hex(raw, "00000000 20 01 0000");
     raw_error(raw, SYNCLINE_EPROTO, "crossing");
     run();
     cr_assert_eq(raw->closed, 0, "what follows a broken frame is not read");

@@ -359,6 +359,16 @@ Test(peer_log, members)
     cr_assert(sl_uuid_equal(&read.introduced_by, &first.device));
     OK(sl_member_get(&log_, 2, &found, &read, &err));
     cr_assert(!found);
+    struct sl_buf statement;
+    sl_buf_init(&statement, &sl_allocator_libc);
+    OK(sl_member_statement(&log_, &first.device, &statement, &err));
+    cr_assert_eq(statement.len, 0);
+    OK(sl_member_put_statement(&log_, &first.device, "stated", 6, &err));
+    OK(sl_member_put(&log_, &first, &err)); /* which leaves it alone */
+    OK(sl_member_statement(&log_, &first.device, &statement, &err));
+    cr_assert_eq(statement.len, 6);
+    cr_assert_eq(memcmp(statement.data, "stated", 6), 0);
+    sl_buf_fini(&statement);
     OK(sl_db_exec(&log_.db, "UPDATE member SET public_key=x'00' WHERE name='two'", &err));
     FAILS(sl_member_get(&log_, 1, &found, &read, &err), SYNCLINE_ECORRUPT, "member 1 is damaged");
 }

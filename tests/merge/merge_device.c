@@ -637,9 +637,9 @@ void merge_device_take(struct merge_device *device, uint32_t from, uint32_t n)
     if (origin->applied_seq < head.held_seq) {
         device->world->failure = "a change is not applied";
     }
-    if (device->apply.aside_len > 0) {
+    if (device->apply.writer.aside_len > 0) {
         static char text[256];
-        memcpy(text, device->apply.asides[0].reason, sizeof(text));
+        memcpy(text, device->apply.writer.asides[0].reason, sizeof(text));
         device->world->failure = text;
     }
     check_notices(device);

@@ -15,7 +15,7 @@ struct sl_field {
     uint32_t offset;               /* in the row struct, bytes */
     enum syncline_type type;
     enum syncline_form form;
-    bool not_null; /* the column takes no NULL; set by storage/record_check, as it is at open */
+    bool not_null;   /* the column takes no NULL; set by storage/record_check, as it is at open */
     bool is_checked; /* a UUID_KEY on which its table has a foreign key: see sl_field_binds; set by
                         storage/record_check */
 };

@@ -174,6 +174,13 @@ static void print_stages(const struct look *look, const struct look *before)
     }
 }
 
+/* How long the oldest record has waited for another one. */
+static int64_t waiting_ms(const struct look *look)
+{
+    int64_t since_ms = look->info.waiting_since_ms;
+    return since_ms == 0 || look->now_ms < since_ms ? 0 : look->now_ms - since_ms;
+}
+
 static int print_people(struct cli_session *session, const struct look *look,
                         const struct look *before)
 {
@@ -195,6 +202,11 @@ static int print_people(struct cli_session *session, const struct look *look,
            " to come; %" PRIu64 " records set aside\n",
            info->received, info->received_applied, cli_missing(info->announced, info->received),
            info->set_aside);
+    if (info->waiting > 0) {
+        printf("waiting    %" PRIu64 " records wait for others that have not come, %" PRIu64
+               " bytes, the oldest for %" PRId64 " s\n",
+               info->waiting, info->waiting_bytes, waiting_ms(look) / 1000);
+    }
     for (size_t i = 0;; i++) {
         struct syncline_member member = SYNCLINE_MEMBER_INIT;
         if (syncline_member_get(session->lib, i, &member) != SYNCLINE_OK) {
@@ -254,7 +266,7 @@ static int print_json(struct cli_session *session, const struct look *look,
     }
     return cli_print_json(json_pack(
         "{s:s, s:o, s:s, s:o, s:I, s:o, s:o, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-        "s:I, "
+        "s:I, s:I, s:I, s:I, "
         "s:I, s:o, "
         "s:o}",
         "library_id", library_id, "library_name",
@@ -267,8 +279,9 @@ static int print_json(struct cli_session *session, const struct look *look,
         (json_int_t)info->unscanned, "own_seq", (json_int_t)info->own_seq, "received",
         (json_int_t)info->received, "received_applied", (json_int_t)info->received_applied,
         "announced", (json_int_t)info->announced, "set_aside", (json_int_t)info->set_aside,
-        "wire_bytes_sent", (json_int_t)info->wire_bytes_sent, "members", members, "stages",
-        stages));
+        "waiting", (json_int_t)info->waiting, "waiting_bytes", (json_int_t)info->waiting_bytes,
+        "waiting_ms", (json_int_t)waiting_ms(look), "wire_bytes_sent",
+        (json_int_t)info->wire_bytes_sent, "members", members, "stages", stages));
 }
 
 /* ---- Behind ---- */

@@ -549,6 +549,13 @@ struct syncline_batch_options {
  *
  * Capture changes in the order in which they were made, each before an id is used again.
  *
+ * A delete says that this record is gone, on all devices. Records here that pointed at it are to
+ * be deleted, or pointed elsewhere, by calls of their own: what ON DELETE does to them is not seen.
+ * On the other devices ON DELETE decides nothing either: there device-owned records of this device
+ * that still point at it go with it, the whole tree. And where another device has pointed a record
+ * at it that this one did not know of, that record becomes invisible everywhere, until that device
+ * hears of the delete and deletes it, too - or has pointed it elsewhere meanwhile.
+ *
  * Fill every member of a struct as its row is, id and UUID included: in a transaction the struct is
  * what is sent, and a member left empty empties the column on the other devices; in autocommit the
  * row is read again. Only a delete needs no more than id and UUID; the other members are ignored.
@@ -779,11 +786,11 @@ struct syncline_subscribe_options {
 typedef void (*syncline_event_fn)(void *ctx, const struct syncline_event *event);
 
 /* Calls fn for what happens from now on: for changes of this device once they are in its log, for
- * those of others once they are dealt with here - applied, or set aside, or superseded by later
- * ones. The changes of a device come in their order, each once; between devices there is no order.
- * What was not told when the handle is closed is not told later. Errors are failures of the engine,
- * of which several may come as the last of them, and records set aside; syncline_set_aside_get has
- * them all.
+ * those of others once they are dealt with here - applied, or set aside, superseded by later
+ * ones, or waiting for a record that has not come. The changes of a device come in their order,
+ * each once; between devices there is no order. What was not told when the handle is closed is not
+ * told later. Errors are failures of the engine, of which several may come as the last of them, and
+ * records set aside; syncline_set_aside_get has them all.
  *
  * fn runs on a thread of the handle's own, which the first subscription starts, for all of them one
  * after the other. It reads the log again by itself: a slow function delays other subscribers and
@@ -905,6 +912,10 @@ struct syncline_info {
                            needs it waits; see the event log */
     uint64_t clock_ahead_ms; /* this device's changes are stamped so far ahead of its clock, which
                                 was set back: others may hold them as long. 0: it is not much */
+    uint64_t waiting;       /* records received whose parent, or who themselves, are not here yet: a
+                               record that points at them or brings them lets them out */
+    uint64_t waiting_bytes; /* of their content */
+    int64_t waiting_since_ms; /* ms since 1970 UTC: when the oldest began to wait; 0: none does */
 };
 #define SYNCLINE_INFO_INIT                                                                         \
     {                                                                                              \

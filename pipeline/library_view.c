@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "storage/record_scan.h"
+#include "storage/waiting_room.h"
 
 /* Drained outbox rows end here, as sync.db has it. */
 static enum syncline_status drained_id(struct sl_peer_log *log, int64_t *id, struct sl_error *err)
@@ -70,6 +71,23 @@ static enum syncline_status read_origins(struct sl_view *view, const struct sl_o
     }
 }
 
+static enum syncline_status read_waiting(const struct sl_view *view, struct syncline_info *info,
+                                         struct sl_error *err)
+{
+    struct sl_waiting_room room;
+    uint64_t since_ms = 0;
+    sl_waiting_room_init(&room, &view->rows->ldb);
+    enum syncline_status status = sl_waiting_room_load(&room, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_waiting_oldest(&room, &since_ms, err);
+    }
+    sl_waiting_room_fini(&room);
+    info->waiting = room.count.records;
+    info->waiting_bytes = room.count.bytes;
+    info->waiting_since_ms = (int64_t)since_ms;
+    return status;
+}
+
 static enum syncline_status read_info(struct sl_view *view, const struct sl_core *core,
                                       struct syncline_info *info, struct sl_error *err)
 {
@@ -86,6 +104,9 @@ static enum syncline_status read_info(struct sl_view *view, const struct sl_core
     }
     if (status == SYNCLINE_OK) {
         status = sl_set_aside_count(view->log, &info->set_aside, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = read_waiting(view, info, err);
     }
     if (status == SYNCLINE_OK) {
         status = sl_scan_count(&view->rows->ldb, &core->models, &info->unscanned, err);

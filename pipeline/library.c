@@ -643,6 +643,7 @@ enum syncline_status sl_library_open(const struct sl_library_config *config,
                           : (uint32_t)sl_settings_number(&core->settings, SL_SETTING_BATCH_SIZE);
     core->settle_along_len =
         config->settle_along_len > 0 ? config->settle_along_len : SL_SETTLE_ALONG_LEN;
+    core->waiting_max = SL_WAITING_LEN_MAX;
     core->scan_len = config->scan_len > 0 ? config->scan_len : SL_SCAN_LEN;
     core->engine = config->engine;
     core->host_log = config->host_log;

@@ -452,6 +452,7 @@ static void begin_writing(struct sl_apply *apply, bool carefully)
     apply->writer.gone_len = 0;
     apply->writer.waiting.len = 0;
     apply->writer.waiting.room.was_full = false;
+    apply->writer.waiting.room.records_max = apply->core->waiting_max;
 }
 
 /* The transaction stands. */

@@ -193,6 +193,7 @@ struct sl_core {
     uint32_t batch_len;             /* constant */
     uint32_t scan_len;              /* constant: older rows that a slice of the scan looks at */
     uint32_t settle_along_len;      /* constant: durable batches that a capture settles along */
+    uint64_t waiting_max;           /* constant: records that may wait for others */
     bool engine;                    /* constant: stages run */
     struct sl_host_log host_log;    /* constant; no line is given to it under a lock */
     struct sl_budget budget;        /* constant */

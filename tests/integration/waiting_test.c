@@ -71,7 +71,7 @@ struct device {
 
 static char folder[32];
 static struct sl_error err;
-static struct sl_env env; /* the real one, but that its monotonic clock goes faster */
+static struct sl_env env; /* the real one, but that its clocks go faster */
 static uint64_t skipped_ns;
 static struct sl_local_hub *hub;
 static struct device devices[DEVICES];
@@ -88,6 +88,12 @@ static uint64_t fast_mono_ns(void *ctx)
 {
     (void)ctx;
     return sl_env_posix()->mono_ns(NULL) + skipped_ns;
+}
+
+static uint64_t fast_wall_ms(void *ctx)
+{
+    (void)ctx;
+    return sl_env_posix()->wall_ms(NULL) + skipped_ns / 1000000;
 }
 
 static void sql(sqlite3 *db, const char *text)
@@ -158,6 +164,7 @@ static void start(void)
     struct syncline_uuid library_id;
     env = *sl_env_posix();
     env.mono_ns = fast_mono_ns;
+    env.wall_ms = fast_wall_ms;
     (void)snprintf(folder, sizeof(folder), "/tmp/syncline-waiting-XXXXXX");
     cr_assert_not_null(mkdtemp(folder));
     cr_assert_eq(syncline_uuid_new(&library_id, 1), SYNCLINE_OK);
@@ -238,11 +245,9 @@ static bool is_done(void)
     return true;
 }
 
-/* Steps all until each has what the others captured, and nothing moves. */
-static void settle(void)
+static void step(int rounds)
 {
-    int quiet = 0;
-    for (int round = 0; round < ROUNDS_MAX && quiet < QUIET_ROUNDS; round++) {
+    for (int round = 0; round < rounds; round++) {
         for (size_t i = 0; i < DEVICES; i++) {
             struct sl_library *library = devices[i].library;
             for (size_t s = 0; s < sl_library_stage_count(library); s++) {
@@ -252,6 +257,15 @@ static void settle(void)
             sl_library_poll(library, 0);
         }
         skipped_ns += 100 * 1000 * 1000; /* what is put off is due within the quiet rounds */
+    }
+}
+
+/* Steps all until each has what the others captured, and nothing moves. */
+static void settle(void)
+{
+    int quiet = 0;
+    for (int round = 0; round < ROUNDS_MAX && quiet < QUIET_ROUNDS; round++) {
+        step(1);
         quiet = is_done() ? quiet + 1 : 0;
     }
     cr_assert_eq(quiet, QUIET_ROUNDS, "they do not come to rest");
@@ -616,6 +630,49 @@ Test(waiting, refused_when_released)
     drop(b, TAG, 3);
     drop(b, TAG, 2);
     settle();
+    check_equal();
+}
+
+/* A change of a record whose birth is refused when it comes is of a dead record, and does not wait
+ * on. */
+Test(waiting, birth_is_refused)
+{
+    hold(c, a, true);
+    set(a, TAG, 1, 0, 0, 666);
+    settle();
+    set(b, TAG, 1, 0, 0, 1);
+    settle();
+    cr_assert_eq(waiting(c), 1);
+    sql(c->db, "CREATE TRIGGER no_devil BEFORE INSERT ON tags"
+               " BEGIN SELECT RAISE(ABORT,'no'); END");
+    everybody();
+    cr_assert_eq(waiting(c), 0);
+    cr_assert_eq(info_of(c).set_aside, 1);
+    cr_assert_eq(count(c, TAG), 0);
+}
+
+/* When no more may wait the origin stands still and it is told; it goes on by itself when there is
+ * room. */
+Test(waiting, room_is_full)
+{
+    hold(c, a, true);
+    sl_library_core(c->library)->waiting_max = 2;
+    set(a, TAG, 1, 0, 0, 1);
+    settle();
+    set(b, TAG, 2, 1, 0, 2);
+    set(b, TAG, 3, 1, 0, 3);
+    settle();
+    cr_assert_eq(waiting(c), 2);
+    cr_assert_str_empty(info_of(c).notice);
+    set(b, TAG, 4, 1, 0, 4);
+    step(100);
+    cr_assert_eq(waiting(c), 2);
+    cr_assert_lt(origin_at(c, b)->applied_seq, info_of(b).own_seq);
+    cr_assert_not_null(strstr(info_of(c).notice, "2 records wait for others"), "%s",
+                       info_of(c).notice);
+    set(b, TAG, 2, 1, 0, 20);
+    everybody();
+    cr_assert_eq(value_of(c, TAG, 2), 20);
     check_equal();
 }
 

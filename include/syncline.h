@@ -844,7 +844,9 @@ syncline_log_read(struct syncline *lib, syncline_event_fn fn, void *ctx,
     X(MEMBER_ADDED, 14, "a device became a member")                                                \
     X(EVENTS_LOST, 15, "more events came than could be written")                                   \
     X(DEGRADED, 16, "a sync failed: that handle is finished, and its file is opened again")        \
-    X(REOPENED, 17, "it was opened again and checked, and work goes on")
+    X(REOPENED, 17, "it was opened again and checked, and work goes on")                           \
+    X(LOG_GAP, 18, "changes came without those before them, which were asked for")                 \
+    X(LOG_SPLIT, 19, "a device was restored or copied: nothing more is taken of it")
 
 enum syncline_event_code {
 #define X(name, value, text) SYNCLINE_CODE_##name = value,

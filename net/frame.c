@@ -45,6 +45,9 @@
  *                      16  device id
  *                       8  epoch and
  *                       8  version of its latest statement; both 0: none
+ *     type 11 ASK      16  origin: device id
+ *                       8  origin: epoch, below 2^63
+ *                       8  seq after which its segments are to be sent again
  *     type 10 STATEMENT    a vector signed by its device, see base/statement.h
  *     type 4 ERROR      2  status, not 0; who does not know it takes it for EREFUSED
  *                       2  length of the text, at most 511
@@ -77,6 +80,7 @@ static const char *const type_names[SL_FRAME_TYPE_END] = {
     [SL_FRAME_JOIN] = "JOIN",       [SL_FRAME_WELCOME] = "WELCOME",
     [SL_FRAME_MEMBER] = "MEMBER",   [SL_FRAME_SUMMARY] = "SUMMARY",
     [SL_FRAME_ROSTER] = "ROSTER",   [SL_FRAME_STATEMENT] = "STATEMENT",
+    [SL_FRAME_ASK] = "ASK",
 };
 
 const char *sl_frame_type_name(enum sl_frame_type type)
@@ -426,6 +430,15 @@ enum syncline_status sl_frame_put_statement(struct sl_buf *buf, const uint8_t *d
     return end_put(buf, start, SL_FRAME_STATEMENT);
 }
 
+enum syncline_status sl_frame_put_ask(struct sl_buf *buf, const struct sl_vector_entry *entry)
+{
+    size_t start = begin_put(buf);
+    sl_buf_bytes(buf, entry->origin.device.bytes, sizeof(entry->origin.device.bytes));
+    sl_buf_u64(buf, entry->origin.epoch);
+    sl_buf_u64(buf, entry->held_seq);
+    return end_put(buf, start, SL_FRAME_ASK);
+}
+
 enum syncline_status sl_frame_put_error(struct sl_buf *buf, enum syncline_status status,
                                         const char *text)
 {
@@ -635,6 +648,25 @@ enum syncline_status sl_frame_get_statement(const struct sl_frame *frame,
 
     if (status != SYNCLINE_OK)
         (void)sl_fail_prefix(err, status, "STATEMENT");
+    return status;
+}
+
+enum syncline_status sl_frame_get_ask(const struct sl_frame *frame, struct sl_vector_entry *out,
+                                      struct sl_error *err)
+{
+    struct sl_vector_entry entry;
+    struct sl_reader reader;
+
+    memset(&entry, 0, sizeof(entry));
+    sl_reader_init(&reader, frame->payload, frame->len);
+    sl_read_copy(&reader, entry.origin.device.bytes, sizeof(entry.origin.device.bytes));
+    entry.origin.epoch = sl_read_u64(&reader);
+    entry.held_seq = sl_read_u64(&reader);
+    enum syncline_status status = check_end(&reader, frame, err);
+    if (status == SYNCLINE_OK && entry.origin.epoch >> 63 != 0)
+        status = sl_fail(err, SYNCLINE_EPROTO, "an ASK frame with an epoch of 2^63 or more");
+    if (status == SYNCLINE_OK)
+        *out = entry;
     return status;
 }
 

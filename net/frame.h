@@ -34,7 +34,8 @@ enum sl_frame_type {
     SL_FRAME_SUMMARY = 8,
     SL_FRAME_ROSTER = 9,
     SL_FRAME_STATEMENT = 10,
-    SL_FRAME_TYPE_END = 11
+    SL_FRAME_ASK = 11,
+    SL_FRAME_TYPE_END = 12
 };
 
 /* One frame, as the decoder hands it out: a type this version knows, in a version it knows. */
@@ -86,6 +87,8 @@ enum syncline_status sl_frame_put_vector(struct sl_buf *buf, const struct sl_vec
 enum syncline_status sl_frame_put_summary(struct sl_buf *buf, const uint8_t hash[SL_HASH_SIZE]);
 enum syncline_status sl_frame_put_roster(struct sl_buf *buf, const struct sl_roster_entry *entries,
                                          size_t len);
+/* What of that origin comes after held_seq; the entry's other fields are not sent. */
+enum syncline_status sl_frame_put_ask(struct sl_buf *buf, const struct sl_vector_entry *entry);
 /* A statement as base/statement.h has it. */
 enum syncline_status sl_frame_put_statement(struct sl_buf *buf, const uint8_t *data, size_t len);
 enum syncline_status sl_frame_put_error(struct sl_buf *buf, enum syncline_status status,
@@ -115,6 +118,8 @@ enum syncline_status sl_frame_get_summary(const struct sl_frame *frame, uint8_t 
 enum syncline_status sl_frame_get_roster(const struct sl_frame *frame,
                                          struct sl_roster_entry entries[SL_ROSTER_LEN_MAX],
                                          size_t *len, struct sl_error *err);
+enum syncline_status sl_frame_get_ask(const struct sl_frame *frame, struct sl_vector_entry *entry,
+                                      struct sl_error *err);
 /* Sound but for its signature. The bytes are borrowed as the frame's are. */
 enum syncline_status sl_frame_get_statement(const struct sl_frame *frame,
                                             struct sl_statement *statement, struct sl_error *err);

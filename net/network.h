@@ -59,6 +59,9 @@ struct sl_network_events {
     enum syncline_status (*statement)(void *ctx, struct sl_session *session,
                                       const struct sl_statement *statement, const uint8_t *data,
                                       size_t size, struct sl_error *err);
+    /* ASK: of entry->origin, what comes after entry->held_seq. Not OK likewise. */
+    enum syncline_status (*ask)(void *ctx, struct sl_session *session,
+                                const struct sl_vector_entry *entry, struct sl_error *err);
     /* The session is gone; it must not be used any more. */
     void (*closed)(void *ctx, struct sl_session *session);
     /* Something worth telling a person: a peer refused us or was refused, cannot be reached, sent
@@ -124,6 +127,8 @@ enum syncline_status sl_session_send_roster(struct sl_session *session,
                                             const struct sl_roster_entry *entries, size_t len);
 enum syncline_status sl_session_send_statement(struct sl_session *session, const uint8_t *data,
                                                size_t len);
+enum syncline_status sl_session_send_ask(struct sl_session *session,
+                                         const struct sl_vector_entry *entry);
 size_t sl_session_queued(const struct sl_session *session); /* bytes not yet taken by the system */
 /* Tells the peer why and closes; `closed` follows, from the next poll. */
 void sl_session_close(struct sl_session *session, enum syncline_status status, const char *text);

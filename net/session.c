@@ -354,6 +354,18 @@ static enum syncline_status on_statement(struct sl_connection *connection,
                                   frame->len, err);
 }
 
+static enum syncline_status on_ask(struct sl_connection *connection, const struct sl_frame *frame,
+                                   struct sl_error *err)
+{
+    struct sl_network *net = connection->session.net;
+    struct sl_vector_entry entry;
+    enum syncline_status status = sl_frame_get_ask(frame, &entry, err);
+
+    if (status != SYNCLINE_OK)
+        return status;
+    return net->events->ask(net->ctx, &connection->session, &entry, err);
+}
+
 static enum syncline_status on_error(struct sl_connection *connection, const struct sl_frame *frame,
                                      struct sl_error *err)
 {
@@ -399,6 +411,7 @@ static const frame_fn handlers[SL_CONNECTION_STATE_END][SL_FRAME_TYPE_END] = {
                              [SL_FRAME_SUMMARY] = on_summary,
                              [SL_FRAME_ROSTER] = on_roster,
                              [SL_FRAME_STATEMENT] = on_statement,
+                             [SL_FRAME_ASK] = on_ask,
                              [SL_FRAME_ERROR] = on_error},
     [SL_CONNECTION_DRAINING] = {[SL_FRAME_HELLO] = on_late_frame,
                                 [SL_FRAME_VECTOR] = on_late_frame,
@@ -409,7 +422,8 @@ static const frame_fn handlers[SL_CONNECTION_STATE_END][SL_FRAME_TYPE_END] = {
                                 [SL_FRAME_MEMBER] = on_late_frame,
                                 [SL_FRAME_SUMMARY] = on_late_frame,
                                 [SL_FRAME_ROSTER] = on_late_frame,
-                                [SL_FRAME_STATEMENT] = on_late_frame},
+                                [SL_FRAME_STATEMENT] = on_late_frame,
+                                [SL_FRAME_ASK] = on_late_frame},
 };
 
 static enum syncline_status handle(struct sl_connection *connection, const struct sl_frame *frame,
@@ -515,6 +529,16 @@ enum syncline_status sl_session_send_statement(struct sl_session *session, const
     if (buf == NULL)
         return SYNCLINE_ENET;
     return end_frame(session, sl_frame_put_statement(buf, data, len));
+}
+
+enum syncline_status sl_session_send_ask(struct sl_session *session,
+                                         const struct sl_vector_entry *entry)
+{
+    struct sl_buf *buf = begin_frame(session);
+
+    if (buf == NULL)
+        return SYNCLINE_ENET;
+    return end_frame(session, sl_frame_put_ask(buf, entry));
 }
 
 enum syncline_status sl_session_send_segment(struct sl_session *session, const uint8_t *data,

@@ -24,6 +24,7 @@
 #include "stages/serialize.h"
 #include "stages/settle.h"
 #include "stages/shared.h"
+#include "stages/stream.h"
 #include "stages/verify.h"
 #include "storage/key_check.h"
 
@@ -214,6 +215,17 @@ static enum syncline_status statement_came(void *ctx, struct sl_session *session
                                err);
 }
 
+static enum syncline_status ask_came(void *ctx, struct sl_session *session,
+                                     const struct sl_vector_entry *entry, struct sl_error *err)
+{
+    struct sl_member_state *member = member_at(session);
+    enum syncline_status status;
+    if (takes(member, SL_FRAME_ASK, &status, err)) {
+        sl_stream_asked(&((struct sl_library *)ctx)->core, member, entry);
+    }
+    return status;
+}
+
 static void session_closed(void *ctx, struct sl_session *session)
 {
     struct sl_core *core = &((struct sl_library *)ctx)->core;
@@ -246,6 +258,7 @@ static const struct sl_network_events network_events = {.admit = admit,
                                                         .summary = summary_came,
                                                         .roster = roster_came,
                                                         .statement = statement_came,
+                                                        .ask = ask_came,
                                                         .closed = session_closed,
                                                         .notice = notice};
 
@@ -388,6 +401,7 @@ static enum syncline_status load_origins(struct sl_core *core, struct sl_error *
             return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the vector");
         }
         origin->head = head;
+        status = sl_fork_find(&core->log, head.number, &origin->forked, err);
     }
     if (status == SYNCLINE_OK && self->head.number == 0) {
         status = sl_peer_log_begin(&core->log, err);

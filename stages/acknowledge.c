@@ -155,6 +155,36 @@ static void note(uint64_t *field, uint64_t value, bool *dirty)
     }
 }
 
+/* Is what the member holds of an origin what is held here, as far as both go? If not, its log has
+ * split; the one can prove it to the other. What is said of this device's own is judged before. */
+static enum syncline_status compare_held(struct sl_core *core, struct sl_member_state *member,
+                                         const struct sl_origin_state *origin,
+                                         struct sl_stream *stream,
+                                         const struct sl_vector_entry *entry, struct sl_error *err)
+{
+    struct sl_log_head head = sl_core_head(core, origin);
+    uint8_t hash[SL_HASH_SIZE];
+    bool found = true;
+    if (origin->index == 0 || entry->held_seq == 0 || entry->held_seq > head.held_seq ||
+        entry->held_seq <= stream->same_seq || stream->state == SL_STREAM_STOPPED ||
+        origin->forked) {
+        return SYNCLINE_OK;
+    }
+    memcpy(hash, head.held_hash, SL_HASH_SIZE);
+    if (entry->held_seq < head.held_seq) {
+        enum syncline_status status =
+            sl_peer_log_hash_at(&core->net_log, head.number, entry->held_seq, &found, hash, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+    }
+    if (found && memcmp(hash, entry->held_hash, SL_HASH_SIZE) == 0) {
+        stream->same_seq = entry->held_seq;
+        return SYNCLINE_OK;
+    }
+    return sl_stream_stop(core, member, origin, stream, entry->held_seq, err);
+}
+
 /* What the member has need not be sent to it. */
 static enum syncline_status note_held(struct sl_core *core, struct sl_member_state *member,
                                       const struct sl_vector_entry *entries, size_t len,
@@ -176,6 +206,11 @@ static enum syncline_status note_held(struct sl_core *core, struct sl_member_sta
             return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a vector");
         }
         sl_stream_has(stream, entries[i].held_seq);
+        enum syncline_status status =
+            compare_held(core, member, core->origins[at], stream, &entries[i], err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
     }
     return SYNCLINE_OK;
 }

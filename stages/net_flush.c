@@ -24,7 +24,7 @@ static struct sl_origin_state *find_lack(struct sl_core *core, struct sl_member_
         uint64_t held_seq = sl_core_held(core, origin);
         *stream = held_seq > 0 ? sl_stream_of(core, member, origin) : NULL;
         if (*stream == NULL || (*stream)->sent_seq >= held_seq ||
-            (*stream)->state == SL_STREAM_STOPPED) {
+            (*stream)->state == SL_STREAM_STOPPED || origin->forked) {
             *waits = *waits || (held_seq > 0 && *stream == NULL); /* for memory */
             continue;
         }

@@ -66,6 +66,8 @@ struct sl_rows {
 struct sl_origin_state {
     struct sl_origin name;   /* constant */
     size_t index;            /* constant: its place in sl_core.origins */
+    bool forked;             /* its log has split: it is taken and passed on no further. The
+                                network's */
     struct sl_log_head head; /* in the log; head.number is its number there. Under head_lock: own by
                                 log_append, others by log_hold; read by sl_core_head */
     /* The applier's. */
@@ -92,6 +94,7 @@ enum sl_stream_state {
 
 struct sl_stream {
     uint64_t sent_seq; /* the member has it up to here, or it is on its way there */
+    uint64_t same_seq; /* what the member holds up to here is what is held here */
     enum sl_stream_state state;
 };
 

@@ -51,3 +51,38 @@ void sl_streams_forget(struct sl_core *core, struct sl_member_state *member)
     member->next_stream = 0;
     member->flushed = false;
 }
+
+enum syncline_status sl_stream_stop(struct sl_core *core, struct sl_member_state *member,
+                                    const struct sl_origin_state *origin, struct sl_stream *stream,
+                                    uint64_t seq, struct sl_error *err)
+{
+    if (stream->state == SL_STREAM_STOPPED) {
+        return SYNCLINE_OK; /* it has been told */
+    }
+    sl_stream_enter(stream, SL_STREAM_STOPPED);
+    struct sl_log_head head = sl_core_head(core, origin);
+    bool found = false;
+    const uint8_t *data = NULL;
+    size_t size = 0;
+    enum syncline_status status =
+        sl_peer_log_segment(&core->net_log, head.number, seq, &found, &data, &size, err);
+    if (status == SYNCLINE_OK && found) {
+        status = sl_session_send_segment(member->session, data, size);
+        if (status != SYNCLINE_OK) {
+            (void)sl_fail(err, status, "the segment could not be queued");
+        }
+    }
+    sl_peer_log_done(&core->net_log);
+    return status;
+}
+
+void sl_stream_asked(struct sl_core *core, struct sl_member_state *member,
+                     const struct sl_vector_entry *entry)
+{
+    const struct sl_origin_state *origin = sl_core_origin(core, &entry->origin);
+    struct sl_stream *stream = origin != NULL ? sl_stream_of(core, member, origin) : NULL;
+    if (stream != NULL && entry->held_seq < stream->sent_seq) {
+        stream->sent_seq = entry->held_seq;
+        member->flushed = false;
+    }
+}

@@ -26,6 +26,15 @@ struct sl_stream *sl_stream_of(struct sl_core *core, struct sl_member_state *mem
 void sl_stream_enter(struct sl_stream *stream, enum sl_stream_state state);
 /* The member has the origin's log up to there, as far as this link is concerned. */
 void sl_stream_has(struct sl_stream *stream, uint64_t seq);
+/* The member holds another log of the origin than this device: stops the stream, and sends a
+ * segment that holds `seq` here, by which the member can see it, too. Errors: ENET, ... of the log.
+ */
+enum syncline_status sl_stream_stop(struct sl_core *core, struct sl_member_state *member,
+                                    const struct sl_origin_state *origin, struct sl_stream *stream,
+                                    uint64_t seq, struct sl_error *err);
+/* ASK came: the member lacks what comes after that. */
+void sl_stream_asked(struct sl_core *core, struct sl_member_state *member,
+                     const struct sl_vector_entry *entry);
 /* The link is new, or gone: nothing is known of what the member has. */
 void sl_streams_forget(struct sl_core *core, struct sl_member_state *member);
 

@@ -7,11 +7,17 @@
  * origin ends, names the hash that stands there, and the origin's signature over its own hash
  * holds. Then it waits for log_hold, as it came.
  *
- * Something held already is no fault - it may come again for many reasons - and is answered by our
- * vector. A gap, another predecessor or a bad signature ends the session: nothing is taken from it,
- * and what is missing is asked for anew. A segment of a third device is as good as one of the
- * member's own: what counts is the signature of its origin, whose key was told before (see
- * roster.h). */
+ * What its origin has signed and does not fit ends no session, and only that origin's stream:
+ *
+ *     it is held already           no fault - it may come again for many reasons: our vector
+ * answers something is missing before  a gap: not taken; what is missing is asked for, once it
+ * contradicts what is held  the origin's log has split, because its device was restored or copied:
+ * the segment and the head here are kept as evidence, and nothing more is taken or passed on of
+ * that origin, ever; others go on. The member gets our segment, so that it can see it, too
+ *
+ * A bad signature, or a log of this very device that this device has not, ends the session. A
+ * segment of a third device is as good as one of the member's own: what counts is the signature of
+ * its origin, whose key was told before (roster.h). */
 
 #ifndef SL_VERIFY_H
 #define SL_VERIFY_H
@@ -36,8 +42,8 @@ struct sl_verify {
 void sl_verify_init(struct sl_verify *verify, struct sl_core *core);
 void sl_verify_fini(struct sl_verify *verify);
 
-/* Called when a segment has come. Errors close the session: EPROTO, EUNSUPPORTED, ENOMEM, EBUSY
- * (too much waits for the log already: it is asked for again). */
+/* Called when a segment has come. Errors close the session: EPROTO, ERESTORED, ENOMEM, EBUSY (too
+ * much waits for the log already: it is asked for again), EDB. */
 enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_member_state *member,
                                        const uint8_t *data, size_t size, struct sl_error *err);
 

@@ -16,6 +16,8 @@ enum {
     SEGMENT_GET,
     SEGMENT_SIZES,
     SEGMENT_HASH,
+    FORK_PUT,
+    FORK_FIND,
     DRAINED_PUT,
     DRAINED_NEWEST,
     DRAINED_REMOVE,
@@ -50,6 +52,9 @@ static const char *const sql_texts[] = {
                     " ORDER BY last_seq LIMIT 1",
     [SEGMENT_SIZES] = "SELECT total(length(bytes)) FROM segment WHERE origin=?1 AND last_seq>?2",
     [SEGMENT_HASH] = "SELECT hash FROM segment WHERE origin=?1 AND last_seq=?2",
+    [FORK_PUT] = "INSERT OR IGNORE INTO fork(origin,held_seq,held_hash,bytes,at_ms)"
+                 " VALUES(?1,?2,?3,?4,?5)",
+    [FORK_FIND] = "SELECT 1 FROM fork WHERE origin=?1",
     [DRAINED_PUT] = "INSERT OR REPLACE INTO drained(id,token,changes,complete,seq)"
                     " VALUES(?1,?2,?3,?4,?5)",
     [DRAINED_NEWEST] = "SELECT id,token,changes,complete,seq FROM drained ORDER BY id DESC LIMIT 1",
@@ -90,6 +95,8 @@ static const char schema[] =
     " UNIQUE(device,epoch));"
     "CREATE TABLE segment(number INTEGER PRIMARY KEY, origin INTEGER NOT NULL,"
     " last_seq INTEGER NOT NULL, hash BLOB NOT NULL, bytes BLOB NOT NULL, UNIQUE(origin,last_seq));"
+    "CREATE TABLE fork(origin INTEGER PRIMARY KEY, held_seq INTEGER NOT NULL,"
+    " held_hash BLOB NOT NULL, bytes BLOB NOT NULL, at_ms INTEGER NOT NULL);"
     "CREATE TABLE drained(id INTEGER PRIMARY KEY, token INTEGER NOT NULL, changes INTEGER NOT NULL,"
     " complete INTEGER NOT NULL, seq INTEGER NOT NULL);"
     "CREATE TABLE member(number INTEGER PRIMARY KEY, device BLOB NOT NULL UNIQUE,"
@@ -430,6 +437,41 @@ enum syncline_status sl_peer_log_hash_at(struct sl_peer_log *log, int64_t origin
     status = sl_db_row(&log->db, stmt, &row, err);
     if (status == SYNCLINE_OK) {
         *found = row && column_hash(stmt, 0, hash);
+        sl_db_reset(stmt);
+    }
+    return status;
+}
+
+enum syncline_status sl_fork_put(struct sl_peer_log *log, const struct sl_log_head *head,
+                                 const void *data, size_t size, uint64_t wall_ms,
+                                 struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, FORK_PUT, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, head->number);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)head->held_seq);
+    (void)sqlite3_bind_blob(stmt, 3, head->held_hash, SL_HASH_SIZE, SQLITE_STATIC);
+    (void)sqlite3_bind_blob64(stmt, 4, data, size, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(stmt, 5, (int64_t)wall_ms);
+    return sl_db_run(&log->db, stmt, err);
+}
+
+enum syncline_status sl_fork_find(struct sl_peer_log *log, int64_t origin, bool *found,
+                                  struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(log, FORK_FIND, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, origin);
+    bool row = false;
+    status = sl_db_row(&log->db, stmt, &row, err);
+    if (status == SYNCLINE_OK) {
+        *found = row;
         sl_db_reset(stmt);
     }
     return status;

@@ -7,6 +7,7 @@
  *                 outbox row that a ticket can be asked about
  *     origin      per origin: held_seq, held_hash, last_hlc - the end of its log here
  *     segment     the sealed bytes, by origin and last seq; see base/segment.h
+ *     fork        origins whose log has split: the head here, and a segment that contradicts it
  *     drained     outbox rows whose changes are in the log: (id, token), how many, complete or not.
  *                 The newest, and of those before it the ones that somebody holds a ticket of, as
  *                 many as are kept
@@ -90,6 +91,14 @@ void sl_peer_log_done(struct sl_peer_log *log);
 enum syncline_status sl_peer_log_hash_at(struct sl_peer_log *log, int64_t origin, uint64_t last_seq,
                                          bool *found, uint8_t hash[SL_HASH_SIZE],
                                          struct sl_error *err);
+
+/* Two changes with one seq of one origin: its log has split, and it is taken no further. Both ends
+ * are kept as evidence: the head here, and a segment that contradicts it, as it came. */
+enum syncline_status sl_fork_put(struct sl_peer_log *log, const struct sl_log_head *head,
+                                 const void *data, size_t size, uint64_t wall_ms,
+                                 struct sl_error *err);
+enum syncline_status sl_fork_find(struct sl_peer_log *log, int64_t origin, bool *found,
+                                  struct sl_error *err);
 
 /* Bytes of the segments that hold changes after `seq`. */
 enum syncline_status sl_peer_log_size_after(struct sl_peer_log *log, int64_t origin, uint64_t seq,

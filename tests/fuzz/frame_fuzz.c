@@ -80,6 +80,11 @@ static void read_meeting(const struct sl_frame *frame, struct sl_buf *buf)
         check(sl_frame_put_summary(buf, hash) == SYNCLINE_OK);
         check_same(buf, frame);
     }
+    struct sl_vector_entry ask;
+    if (frame->type == SL_FRAME_ASK && sl_frame_get_ask(frame, &ask, NULL) == SYNCLINE_OK) {
+        check(sl_frame_put_ask(buf, &ask) == SYNCLINE_OK);
+        check_same(buf, frame);
+    }
     if (frame->type == SL_FRAME_ROSTER &&
         sl_frame_get_roster(frame, entries, &len, NULL) == SYNCLINE_OK) {
         check(sl_frame_put_roster(buf, entries, len) == SYNCLINE_OK);
@@ -132,7 +137,7 @@ static void read_frame(const struct sl_frame *frame)
     else if (frame->type == SL_FRAME_MEMBER)
         read_member(frame, &buf);
     else if (frame->type == SL_FRAME_SUMMARY || frame->type == SL_FRAME_ROSTER ||
-             frame->type == SL_FRAME_STATEMENT)
+             frame->type == SL_FRAME_STATEMENT || frame->type == SL_FRAME_ASK)
         read_meeting(frame, &buf);
     else
         read_rest(frame, &buf);

@@ -55,7 +55,8 @@ struct raw {
     struct sl_vector_entry vector[8];
     size_t vector_len; /* of the last VECTOR */
     uint8_t segment[4096];
-    size_t segment_size; /* of the last SEGMENT */
+    size_t segment_size;        /* of the last SEGMENT */
+    struct sl_vector_entry ask; /* the last ASK */
 };
 
 static char folder[64];
@@ -232,6 +233,9 @@ static void take_frame(const struct sl_frame *frame)
     if (frame->type == SL_FRAME_SEGMENT && frame->len <= sizeof(raw.segment)) {
         memcpy(raw.segment, frame->payload, frame->len);
         raw.segment_size = frame->len;
+    }
+    if (frame->type == SL_FRAME_ASK) {
+        cr_assert_eq(sl_frame_get_ask(frame, &raw.ask, &err), SYNCLINE_OK);
     }
     if (frame->type == SL_FRAME_VECTOR) {
         sl_buf_init(&memory, &sl_allocator_libc);
@@ -631,4 +635,154 @@ Test(link, statements)
     cr_expect_not_null(strstr(err.text, "the statement of"), "%s", err.text);
     a->library = NULL;
     a->transport->ops->free(a->transport);
+}
+
+/* ---- Gaps and forks ---- */
+
+/* A segment of a device: what stands in it nobody reads before it is applied. */
+struct made {
+    struct sl_segment segment;
+    uint8_t bytes[SL_SEGMENT_HEADER_SIZE + 1];
+    uint8_t hash[SL_HASH_SIZE];
+};
+
+static struct made make_segment(const struct sl_identity *author, const struct sl_identity *by,
+                                const struct made *before, uint64_t first_seq, uint32_t len,
+                                uint8_t body)
+{
+    struct made made = {.bytes = {0}};
+    struct sl_hasher *hasher = sl_hasher_new(&sl_allocator_libc);
+    struct sl_signer *signer = NULL;
+    struct sl_segment segment = {.library_id = library_id,
+                                 .origin = {.device = author->device_id, .epoch = 1},
+                                 .first_seq = first_seq,
+                                 .len = len,
+                                 .raw_size = 1,
+                                 .first_hlc = first_seq,
+                                 .last_hlc = first_seq + len - 1};
+    if (before != NULL) {
+        memcpy(segment.prev_hash, before->hash, SL_HASH_SIZE);
+    } else {
+        cr_assert_eq(sl_origin_hash(hasher, &library_id, &segment.origin, segment.prev_hash),
+                     SYNCLINE_OK);
+    }
+    sl_segment_encode_header(&segment, made.bytes);
+    made.bytes[SL_SEGMENT_HEADER_SIZE] = body;
+    cr_assert_eq(
+        sl_segment_hash(hasher, made.bytes, made.bytes + SL_SEGMENT_HEADER_SIZE, 1, made.hash),
+        SYNCLINE_OK);
+    cr_assert_eq(sl_signer_new(&sl_allocator_libc, by, &signer), SYNCLINE_OK);
+    cr_assert_eq(sl_sign(signer, made.hash, SL_HASH_SIZE, segment.signature), SYNCLINE_OK);
+    sl_segment_encode_header(&segment, made.bytes);
+    sl_signer_free(signer);
+    sl_hasher_free(hasher);
+    made.segment = segment;
+    return made;
+}
+
+static void send_made(const struct made *made)
+{
+    raw_send_segment(made->bytes, sizeof(made->bytes));
+}
+
+/* How far A's log of the device goes. */
+static uint64_t held_of(struct device *a, const struct sl_identity *author)
+{
+    struct sl_origin origin = {.device = author->device_id, .epoch = 1};
+    const struct sl_origin_state *state = sl_core_origin(core_of(a), &origin);
+    return state == NULL ? 0 : sl_core_held(core_of(a), state);
+}
+
+static int64_t in_log(struct device *a, const char *text)
+{
+    sqlite3 *log = NULL;
+    cr_assert_eq(sqlite3_open(a->sync_db, &log), SQLITE_OK);
+    int64_t value = number(log, text);
+    cr_assert_eq(sqlite3_close(log), SQLITE_OK);
+    return value;
+}
+
+/* What comes after a gap is not taken, and what is missing is asked for once; then it goes on. What
+ * a device asks for is sent to it again. */
+Test(link, gaps)
+{
+    struct device *a = add_device(0, "a", NULL);
+    const struct sl_identity *self = &raw.identity;
+    struct made first = make_segment(self, self, NULL, 1, 3, 'a');
+    struct made second = make_segment(self, self, &first, 4, 2, 'b');
+    struct made third = make_segment(self, self, &second, 6, 1, 'c');
+    insert_notes(a, 5);
+    raw_meet(NULL, 0);
+    RUN_UNTIL(raw.counts[SL_FRAME_SEGMENT] == 1);
+    send_made(&second); /* of a log that is not here at all */
+    send_made(&third);
+    RUN_UNTIL(raw.counts[SL_FRAME_ASK] == 1);
+    cr_expect_eq(raw.ask.held_seq, 0);
+    cr_expect(sl_uuid_equal(&raw.ask.origin.device, &self->device_id));
+    send_made(&first);
+    RUN_UNTIL(held_of(a, self) == 3);
+    send_made(&third);
+    RUN_UNTIL(raw.counts[SL_FRAME_ASK] == 2);
+    cr_expect_eq(raw.ask.held_seq, 3);
+    send_made(&second);
+    send_made(&third);
+    send_made(&second); /* again: nothing */
+    RUN_UNTIL(held_of(a, self) == 6);
+    cr_expect_eq(raw.counts[SL_FRAME_ASK], 2);
+    cr_expect_eq(raw.counts[SL_FRAME_ERROR], 0, "%s", raw.error.text);
+    cr_expect_eq(in_log(a, "SELECT count(*) FROM segment"), 4);
+
+    struct sl_vector_entry ask = {.origin = core_of(a)->self};
+    struct sl_buf buf;
+    sl_buf_init(&buf, &sl_allocator_libc);
+    cr_assert_eq(sl_frame_put_ask(&buf, &ask), SYNCLINE_OK);
+    send_buf(&buf);
+    RUN_UNTIL(raw.counts[SL_FRAME_SEGMENT] == 2);
+}
+
+/* Whatever does not fit what is held is the end of that origin alone, if its device signed it; if
+ * not, of the session. */
+Test(link, forks)
+{
+    struct device *a = add_device(0, "a", NULL);
+    const struct sl_identity *self = &raw.identity;
+    for (int round = 0; round < 4; round++) {
+        struct sl_identity third;
+        cr_assert_eq(sl_identity_new(sl_env_posix(), &third, &err), SYNCLINE_OK);
+        struct made first = make_segment(&third, &third, NULL, 1, 3, 'a');
+        struct made second = make_segment(&third, &third, &first, 4, 2, 'b');
+        struct made third_one = make_segment(&third, &third, &second, 6, 1, 'c');
+        /* The same place again, a part of it, over its end, on another predecessor. */
+        struct made other = round == 0   ? make_segment(&third, &third, &first, 4, 2, 'x')
+                            : round == 1 ? make_segment(&third, &third, &first, 4, 1, 'x')
+                            : round == 2 ? make_segment(&third, &third, &first, 4, 9, 'x')
+                                         : make_segment(&third, &third, &first, 6, 1, 'x');
+        struct made forged = make_segment(&third, self, &first, 4, 2, 'x');
+        raw_meet(NULL, 0);
+        send_made(&first); /* nobody has said who that is: not taken */
+        raw_send_member(&third, "third");
+        send_made(&first);
+        send_made(&second);
+        RUN_UNTIL(held_of(a, &third) == 5);
+        send_made(&forged);
+        expect_refused("the signature of segment 4 is not its origin's");
+        cr_expect_eq(in_log(a, "SELECT count(*) FROM fork"), round);
+        raw_meet(NULL, 0);
+        unsigned sent = raw.counts[SL_FRAME_SEGMENT];
+        send_made(&other);
+        RUN_UNTIL(in_log(a, "SELECT count(*) FROM fork") == round + 1);
+        RUN_UNTIL(raw.counts[SL_FRAME_SEGMENT] > sent);
+        send_made(&third_one);
+        insert_notes(a, 1); /* other origins go on */
+        RUN_UNTIL(raw.counts[SL_FRAME_SEGMENT] > sent + 1);
+        cr_expect_eq(held_of(a, &third), 5);
+        cr_expect_eq(raw.counts[SL_FRAME_ERROR], 0, "%s", raw.error.text);
+        close_engine(a);
+        open_engine(a);
+        raw_meet(NULL, 0);
+        raw_send_member(&third, "third");
+        send_made(&third_one);
+        run_to_rest();
+        cr_expect_eq(held_of(a, &third), 5);
+    }
 }

@@ -257,3 +257,94 @@ Test(relay, two_ways_do_no_harm)
     api_close(&d);
     close_line(&a, &b, &c);
 }
+
+/* ---- A log that has split ---- */
+
+static void copy_device(struct api_device *from, struct api_device *to, const char *name)
+{
+    static const char *const files[] = {"library.db", "sync.db", "device.key", "syncline.conf"};
+    char path[API_PATH_SIZE + 32];
+    char copy[API_PATH_SIZE + 32];
+    api_name(to, name);
+    cr_assert_eq(mkdir(to->dir, 0700), 0);
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", from->dir, files[i]);
+        (void)snprintf(copy, sizeof(copy), "%s/%s", to->dir, files[i]);
+        if (api_exists(path)) {
+            api_copy_file(path, copy);
+            cr_assert_eq(chmod(copy, 0600), 0);
+        }
+    }
+    api_db(to);
+}
+
+/* Forks that the device has seen. */
+static int64_t forks(struct api_device *device)
+{
+    char path[API_PATH_SIZE + 16];
+    (void)snprintf(path, sizeof(path), "%s/sync.db", device->dir);
+    sqlite3 *db = api_db_open(path);
+    int64_t count = api_int(db, "SELECT count(*) FROM fork");
+    cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+    return count;
+}
+
+static void save_and_send(struct api_device *from, const char *name, struct api_device *to)
+{
+    struct tag tag = api_tag(name);
+    api_save_tag(from, &tag, SYNCLINE_INSERT);
+    API_WAIT(api_has(to->db, "tags", &tag.uuid));
+}
+
+/* C is copied, and both go on, each seen by another device: when those two meet they see that C's
+ * log has split, keep the proof, and take no more of C; all else goes on, now and later. */
+Test(relay, a_split_log_ends_alone)
+{
+    struct api_device a;
+    struct api_device b;
+    struct api_device c;
+    struct api_device copy;
+    open_line(&a, &b, &c);
+    save_and_send(&c, "before", &a);
+    API_WAIT(api_info(&c).members == 2);
+    api_stop(&c);
+    api_stop(&b);
+    cr_assert_eq(sqlite3_close(c.db), SQLITE_OK); /* which empties the WAL */
+    copy_device(&c, &copy, "copy");
+    api_db(&c);
+    api_open(&c, a.address);
+    save_and_send(&c, "of the one", &a);
+    api_stop(&c);
+    api_stop(&a);
+    api_open(&b, NULL);
+    api_open(&copy, b.address);
+    save_and_send(&copy, "of the other", &b);
+    api_stop(&copy);
+    api_stop(&b);
+
+    api_open(&a, NULL);
+    api_open(&b, a.address);
+    API_WAIT(forks(&a) == 1 && forks(&b) == 1);
+    cr_expect_not_null(strstr(api_info(&a).notice, "the log of \"c\" has split"), "%s",
+                       api_info(&a).notice);
+    save_and_send(&a, "A goes on", &b);
+    save_and_send(&b, "B goes on", &a);
+    cr_expect_eq(api_int(a.db, "SELECT count(*) FROM tags"), 4);
+    cr_expect_eq(api_int(b.db, "SELECT count(*) FROM tags"), 4);
+
+    /* It stays so, and what C makes now comes to nobody. */
+    api_stop(&b);
+    api_stop(&a);
+    api_open(&a, NULL);
+    api_open(&b, a.address);
+    api_open(&c, a.address);
+    struct tag late = api_tag("too late");
+    api_save_tag(&c, &late, SYNCLINE_INSERT);
+    save_and_send(&a, "A goes on to C", &c);
+    save_and_send(&b, "B goes on to C", &c);
+    save_and_send(&b, "B goes on to A", &a);
+    cr_expect_not(api_has(a.db, "tags", &late.uuid));
+    cr_expect_eq(forks(&a), 1);
+    cr_expect_eq(sqlite3_close(copy.db), SQLITE_OK);
+    close_line(&a, &b, &c);
+}

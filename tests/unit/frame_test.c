@@ -44,6 +44,7 @@ static const struct golden goldens[] = {
     {SL_FRAME_STATEMENT,
      "a4000000 0a 01 0000" LIBRARY_HEX "8877665544332211" SIGNATURE_HEX "01000000" LIBRARY_HEX
      "8877665544332211 0900000000000000" HASH_HEX "0700000000000000"},
+    {SL_FRAME_ASK, "20000000 0b 01 0000" LIBRARY_HEX "8877665544332211 0900000000000000"},
     {SL_FRAME_MEMBER, "27000000 07 01 0000" KEY_HEX "06 6c6170746f70"},
 };
 #define GOLDENS_LEN (sizeof(goldens) / sizeof(goldens[0]))
@@ -133,6 +134,8 @@ static enum syncline_status put(struct sl_buf *buf, enum sl_frame_type type)
         return sl_frame_put_welcome(buf, &welcome);
     case SL_FRAME_MEMBER:
         return sl_frame_put_member(buf, &hello);
+    case SL_FRAME_ASK:
+        return sl_frame_put_ask(buf, &entries[0]);
     case SL_FRAME_SUMMARY:
         return sl_frame_put_summary(buf, entries[0].held_hash);
     case SL_FRAME_ROSTER:
@@ -159,6 +162,7 @@ static enum syncline_status get(const struct sl_frame *frame, struct sl_error *e
     struct sl_welcome welcome;
     static struct sl_roster_entry roster[SL_ROSTER_LEN_MAX];
     struct sl_statement statement;
+    struct sl_vector_entry ask;
     uint8_t hash[SL_HASH_SIZE];
     const struct sl_vector_entry *entries = NULL;
     struct sl_buf memory;
@@ -177,6 +181,8 @@ static enum syncline_status get(const struct sl_frame *frame, struct sl_error *e
         return sl_frame_get_welcome(frame, &welcome, err);
     case SL_FRAME_MEMBER:
         return sl_frame_get_member(frame, &hello, err);
+    case SL_FRAME_ASK:
+        return sl_frame_get_ask(frame, &ask, err);
     case SL_FRAME_SUMMARY:
         return sl_frame_get_summary(frame, hash, err);
     case SL_FRAME_ROSTER:
@@ -279,8 +285,14 @@ Test(frame, the_other_frames_are_read)
     cr_assert(statement.stated.epoch == 0x1122334455667788 && statement.stated.version == 16);
     cr_assert_eq(statement.len, 1);
 
-    struct sl_hello named;
+    struct sl_vector_entry ask;
     len = unhex(goldens[9].hex, bytes);
+    frame = frame_of(SL_FRAME_ASK, bytes + 8, len - 8);
+    cr_assert_eq(sl_frame_get_ask(&frame, &ask, NULL), SYNCLINE_OK);
+    cr_assert(ask.origin.epoch == 0x1122334455667788 && ask.held_seq == 9);
+
+    struct sl_hello named;
+    len = unhex(goldens[10].hex, bytes);
     frame = frame_of(SL_FRAME_MEMBER, bytes + 8, len - 8);
     cr_assert_eq(sl_frame_get_member(&frame, &named, NULL), SYNCLINE_OK);
     memset(&member.library_id, 0, sizeof(member.library_id));
@@ -413,6 +425,7 @@ static const struct malformed malformeds[] = {
      LIBRARY_HEX "8877665544332211" SIGNATURE_HEX "01000000" LIBRARY_HEX
                  "0000000000000000 0700000000000000" HASH_HEX "0800000000000000",
      "more applied than held"},
+    {SL_FRAME_ASK, LIBRARY_HEX "8877665544332291 0000000000000000", "epoch"},
     {SL_FRAME_MEMBER, KEY_HEX "80 61", "128 bytes"},
     {SL_FRAME_MEMBER, KEY_HEX "01 ff", "device name in MEMBER"},
 };

@@ -808,6 +808,7 @@ static const struct bad_stream bad_sessions[] = {
     {"01000000 07 01 0000 61", "MEMBER frame is cut short"},
     {"01000000 08 01 0000 61", "SUMMARY frame is cut short"},
     {"04000000 09 01 0000 01000000", "a ROSTER frame of 4 bytes declares 1 devices"},
+    {"01000000 0b 01 0000 61", "ASK frame is cut short"},
     {"01000000 0a 01 0000 61", "STATEMENT: a statement of 1 bytes"},
     {"01004000 03 01 0000", "a frame declares 4194305 bytes, 4194304 are allowed"},
 };

@@ -42,7 +42,7 @@
 #define SL_LINK_QUEUE_SIZE_MAX (1024u * 1024u)   /* bytes queued to one link before it must drain */
 #define SL_LINK_BACKLOG_MAX (8u * 1024u * 1024u) /* bytes queued after which a link is given up */
 #define SL_BEHIND_CALLS_MAX 1024            /* outbox rows waiting before callers are held back */
-#define SL_TICKETS_KEPT 32768u              /* drained outbox rows that tickets can ask about */
+#define SL_DRAINED_KEPT 32768u              /* drained outbox rows that are remembered */
 #define SL_SCAN_LEN 1000u                   /* older rows that one slice of the scan looks at */
 #define SL_SCAN_MORE_LEN 4096u              /* and parents of theirs that it takes along */
 #define SL_SCAN_DESCENTS_MAX 64u            /* slices in a row that look for a first parent */

@@ -31,8 +31,9 @@
  * use the system's SQLite (the copy this library links), one per process. Take the write lock up
  * front (BEGIN IMMEDIATE) in transactions that read before they write, and set a busy timeout: the
  * engine writes there too, for some milliseconds at a time. `synchronous` may be FULL or NORMAL;
- * with OFF a power cut may leave a database that the library refuses to open (ERESTORED). A capture
- * changes sqlite3_changes() of the connection; last_insert_rowid is kept. */
+ * with OFF a power cut may damage it. Commits that are lost to one come back from the log when the
+ * library is opened, if they were in it. A capture changes sqlite3_changes() of the connection;
+ * last_insert_rowid is kept. */
 
 #ifndef SYNCLINE_H
 #define SYNCLINE_H
@@ -690,7 +691,7 @@ struct syncline_who {
  *
  * The ticket may be of any handle of this device's library, in any process, open at the time or
  * closed since; in the capture role the answer comes from the files, and moves as long as another
- * process runs the engine. Of tickets the last 32,768 that came into the log can be asked about;
+ * process runs the engine. Of calls the last 32,768 that came into the log can be asked about;
  * of older ones nothing is known any more.
  *
  * Any thread; sleeps while it waits, and looks again when the engine has moved. Errors: TIMEOUT
@@ -846,7 +847,8 @@ syncline_log_read(struct syncline *lib, syncline_event_fn fn, void *ctx,
     X(DEGRADED, 16, "a sync failed: that handle is finished, and its file is opened again")        \
     X(REOPENED, 17, "it was opened again and checked, and work goes on")                           \
     X(LOG_GAP, 18, "changes came without those before them, which were asked for")                 \
-    X(LOG_SPLIT, 19, "a device was restored or copied: nothing more is taken of it")
+    X(LOG_SPLIT, 19, "a device was restored or copied: nothing more is taken of it")               \
+    X(COMMITS_LOST, 20, "library.db was older than the log, which was applied to it again")
 
 enum syncline_event_code {
 #define X(name, value, text) SYNCLINE_CODE_##name = value,

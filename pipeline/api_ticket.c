@@ -109,7 +109,7 @@ static enum syncline_status find_out(struct syncline *lib, struct waiting *waiti
     if (status == SYNCLINE_OK && waiting->fate == FATE_FORGOTTEN) {
         return sl_fail(err, SYNCLINE_ENOTFOUND,
                        "the ticket is older than the last %u, and nothing is known of it any more",
-                       SL_TICKETS_KEPT);
+                       SL_DRAINED_KEPT);
     }
     return status;
 }

@@ -12,6 +12,7 @@
 #include "stages/capture.h"
 #include "stages/clock.h"
 #include "stages/commit_record.h"
+#include "stages/doubt.h"
 #include "stages/event_log.h"
 #include "stages/fk_resolve.h"
 #include "stages/intake.h"
@@ -435,8 +436,8 @@ static enum syncline_status load_applied(struct sl_core *core, struct sl_error *
     return status;
 }
 
-/* library.db and sync.db must be of one time: neither older than the other knows. */
-static enum syncline_status check_same_time(struct sl_core *core, struct sl_error *err)
+/* Nothing is applied that the log does not have. */
+static enum syncline_status check_log_is_whole(struct sl_core *core, struct sl_error *err)
 {
     for (size_t i = 0; i < core->origin_count; i++) {
         if (core->origins[i]->applied_seq > core->origins[i]->head.held_seq) {
@@ -448,28 +449,11 @@ static enum syncline_status check_same_time(struct sl_core *core, struct sl_erro
                 (unsigned long long)core->origins[i]->applied_seq);
         }
     }
-    core->drained = (struct sl_drained){.complete = true};
-    bool found = false;
-    enum syncline_status status = sl_drained_newest(&core->log, &found, &core->drained, err);
-    if (status != SYNCLINE_OK || !found) {
-        return status;
-    }
-    struct sl_outbox_row row = {0};
-    status = sl_outbox_next(&core->writer.ldb, core->drained.id - 1, &found, &row, err);
-    sl_outbox_done(&core->writer.ldb);
-    if (status == SYNCLINE_OK &&
-        (!found || row.id != core->drained.id || row.token != core->drained.token)) {
-        return sl_fail(
-            err, SYNCLINE_ERESTORED,
-            "library.db is older than sync.db (outbox row %lld is not in it): put back the "
-            "pair that belongs together; this version cannot mend it",
-            (long long)core->drained.id);
-    }
-    return status;
+    return SYNCLINE_OK;
 }
 
 /* The write lock may be somebody's at this moment; opening waits for it, stages never do. */
-static enum syncline_status load_state(struct sl_core *core, struct sl_error *err)
+static enum syncline_status load_state(struct sl_core *core, bool *doubt, struct sl_error *err)
 {
     struct sl_library_db *ldb = &core->writer.ldb;
     (void)sqlite3_busy_timeout(ldb->db.handle, (int)SL_BUSY_TIMEOUT_MS);
@@ -483,9 +467,12 @@ static enum syncline_status load_state(struct sl_core *core, struct sl_error *er
             status = sl_clock_load(core, err);
         }
         if (status == SYNCLINE_OK) {
-            status = check_same_time(core, err);
+            status = check_log_is_whole(core, err);
         }
         if (status == SYNCLINE_OK) {
+            status = sl_doubt_look(core, doubt, err);
+        }
+        if (status == SYNCLINE_OK && !*doubt) {
             status = sl_settle_recover(core, err);
         }
         if (status == SYNCLINE_OK) {
@@ -524,6 +511,7 @@ static enum syncline_status open_engine(struct sl_library *library,
                                         struct sl_error *err)
 {
     struct sl_core *core = &library->core;
+    bool doubt = false; /* library.db is older than the log */
     core->hasher = sl_hasher_new(core->env->alloc);
     core->net_hasher = sl_hasher_new(core->env->alloc);
     if (core->hasher == NULL || core->net_hasher == NULL ||
@@ -555,7 +543,7 @@ static enum syncline_status open_engine(struct sl_library *library,
                               ENGINE_BUSY_MS, err);
     }
     if (status == SYNCLINE_OK) {
-        status = load_state(core, err);
+        status = load_state(core, &doubt, err);
     }
     if (status != SYNCLINE_OK) {
         return status;
@@ -579,6 +567,9 @@ static enum syncline_status open_engine(struct sl_library *library,
     if (status == SYNCLINE_OK) {
         status = sl_apply_init(&library->apply, core, err);
         library->apply_ready = true; /* fini is allowed after a failure too */
+    }
+    if (status == SYNCLINE_OK && doubt) {
+        status = sl_doubt_resolve(&library->apply, err);
     }
     if (status == SYNCLINE_OK) {
         status = sl_scan_init(&library->scan, core, err);

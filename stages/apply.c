@@ -58,7 +58,7 @@ static enum syncline_status check_clock(struct sl_apply *apply, struct sl_origin
     struct sl_core *core = apply->core;
     uint64_t last_hlc = apply->decoded.segment.last_hlc;
     uint64_t beyond_ms = sl_clock_beyond_ms(core, last_hlc);
-    if (beyond_ms == 0) {
+    if (beyond_ms == 0 || origin == core->origins[0]) {
         return SYNCLINE_OK;
     }
     uint64_t drift_ms = sl_core_max_drift_ms(core);
@@ -122,7 +122,7 @@ static enum syncline_status find_upto(struct sl_apply *apply, struct sl_origin_s
     struct sl_log_head head = sl_core_head(apply->core, origin);
     apply->upto_seq = head.held_seq;
     *hlc = head.last_hlc;
-    if (sl_clock_beyond_ms(apply->core, head.last_hlc) == 0) {
+    if (sl_clock_beyond_ms(apply->core, head.last_hlc) == 0 || origin == apply->core->origins[0]) {
         return SYNCLINE_OK;
     }
     enum syncline_status status = load(apply, origin, origin->applied_seq + 1, err);
@@ -769,4 +769,18 @@ bool sl_apply_run(void *stage)
         sl_core_vector_moved(core);
     }
     return true;
+}
+
+enum syncline_status sl_apply_own(struct sl_apply *apply, struct sl_error *err)
+{
+    struct sl_core *core = apply->core;
+    struct sl_origin_state *self = core->origins[0];
+    (void)sqlite3_busy_timeout(core->writer.ldb.db.handle, (int)SL_BUSY_TIMEOUT_MS);
+    enum syncline_status status = SYNCLINE_OK;
+    while (status == SYNCLINE_OK && self->applied_seq < self->head.held_seq) {
+        status = slice(apply, self, err); /* a plain one may only find that it must be careful */
+    }
+    (void)sqlite3_busy_timeout(core->writer.ldb.db.handle, 0);
+    atomic_store(&core->settled_seq, self->applied_seq);
+    return status;
 }

@@ -54,5 +54,8 @@ void sl_apply_fini(struct sl_apply *apply);
 bool sl_apply_run(void *stage);
 /* Is what waits to be looked at, as this device's own changes may let it out? The applier's. */
 bool sl_apply_is_untidy(const struct sl_apply *apply);
+/* Applies this device's own changes that are in the log and above the own applied entry, like those
+ * of any other: after library.db has lost them (stages/doubt.h). Before any stage runs. */
+enum syncline_status sl_apply_own(struct sl_apply *apply, struct sl_error *err);
 
 #endif

@@ -174,6 +174,54 @@ static enum syncline_status stamp_content(struct sl_record_writer *writer,
                : status;
 }
 
+/* An insert of this device that is applied again (stages/doubt.h): is the row there, and only its
+ * birth is not? */
+static enum syncline_status find_unborn(struct sl_record_writer *writer,
+                                        const struct sl_apply_record *record, bool *unborn,
+                                        int64_t *id, struct sl_error *err)
+{
+    const struct sl_model *model = record->localized->model;
+    struct sl_rows *rows = &writer->core->writer;
+    struct sl_birth_run birth;
+    bool found = false;
+    bool is_born = false;
+    enum syncline_status status = sl_record_writer_flush(writer, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_record_id(&rows->tables[model->index],
+                              &record->localized->group->uuids[record->i], &found, id, err);
+    }
+    if (status == SYNCLINE_OK && found) {
+        status = sl_birth_get(&rows->births, model->id_in_db, *id, &is_born, &birth, err);
+    }
+    *unborn = status == SYNCLINE_OK && found && !is_born;
+    return status;
+}
+
+/* An insert of this device that is applied again, and whose record the application has deleted
+ * since by an outbox row that is not in the log: only that delete needs its birth. */
+static enum syncline_status is_deleted_here(struct sl_record_writer *writer,
+                                            const struct sl_apply_record *record, bool *deleted,
+                                            struct sl_error *err)
+{
+    struct sl_core *core = writer->core;
+    const struct sl_model *model = record->localized->model;
+    const struct syncline_uuid *uuid = &record->localized->group->uuids[record->i];
+    int64_t drained_to = sl_drained_to(&core->drained);
+    int64_t last_delete = 0;
+    enum syncline_status status =
+        sl_unsettled_read_deletes(&core->unsettled, &core->writer.ldb, drained_to, err);
+    *deleted = status == SYNCLINE_OK &&
+               sl_unsettled_deleted_after(&core->unsettled, model, uuid, drained_to);
+    if (*deleted) {
+        status = sl_outbox_last_delete(&core->writer.ldb, model->id_in_db, &last_delete, err);
+    }
+    if (status == SYNCLINE_OK && *deleted) {
+        status = sl_late_birth_put(&core->writer.births, model->id_in_db, uuid, record->seq,
+                                   last_delete, err);
+    }
+    return status;
+}
+
 static enum syncline_status insert_record(struct sl_record_writer *writer,
                                           const struct sl_apply_record *record,
                                           enum sl_outcome *outcome, char reason[256],
@@ -199,6 +247,12 @@ static enum syncline_status insert_record(struct sl_record_writer *writer,
     status = as_outcome(status, &why, outcome, reason, err);
     if (status != SYNCLINE_OK || *outcome == SL_OUTCOME_CANNOT) {
         return status;
+    }
+    if (!inserted && record->origin == writer->core->origins[0]) {
+        status = find_unborn(writer, record, &inserted, &id, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
     }
     if (!inserted) {
         writer->clear_of_births[model->index] = false;
@@ -390,6 +444,10 @@ static enum syncline_status write_insert(struct sl_record_writer *writer,
     bool settled = false;
     enum syncline_status status =
         record->birth != NULL ? SYNCLINE_OK : sl_waiting_born(writer, record, &settled, err);
+    if (status == SYNCLINE_OK && !settled && record->birth == NULL &&
+        record->origin == writer->core->origins[0]) {
+        status = is_deleted_here(writer, record, &settled, err);
+    }
     if (status != SYNCLINE_OK || settled) {
         return status;
     }

@@ -30,7 +30,7 @@ enum syncline_status sl_log_append_init(struct sl_log_append *append, struct sl_
             sl_library_db_open(&append->library_db, core->env, library_db, SL_DB_WRITE, 0, err);
     }
     if (status == SYNCLINE_OK) {
-        status = sl_drained_count(&core->log, &append->tickets, err);
+        status = sl_drained_count(&core->log, &append->drained, err);
         if (status != SYNCLINE_OK) {
             sl_library_db_fini(&append->library_db);
         }
@@ -206,25 +206,20 @@ static void drained_by(const struct sl_batch *batch, struct sl_drained *drained)
 
 /* The drained rows of all that waits; *drained is the newest, before and after. */
 static enum syncline_status put_drained(struct sl_log_append *append, struct sl_drained *drained,
-                                        uint64_t *tickets, struct sl_error *err)
+                                        uint64_t *kept, struct sl_error *err)
 {
     struct sl_peer_log *log = &append->core->log;
-    const struct sl_drained before = *drained;
     enum syncline_status status = SYNCLINE_OK;
     for (size_t i = 0; i < append->len && status == SYNCLINE_OK; i++) {
         drained_by(append->batches[i], drained);
-        bool kept = drained->complete && sl_token_has_ticket(drained->token);
-        *tickets += kept ? 1 : 0;
-        if (kept || i + 1 == append->len) {
+        *kept += drained->complete ? 1 : 0;
+        if (drained->complete || i + 1 == append->len) {
             status = sl_drained_put(log, drained, err);
         }
     }
-    if (status == SYNCLINE_OK && before.id != drained->id && !sl_token_has_ticket(before.token)) {
-        status = sl_drained_remove(log, before.id, err);
-    }
-    if (status == SYNCLINE_OK && *tickets > SL_TICKETS_KEPT + SL_TICKETS_KEPT / 8) {
-        status = sl_drained_prune(log, SL_TICKETS_KEPT, err);
-        *tickets = SL_TICKETS_KEPT;
+    if (status == SYNCLINE_OK && *kept > SL_DRAINED_KEPT + SL_DRAINED_KEPT / 8) {
+        status = sl_drained_prune(log, SL_DRAINED_KEPT, err);
+        *kept = SL_DRAINED_KEPT;
     }
     return status;
 }
@@ -233,7 +228,7 @@ static enum syncline_status put_drained(struct sl_log_append *append, struct sl_
 static enum syncline_status append_all(struct sl_log_append *append,
                                        uint64_t hlcs[SL_APPEND_BATCHES_MAX],
                                        struct sl_log_head *head, uint64_t *hlc_last,
-                                       struct sl_drained *drained, uint64_t *tickets,
+                                       struct sl_drained *drained, uint64_t *kept,
                                        struct sl_error *err)
 {
     struct sl_core *core = append->core;
@@ -246,7 +241,7 @@ static enum syncline_status append_all(struct sl_log_append *append,
     for (size_t i = 0; i < append->len && status == SYNCLINE_OK; i++) {
         status = put_asides(core, append->batches[i], err);
     }
-    return status == SYNCLINE_OK ? put_drained(append, drained, tickets, err) : status;
+    return status == SYNCLINE_OK ? put_drained(append, drained, kept, err) : status;
 }
 
 /* What is in the log now can be settled, and is seen as such by apply: before the clock is free. */
@@ -299,11 +294,11 @@ static enum syncline_status commit_all(struct sl_log_append *append, struct sl_e
     (void)pthread_mutex_lock(&core->clock_lock);
     uint64_t hlc_last = core->hlc_last;
     struct sl_drained drained = core->drained;
-    uint64_t tickets = append->tickets;
+    uint64_t kept = append->drained;
     (void)pthread_mutex_lock(&core->log_lock);
     status = sl_core_log_begin(core, err);
     if (status == SYNCLINE_OK) {
-        status = append_all(append, hlcs, &head, &hlc_last, &drained, &tickets, err);
+        status = append_all(append, hlcs, &head, &hlc_last, &drained, &kept, err);
         if (status == SYNCLINE_OK) {
             status = sl_core_log_commit(core, err);
         }
@@ -313,7 +308,7 @@ static enum syncline_status commit_all(struct sl_log_append *append, struct sl_e
     if (status == SYNCLINE_OK) {
         core->hlc_last = hlc_last;
         core->drained = drained;
-        append->tickets = tickets;
+        append->drained = kept;
         SL_CRASHPOINT(S8, BEFORE);
         publish(append, hlcs, &head);
         SL_CRASHPOINT(S8, AFTER);

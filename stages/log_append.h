@@ -12,9 +12,8 @@
  * Before all that the WAL of library.db is synced, once for all that waits: no outbox row may be
  * drained that a power cut could take back (docs/decisions/0007).
  *
- * Of drained outbox rows the newest is kept, for a restart, and those that somebody holds a ticket
- * of: each with the last change that came of it, for callers that wait. The oldest of these are
- * forgotten, some thousands at once.
+ * Drained outbox rows are remembered with their tokens and the last change that came of each, the
+ * newest some thousands: for a restart, for a library.db that has lost commits, and for tickets.
  *
  * After a commit it lingers for a few milliseconds, so that a stream of batches costs one sync of
  * the disk for several; a change that comes when nothing did before it is appended at once.
@@ -43,7 +42,7 @@ struct sl_log_append {
     struct sl_buf sealed; /* its bytes */
     uint64_t segments;    /* of the transaction under way */
     uint64_t bytes;       /* in them */
-    uint64_t tickets;     /* drained outbox rows kept for them, a few more at most */
+    uint64_t drained;     /* outbox rows that are remembered, a few more at most */
     ZSTD_CCtx *zstd;
     uint64_t retry_ns;  /* after a failure: not before */
     uint64_t linger_ns; /* after a commit: not before, unless there is a full transaction's worth */

@@ -20,7 +20,7 @@ enum {
     FORK_FIND,
     DRAINED_PUT,
     DRAINED_NEWEST,
-    DRAINED_REMOVE,
+    DRAINED_REMOVE_ABOVE,
     DRAINED_COUNT,
     DRAINED_FIND,
     DRAINED_KEPT_FROM,
@@ -58,7 +58,7 @@ static const char *const sql_texts[] = {
     [DRAINED_PUT] = "INSERT OR REPLACE INTO drained(id,token,changes,complete,seq)"
                     " VALUES(?1,?2,?3,?4,?5)",
     [DRAINED_NEWEST] = "SELECT id,token,changes,complete,seq FROM drained ORDER BY id DESC LIMIT 1",
-    [DRAINED_REMOVE] = "DELETE FROM drained WHERE id=?1",
+    [DRAINED_REMOVE_ABOVE] = "DELETE FROM drained WHERE id>?1",
     [DRAINED_COUNT] = "SELECT count(*) FROM drained",
     [DRAINED_FIND] = "SELECT d.id,d.token,d.changes,d.complete,d.seq,"
                      "(SELECT max(id) FROM drained),"
@@ -584,10 +584,11 @@ enum syncline_status sl_drained_prune(struct sl_peer_log *log, uint32_t keep, st
     return status == SYNCLINE_OK ? run(log, DRAINED_PRUNE, err) : status;
 }
 
-enum syncline_status sl_drained_remove(struct sl_peer_log *log, int64_t id, struct sl_error *err)
+enum syncline_status sl_drained_remove_above(struct sl_peer_log *log, int64_t id,
+                                             struct sl_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    enum syncline_status status = get(log, DRAINED_REMOVE, &stmt, err);
+    enum syncline_status status = get(log, DRAINED_REMOVE_ABOVE, &stmt, err);
     if (status != SYNCLINE_OK) {
         return status;
     }

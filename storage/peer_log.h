@@ -8,9 +8,8 @@
  *     origin      per origin: held_seq, held_hash, last_hlc - the end of its log here
  *     segment     the sealed bytes, by origin and last seq; see base/segment.h
  *     fork        origins whose log has split: the head here, and a segment that contradicts it
- *     drained     outbox rows whose changes are in the log: (id, token), how many, complete or not.
- *                 The newest, and of those before it the ones that somebody holds a ticket of, as
- *                 many as are kept
+ *     drained     outbox rows whose changes are in the log: (id, token), how many, complete or not;
+ *                 the newest of them, as many as are remembered
  *     member      the other devices: key, name, what they have of this device's changes, who
  *                 introduced them, and their latest statement
  *     set_aside   records that could not be sent or applied, with the reason
@@ -133,7 +132,9 @@ enum syncline_status sl_drained_put(struct sl_peer_log *log, const struct sl_dra
 /* The newest; *found = false: none yet. */
 enum syncline_status sl_drained_newest(struct sl_peer_log *log, bool *found,
                                        struct sl_drained *drained, struct sl_error *err);
-enum syncline_status sl_drained_remove(struct sl_peer_log *log, int64_t id, struct sl_error *err);
+/* Forgets those above `id`: library.db does not have them any more. */
+enum syncline_status sl_drained_remove_above(struct sl_peer_log *log, int64_t id,
+                                             struct sl_error *err);
 enum syncline_status sl_drained_count(struct sl_peer_log *log, uint64_t *count,
                                       struct sl_error *err);
 /* Keeps the newest `keep` rows (1 at least), and notes from which id on that is all of them. Inside

@@ -444,7 +444,7 @@ Test(api_ticket, in_part)
  */
 Test(api_ticket, too_old)
 {
-    enum { COUNT = SL_TICKETS_KEPT + SL_TICKETS_KEPT / 4 };
+    enum { COUNT = SL_DRAINED_KEPT + SL_DRAINED_KEPT / 4 };
     static struct syncline_ticket tickets[COUNT];
     struct api_device a;
     struct tag tag = api_tag("changed again and again");
@@ -465,7 +465,7 @@ Test(api_ticket, too_old)
     api_sql(a.db, "COMMIT");
     API_OK(a.lib, syncline_detach(a.lib, a.db));
     wait_for(&a, &tickets[COUNT - 1], SYNCLINE_LEVEL_DURABLE);
-    cr_expect_eq(state(&a, &tickets[COUNT - SL_TICKETS_KEPT], SYNCLINE_LEVEL_DURABLE), SYNCLINE_OK);
+    cr_expect_eq(state(&a, &tickets[COUNT - SL_DRAINED_KEPT], SYNCLINE_LEVEL_DURABLE), SYNCLINE_OK);
     API_REFUSED(a.lib, state(&a, &tickets[0], SYNCLINE_LEVEL_QUEUED), SYNCLINE_ENOTFOUND, "older");
     struct syncline_ticket undone = in_transaction(&a, 1, "ROLLBACK");
     cr_expect_eq(state(&a, &undone, SYNCLINE_LEVEL_QUEUED), SYNCLINE_EROLLEDBACK);

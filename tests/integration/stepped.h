@@ -357,6 +357,29 @@ static inline struct syncline_info stepped_info(struct stepped_device *device)
     return info;
 }
 
+/* Copies a database, page by page. */
+static inline void stepped_copy(const char *from_path, const char *to_path)
+{
+    sqlite3 *from = NULL;
+    sqlite3 *to = NULL;
+    cr_assert_eq(sqlite3_open(from_path, &from), SQLITE_OK);
+    cr_assert_eq(sqlite3_open(to_path, &to), SQLITE_OK);
+    sqlite3_backup *copy = sqlite3_backup_init(to, "main", from, "main");
+    cr_assert_not_null(copy);
+    cr_assert_eq(sqlite3_backup_step(copy, -1), SQLITE_DONE);
+    cr_assert_eq(sqlite3_backup_finish(copy), SQLITE_OK);
+    (void)sqlite3_close(to);
+    (void)sqlite3_close(from);
+}
+
+/* The hash of all notes that sync. */
+static inline void stepped_digest(struct stepped_device *device, uint8_t hash[SL_HASH_SIZE])
+{
+    uint64_t count = 0;
+    cr_assert_eq(sl_library_digest(device->library, &stepped_model, &count, hash, &stepped.err),
+                 SYNCLINE_OK, "%s", stepped.err.text);
+}
+
 /* ---- The application ---- */
 
 /* Inserts (with the UUID all zero, which it then gets), updates or deletes a row without a capture.

@@ -325,9 +325,9 @@ Test(peer_log, drained)
     cr_assert(found && read.id == 5 && read.token == UINT64_MAX && read.changes == 20);
     cr_assert(read.complete && read.seq == (uint64_t)INT64_MAX);
     cr_assert_eq(query_int(log_.db.handle, "SELECT count(*) FROM drained"), 2);
-    OK(sl_drained_remove(&log_, 4, &err));
+    OK(sl_drained_remove_above(&log_, 4, &err));
     cr_assert_eq(query_int(log_.db.handle, "SELECT count(*) FROM drained"), 1);
-    OK(sl_drained_remove(&log_, 5, &err));
+    OK(sl_drained_remove_above(&log_, 3, &err));
     OK(sl_drained_newest(&log_, &found, &read, &err));
     cr_assert(!found);
 }
@@ -450,7 +450,7 @@ Test(peer_log, failures_are_passed_on)
     FAILS(sl_peer_log_size_after(&log_, 1, 1, &count, &err), SYNCLINE_EDB, "segment");
     FAILS(sl_drained_put(&log_, &drained, &err), SYNCLINE_EDB, "drained");
     FAILS(sl_drained_newest(&log_, &found, &drained, &err), SYNCLINE_EDB, "drained");
-    FAILS(sl_drained_remove(&log_, 1, &err), SYNCLINE_EDB, "drained");
+    FAILS(sl_drained_remove_above(&log_, 1, &err), SYNCLINE_EDB, "drained");
     struct sl_drained_look look = {.newest = 77};
     FAILS(sl_drained_find(&log_, 1, &look, &err), SYNCLINE_EDB, "drained");
     FAILS(sl_drained_count(&log_, &count, &err), SYNCLINE_EDB, "drained");

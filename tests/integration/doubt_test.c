@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* A library.db older than the log beside it: what the log has of this device is applied again, what
+ * the application did since wins, and nothing that was durable is lost. */
+
+#include "tests/integration/stepped.h"
+
+TestSuite(doubt, .init = stepped_begin, .fini = stepped_end, .timeout = 120);
+
+#define OLD "/d0/old.db"
+
+static struct stepped_device *a;
+static struct stepped_device *b;
+
+static bool is_all_done(void)
+{
+    struct syncline_info of_a = stepped_info(a);
+    struct syncline_info of_b = stepped_info(b);
+    return of_a.outbox == 0 && of_b.outbox == 0 && of_a.own_seq == of_b.received_applied &&
+           of_b.own_seq == of_a.received_applied && of_a.applied_seq == of_a.own_seq &&
+           of_b.applied_seq == of_b.own_seq;
+}
+
+static void pair(void)
+{
+    a = stepped_make("a");
+    b = stepped_make("b");
+    STEPPED_UNTIL(stepped_info(b).links == 1);
+}
+
+static bool is_equal(void)
+{
+    uint8_t of_a[SL_HASH_SIZE];
+    uint8_t of_b[SL_HASH_SIZE];
+    stepped_digest(a, of_a);
+    stepped_digest(b, of_b);
+    return memcmp(of_a, of_b, sizeof(of_a)) == 0;
+}
+
+static void put_back(void)
+{
+    stepped_close(a);
+    stepped_copy(OLD, a->library_db);
+}
+
+/* The stages of a that bring changes into the log, and no others. */
+static void log_only(void)
+{
+    for (int i = 0; i < 100; i++) {
+        for (size_t stage = SL_STAGE_INTAKE; stage <= SL_STAGE_LOG_APPEND; stage++) {
+            (void)sl_library_step(a->library, stage);
+        }
+        stepped.mono_ns += STEPPED_NS_PER_MS;
+    }
+}
+
+static void nothing_is_amiss(void)
+{
+    STEPPED_UNTIL(is_all_done());
+    cr_expect(is_equal());
+    cr_expect_eq(stepped_info(a).set_aside, 0);
+    cr_expect_eq(stepped_info(b).set_aside, 0);
+    cr_expect_eq(stepped_number(a, "SELECT count(*) FROM notes"),
+                 stepped_number(b, "SELECT count(*) FROM notes"));
+    cr_expect_eq(stepped_number(a, "SELECT ifnull(sum(n),0) FROM _syncline_birth"),
+                 stepped_number(a, "SELECT count(*) FROM notes"));
+}
+
+/* An older copy: inserts, updates and deletes that came after it are there again, once; it is told,
+ * and the next open finds nothing. What comes then has new numbers and goes everywhere. */
+Test(doubt, an_older_copy)
+{
+    struct stepped_note notes[6];
+    pair();
+    for (int i = 0; i < 4; i++) {
+        notes[i] = (struct stepped_note){.text = "old"};
+        stepped_save(a, &notes[i], SYNCLINE_INSERT);
+    }
+    STEPPED_UNTIL(is_all_done());
+    stepped_rounds(100);
+    stepped_copy(a->library_db, OLD);
+    for (int i = 4; i < 6; i++) {
+        notes[i] = (struct stepped_note){.text = "new"};
+        stepped_save(a, &notes[i], SYNCLINE_INSERT);
+    }
+    notes[0].text = "changed";
+    stepped_save(a, &notes[0], SYNCLINE_UPDATE);
+    stepped_save(a, &notes[1], SYNCLINE_DELETE);
+    stepped_save(a, &notes[5], SYNCLINE_DELETE);
+    notes[2].text = "changed at b";
+    stepped_save(b, &notes[2], SYNCLINE_UPDATE);
+    STEPPED_UNTIL(is_all_done());
+    uint64_t own_seq = stepped_info(a).own_seq;
+    put_back();
+    cr_assert_eq(stepped_number(a, "SELECT count(*) FROM notes"), 4);
+    stepped_open(a);
+    cr_expect_eq(stepped_number(a, "SELECT count(*) FROM notes WHERE text='new'"), 1);
+    cr_expect(stepped_note_is(a, &notes[0], "changed"));
+    nothing_is_amiss();
+    cr_expect_eq(stepped_number(a, "SELECT count(*) FROM notes"), 4);
+    cr_expect(stepped_note_is(a, &notes[2], "changed at b"));
+    cr_expect_eq(stepped_info(a).own_seq, own_seq, "nothing is sent again");
+    STEPPED_UNTIL(stepped_events(a, SYNCLINE_CODE_COMMITS_LOST) == 1);
+    stepped_reopen(a);
+    notes[3].text = "after";
+    stepped_save(a, &notes[3], SYNCLINE_UPDATE);
+    stepped_insert(a, 3);
+    nothing_is_amiss();
+    cr_expect_eq(stepped_info(a).own_seq, own_seq + 4);
+    cr_expect_eq(stepped_events(a, SYNCLINE_CODE_COMMITS_LOST), 1);
+    stepped_kill(a);
+    nothing_is_amiss();
+}
+
+/* Changes that were in the log and not settled when the copy was made: rows that are there get
+ * their births and stay as they are, those that are gone stay gone. */
+Test(doubt, what_was_not_settled)
+{
+    struct stepped_note notes[4];
+    pair();
+    stepped_rounds(100);
+    for (int i = 0; i < 4; i++) {
+        notes[i] = (struct stepped_note){.text = "old"};
+        stepped_save(a, &notes[i], SYNCLINE_INSERT);
+    }
+    stepped_save(a, &notes[3], SYNCLINE_DELETE);
+    log_only();
+    cr_assert_eq(stepped_info(a).own_seq, 5);
+    cr_assert_eq(stepped_number(a, "SELECT count(*) FROM _syncline_birth"), 0);
+    stepped_copy(a->library_db, OLD);
+    notes[1].text = "changed";
+    stepped_save(a, &notes[1], SYNCLINE_UPDATE);
+    stepped_insert(a, 1);
+    STEPPED_UNTIL(is_all_done());
+    put_back();
+    stepped_open(a);
+    cr_expect(stepped_note_is(a, &notes[1], "changed"));
+    cr_expect_eq(stepped_number(a, "SELECT count(*) FROM notes"), 4);
+    nothing_is_amiss();
+    cr_expect_eq(stepped_info(a).own_seq, 7);
+}
+
+/* What the application does with the older copy before the engine runs again is later than all that
+ * is applied again: an update wins, a delete of a record that has no birth yet deletes it
+ * everywhere, and ids of outbox rows that the log knows with other tokens are not taken for those.
+ */
+Test(doubt, what_is_captured_meanwhile_wins)
+{
+    struct stepped_note notes[3];
+    pair();
+    stepped_rounds(100);
+    for (int i = 0; i < 3; i++) {
+        notes[i] = (struct stepped_note){.text = "old"};
+        stepped_save(a, &notes[i], SYNCLINE_INSERT);
+    }
+    log_only();
+    stepped_copy(a->library_db, OLD);
+    for (int i = 0; i < 3; i++) {
+        notes[i].text = "lost to the copy";
+        stepped_save(a, &notes[i], SYNCLINE_UPDATE);
+    }
+    STEPPED_UNTIL(is_all_done());
+    put_back();
+    struct sl_library_config config = stepped_config(a);
+    config.transport = NULL;
+    config.listen = NULL;
+    config.peers_count = 0;
+    config.engine = false;
+    cr_assert_eq(sl_library_open(&config, &a->library, &stepped.err), SYNCLINE_OK, "%s",
+                 stepped.err.text);
+    notes[0].text = "meanwhile";
+    stepped_save(a, &notes[0], SYNCLINE_UPDATE);
+    stepped_save(a, &notes[1], SYNCLINE_DELETE);
+    stepped_insert(a, 2);
+    sl_library_close(a->library);
+    a->library = NULL;
+    stepped_open(a);
+    nothing_is_amiss();
+    cr_expect(stepped_note_is(b, &notes[0], "meanwhile"));
+    cr_expect(stepped_note_is(b, &notes[2], "lost to the copy"));
+    cr_expect_eq(stepped_number(b, "SELECT count(*) FROM notes"), 4);
+}
+
+/* An older sync.db is still refused, and says which one it is. */
+Test(doubt, an_older_log)
+{
+    pair();
+    stepped_insert(a, 2);
+    STEPPED_UNTIL(is_all_done());
+    stepped_rounds(100);
+    stepped_copy(a->sync_db, OLD);
+    stepped_insert(a, 2);
+    STEPPED_UNTIL(is_all_done());
+    stepped_rounds(100);
+    stepped_close(a);
+    stepped_copy(OLD, a->sync_db);
+    cr_expect_eq(stepped_try_open(a), SYNCLINE_ERESTORED);
+    cr_expect_not_null(strstr(stepped.err.text, "sync.db is older"), "%s", stepped.err.text);
+}
+
+/* Without the models of the own changes it cannot be done: open says so and does nothing, and with
+ * them it is done. */
+Test(doubt, a_model_that_is_not_given)
+{
+    pair();
+    stepped_rounds(100);
+    stepped_copy(a->library_db, OLD);
+    a->models_len = 2;
+    stepped_reopen(a);
+    struct stepped_note memo = {.text = "a memo"};
+    stepped_sql(a, "BEGIN IMMEDIATE");
+    stepped_write(a, &memo, SYNCLINE_INSERT, "memos");
+    cr_assert_eq(sl_library_capture(a->library, &stepped_memo_model, &memo, 1, SYNCLINE_INSERT,
+                                    a->db, 0, &stepped.err),
+                 SYNCLINE_OK);
+    stepped_sql(a, "COMMIT");
+    STEPPED_UNTIL(stepped_info(a).outbox == 0);
+    put_back();
+    a->models_len = 1;
+    cr_expect_eq(stepped_try_open(a), SYNCLINE_EUNSUPPORTED, "%s", stepped.err.text);
+    cr_expect_not_null(strstr(stepped.err.text, "memo"), "%s", stepped.err.text);
+    a->models_len = 2;
+    stepped_open(a);
+    cr_expect_eq(stepped_number(a, "SELECT count(*) FROM memos"), 1);
+    cr_expect_eq(stepped_number(a, "SELECT count(*) FROM _syncline_birth"), 1);
+}
+
+/* ---- Any copy of any moment ---- */
+
+static void do_something(struct stepped_device *device, struct stepped_note *notes, size_t len,
+                         struct sl_sim_random *chance)
+{
+    struct stepped_note *note = &notes[sl_sim_random_below(chance, len)];
+    static const char *const texts[] = {"one", "two", "three", "four"};
+    bool is_here =
+        note->id != 0 && stepped_number(device, "SELECT 1") == 1 &&
+        (stepped_note_is(device, note, "one") || stepped_note_is(device, note, "two") ||
+         stepped_note_is(device, note, "three") || stepped_note_is(device, note, "four"));
+    note->text = texts[sl_sim_random_below(chance, 4)];
+    if (!is_here && note->id == 0) {
+        stepped_save(device, note, SYNCLINE_INSERT);
+    } else if (is_here) {
+        stepped_save(device, note,
+                     sl_sim_random_percent(chance, 25) ? SYNCLINE_DELETE : SYNCLINE_UPDATE);
+    }
+}
+
+Test(doubt_random, any_copy_of_any_moment, .timeout = 300)
+{
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        struct stepped_note notes[24] = {{0}};
+        struct sl_sim_random chance;
+        uint8_t before[SL_HASH_SIZE];
+        uint8_t after[SL_HASH_SIZE];
+        sl_sim_random_init(&chance, seed, 7);
+        stepped_begin();
+        pair();
+        uint64_t copy_at = sl_sim_random_below(&chance, 60);
+        for (uint64_t i = 0; i < 60; i++) {
+            do_something(a, notes, 24, &chance);
+            for (uint64_t n = sl_sim_random_below(&chance, 12); n > 0; n--) {
+                (void)sl_library_step(a->library, (size_t)sl_sim_random_below(
+                                                      &chance, sl_library_stage_count(a->library)));
+            }
+            if (sl_sim_random_percent(&chance, 20)) {
+                stepped_rounds(10);
+            }
+            if (i == copy_at) {
+                stepped_copy(a->library_db, OLD);
+            }
+        }
+        STEPPED_UNTIL(is_all_done());
+        stepped_digest(b, before);
+        put_back();
+        stepped_open(a);
+        STEPPED_UNTIL(is_all_done());
+        stepped_digest(a, after);
+        cr_assert_eq(memcmp(before, after, sizeof(before)), 0, "seed %" PRIu64 ", copy at %" PRIu64,
+                     seed, copy_at);
+        cr_assert(is_equal(), "seed %" PRIu64, seed);
+        cr_assert_eq(stepped_info(a).set_aside, 0, "seed %" PRIu64, seed);
+        stepped_end();
+        stepped.devices_len = 0;
+    }
+}

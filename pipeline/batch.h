@@ -55,10 +55,13 @@ struct sl_batch {
     struct sl_value *values;     /* n * field_count, read again from the table, or NULL */
 
     /* By fk_resolve: what is really sent. */
-    uint32_t live_n;                 /* changes that go on */
-    uint32_t *live;                  /* their places among the n */
-    enum syncline_change *changes;   /* live_n: what each turned out to be */
-    struct sl_birth *births;         /* live_n; of inserts not used */
+    uint32_t live_n;                  /* changes that go on */
+    uint32_t *live;                   /* their places among the n */
+    enum syncline_change *changes;    /* live_n: what each turned out to be */
+    struct sl_birth *births;          /* live_n; of inserts not used */
+    struct sl_further_birth *further; /* further_len, by live change: more births of it. Until
+                                         fk_resolve it is by the places among the n, as births */
+    uint32_t further_len;
     struct sl_value *keys;           /* live_n * key_count, field by field: UUIDs of the parents */
     struct syncline_uuid *key_uuids; /* what `keys` points at */
     uint64_t first_seq;              /* provisional: of the first live change */

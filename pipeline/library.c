@@ -542,6 +542,12 @@ static enum syncline_status open_engine(struct sl_library *library,
         status = sl_rows_open(&core->resolver, core, config->library_db, SL_DB_WRITE,
                               ENGINE_BUSY_MS, err);
     }
+    for (size_t i = 0; i < core->models.count && status == SYNCLINE_OK; i++) {
+        bool any = false;
+        status =
+            sl_hidden_birth_any(&core->writer.hidden, core->models.models[i].id_in_db, &any, err);
+        atomic_store_explicit(&core->hides[i], any, memory_order_relaxed);
+    }
     if (status == SYNCLINE_OK) {
         status = load_state(core, &doubt, err);
     }

@@ -9,6 +9,7 @@
 
 #include "base/crashpoint.h"
 #include "stages/clock.h"
+#include "stages/living.h"
 #include "stages/reopen.h"
 #include "stages/settle.h"
 
@@ -35,6 +36,8 @@ void sl_apply_fini(struct sl_apply *apply)
     sl_decoded_fini(&apply->decoded);
     sl_mentions_fini(&apply->pending.mentions);
     sl_record_writer_fini(&apply->writer);
+    sl_free(apply->core->env->alloc, apply->core->living_due.records);
+    apply->core->living_due = (struct sl_living_due){0};
 }
 
 static uint64_t now_ns(const struct sl_core *core)
@@ -149,7 +152,7 @@ static enum syncline_status settle_after(struct sl_apply *apply, uint64_t hlc, s
         status = sl_pending_read(&apply->pending, core, &core->writer, err);
     }
     (void)pthread_mutex_unlock(&core->clock_lock);
-    return status;
+    return status == SYNCLINE_OK ? sl_living_run_due(core, &apply->pending, err) : status;
 }
 
 /* The same for all that this slice applies. */

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "stages/living.h"
+
 enum syncline_status sl_record_writer_init(struct sl_record_writer *writer, struct sl_core *core,
                                            struct sl_pending *pending, struct sl_error *err)
 {
@@ -94,11 +96,6 @@ static enum syncline_status add_birth(struct sl_record_writer *writer, const str
 }
 
 /* ---- One record ---- */
-
-static void say(char reason[256], const char *text)
-{
-    (void)sqlite3_snprintf(256, reason, "%s", text);
-}
 
 /* EINVAL is the table's refusal of this record, not a failure of the database. */
 static enum syncline_status as_outcome(enum syncline_status status, const struct sl_error *why,
@@ -222,6 +219,44 @@ static enum syncline_status is_deleted_here(struct sl_record_writer *writer,
     return status;
 }
 
+/* The birth with the highest rank is shown, after births of the record have changed. */
+static enum syncline_status show_latest(struct sl_record_writer *writer,
+                                        const struct sl_apply_record *record,
+                                        enum sl_outcome *outcome, char reason[256],
+                                        struct sl_error *err)
+{
+    struct sl_error why;
+    if (*outcome != SL_OUTCOME_WRITTEN ||
+        !sl_core_may_hide(writer->core, record->localized->model)) {
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status = sl_record_writer_flush(writer, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_living_show_latest(writer->core, writer->pending, record->localized->model,
+                                   &record->localized->group->uuids[record->i], &why);
+    return as_outcome(status, &why, outcome, reason, err);
+}
+
+/* The UUID is here with another birth: both live. */
+static enum syncline_status insert_beside(struct sl_record_writer *writer,
+                                          const struct sl_apply_record *record,
+                                          const struct sl_birth_run *birth,
+                                          enum sl_outcome *outcome, char reason[256],
+                                          struct sl_error *err)
+{
+    struct sl_error why;
+    enum syncline_status status = sl_record_writer_flush(writer, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_living_insert(writer->core, writer->pending, record->localized, record->i, birth,
+                              record->localized->group->hlc_first + record->i,
+                              record->origin->number, &why);
+    return as_outcome(status, &why, outcome, reason, err);
+}
+
 static enum syncline_status insert_record(struct sl_record_writer *writer,
                                           const struct sl_apply_record *record,
                                           enum sl_outcome *outcome, char reason[256],
@@ -254,13 +289,6 @@ static enum syncline_status insert_record(struct sl_record_writer *writer,
             return status;
         }
     }
-    if (!inserted) {
-        writer->clear_of_births[model->index] = false;
-        *outcome = SL_OUTCOME_CANNOT;
-        say(reason, "not applied: a record with this UUID was inserted by another change, and this "
-                    "version does not keep births apart");
-        return SYNCLINE_OK;
-    }
     struct sl_birth_run birth = {.n = 1,
                                  .origin = record->origin->number,
                                  .seq = record->seq,
@@ -268,9 +296,16 @@ static enum syncline_status insert_record(struct sl_record_writer *writer,
                                  .class = group->class};
     birth = record->birth != NULL ? *record->birth : birth;
     birth.id = id;
+    if (!inserted) {
+        writer->clear_of_births[model->index] = false;
+        return insert_beside(writer, record, &birth, outcome, reason, err);
+    }
     status = add_birth(writer, model, &birth, err);
     if (status == SYNCLINE_OK && record->birth != NULL) {
         status = stamp_content(writer, record, &birth, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = show_latest(writer, record, outcome, reason, err);
     }
     return status == SYNCLINE_OK ? sl_waiting_arrived(writer, model, &group->uuids[record->i], err)
                                  : status;
@@ -364,12 +399,19 @@ enum syncline_status sl_record_write_update(struct sl_record_writer *writer,
     struct sl_core *core = writer->core;
     const struct sl_received received = received_of(record, birth);
     enum sl_verdict verdict = SL_VERDICT_LOSES;
+    struct sl_hidden_birth hidden;
     int64_t id = 0;
     *outcome = SL_OUTCOME_WRITTEN;
-    enum syncline_status status =
-        sl_reconcile(core, &core->writer, writer->pending, &received, &verdict, &id, reason, err);
+    enum syncline_status status = sl_reconcile(core, &core->writer, writer->pending, &received,
+                                               &verdict, &id, &hidden, reason, err);
     if (status == SYNCLINE_OK && verdict == SL_VERDICT_APPLY) {
-        return write_winner(writer, record, birth, id, outcome, reason, err);
+        status = write_winner(writer, record, birth, id, outcome, reason, err);
+        return status == SYNCLINE_OK ? show_latest(writer, record, outcome, reason, err) : status;
+    }
+    if (status == SYNCLINE_OK && verdict == SL_VERDICT_HIDDEN) {
+        status =
+            sl_living_update(core, record->localized, record->i, &hidden, &received.stamp, err);
+        return status == SYNCLINE_OK ? show_latest(writer, record, outcome, reason, err) : status;
     }
     if (status == SYNCLINE_OK && verdict == SL_VERDICT_WAITS && record->released == NULL) {
         return sl_waiting_for_birth(writer, record, birth, err);
@@ -380,6 +422,26 @@ enum syncline_status sl_record_write_update(struct sl_record_writer *writer,
     return status;
 }
 
+/* The birth that is shown is dead: the next one takes its row, or the row goes. */
+static enum syncline_status delete_shown(struct sl_record_writer *writer,
+                                         const struct sl_received *received, int64_t id,
+                                         enum sl_outcome *outcome, char reason[256],
+                                         struct sl_error *err)
+{
+    struct sl_error why;
+    bool shown = false;
+    if (sl_core_may_hide(writer->core, received->model)) {
+        enum syncline_status status = sl_living_show_next(
+            writer->core, writer->pending, received->model, &received->uuid, id, &shown, &why);
+        status = as_outcome(status, &why, outcome, reason, err);
+        if (status != SYNCLINE_OK || shown || *outcome != SL_OUTCOME_WRITTEN) {
+            return status;
+        }
+    }
+    return sl_subtree_remove(writer, received->model, &received->uuid, id,
+                             &received->stamp.origin.device, outcome, reason, err);
+}
+
 static enum syncline_status write_delete(struct sl_record_writer *writer,
                                          const struct sl_apply_record *record,
                                          const struct sl_birth *birth, enum sl_outcome *outcome,
@@ -388,9 +450,10 @@ static enum syncline_status write_delete(struct sl_record_writer *writer,
     struct sl_core *core = writer->core;
     const struct sl_received received = received_of(record, birth);
     enum sl_verdict verdict = SL_VERDICT_LOSES;
+    struct sl_hidden_birth hidden;
     int64_t id = 0;
-    enum syncline_status status =
-        sl_reconcile(core, &core->writer, writer->pending, &received, &verdict, &id, reason, err);
+    enum syncline_status status = sl_reconcile(core, &core->writer, writer->pending, &received,
+                                               &verdict, &id, &hidden, reason, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
@@ -402,37 +465,52 @@ static enum syncline_status write_delete(struct sl_record_writer *writer,
     case SL_VERDICT_SET_ASIDE:
         *outcome = SL_OUTCOME_CANNOT;
         return SYNCLINE_OK;
+    case SL_VERDICT_HIDDEN:
+        status = sl_hidden_birth_drop(&core->writer.hidden, received.model->id_in_db,
+                                      &received.uuid, hidden.origin, hidden.seq, err);
+        break;
     case SL_VERDICT_APPLY:
+        status = delete_shown(writer, &received, id, outcome, reason, err);
         break;
     }
-    status = sl_subtree_remove(writer, received.model, &received.uuid, id,
-                               &received.stamp.origin.device, outcome, reason, err);
     return status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN
                ? sl_waiting_supersede(writer, birth, err)
                : status;
 }
 
-/* An update or a delete: judged first, where its record is. */
+/* An update or a delete of one birth: judged first, where that is. */
+static enum syncline_status change_birth(struct sl_record_writer *writer,
+                                         const struct sl_apply_record *record,
+                                         const struct sl_birth *birth, enum sl_outcome *outcome,
+                                         char reason[256], struct sl_error *err)
+{
+    const struct sl_received received = received_of(record, birth);
+    bool settled = false;
+    enum syncline_status status =
+        sl_waiting_judge(writer, record, &received, &settled, outcome, reason, err);
+    if (status != SYNCLINE_OK || settled) {
+        return status;
+    }
+    return received.change == SYNCLINE_DELETE
+               ? write_delete(writer, record, birth, outcome, reason, err)
+               : sl_record_write_update(writer, record, birth, outcome, reason, err);
+}
+
+/* An update or a delete, of each birth that it names. A dead birth that is shown in passing, before
+ * its turn, has gone when this ends. */
 static enum syncline_status change_record(struct sl_record_writer *writer,
                                           const struct sl_apply_record *record,
                                           enum sl_outcome *outcome, char reason[256],
                                           struct sl_error *err)
 {
-    const struct sl_group *group = record->localized->group;
-    const struct sl_birth *birth = &group->births[record->i];
-    const struct sl_received received = received_of(record, birth);
-    bool settled = false;
+    struct sl_birth births[SL_CHANGE_BIRTHS_MAX];
+    uint32_t n = sl_group_births(record->localized->group, record->i, births);
     enum syncline_status status =
         sl_record_writer_flush(writer, err); /* what follows reads births */
-    if (status == SYNCLINE_OK) {
-        status = sl_waiting_judge(writer, record, &received, &settled, outcome, reason, err);
+    for (uint32_t k = 0; k < n && status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN; k++) {
+        status = change_birth(writer, record, &births[k], outcome, reason, err);
     }
-    if (status != SYNCLINE_OK || settled) {
-        return status;
-    }
-    return group->change == SYNCLINE_DELETE
-               ? write_delete(writer, record, birth, outcome, reason, err)
-               : sl_record_write_update(writer, record, birth, outcome, reason, err);
+    return status;
 }
 
 static enum syncline_status write_insert(struct sl_record_writer *writer,

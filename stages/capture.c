@@ -128,7 +128,42 @@ static void put_birth_run(struct call *call, const struct birth_run *run)
     }
 }
 
-/* Which record each update or delete is about. A delete forgets the birth with the record. */
+/* The hidden births of the i-th record that this device may change are named, too, as many as
+ * one change can name. A delete forgets them; what is left is shown when it is settled. */
+static enum syncline_status gather_hidden(struct call *call, uint32_t i, struct birth_run *run,
+                                          struct sl_error *err)
+{
+    struct sl_hidden_births *hidden = &call->db->hidden;
+    struct syncline_uuid uuid = sl_row_uuid(call->model, row_at(call, i));
+    int64_t model = call->model->id_in_db;
+    struct sl_hidden_birth *list = NULL;
+    size_t len = 0;
+    uint32_t named = 1;
+    struct sl_arena arena;
+    sl_arena_init(&arena, call->core->env->alloc);
+    enum syncline_status status =
+        sl_hidden_birth_list(hidden, model, &uuid, false, &arena, &list, &len, err);
+    if (len > 0) {
+        put_birth_run(call, run);
+        run->n = 0;
+    }
+    for (size_t k = 0; k < len && status == SYNCLINE_OK && named < SL_CHANGE_BIRTHS_MAX; k++) {
+        if (list[k].class == SYNCLINE_DEVICE_OWNED && list[k].origin != call->core->self_number) {
+            continue;
+        }
+        named++;
+        sl_buf_u32(&call->memory->births, 0);
+        sl_buf_u64(&call->memory->births, (uint64_t)list[k].origin);
+        sl_buf_u64(&call->memory->births, list[k].seq);
+        if (call->change == SYNCLINE_DELETE) {
+            status = sl_hidden_birth_drop(hidden, model, &uuid, list[k].origin, list[k].seq, err);
+        }
+    }
+    sl_arena_fini(&arena);
+    return status;
+}
+
+/* Which records each update or delete is about. A delete forgets the births with the record. */
 static enum syncline_status gather_births(struct call *call, struct sl_error *err)
 {
     struct sl_births *births = &call->db->births;
@@ -159,6 +194,12 @@ static enum syncline_status gather_births(struct call *call, struct sl_error *er
             run = (struct birth_run){.origin = origin, .seq = found ? birth.seq : 0};
         }
         run.n++;
+        if (sl_core_may_hide(call->core, call->model)) {
+            status = gather_hidden(call, i, &run, err);
+            if (status != SYNCLINE_OK) {
+                return status;
+            }
+        }
     }
     put_birth_run(call, &run);
     if (call->memory->births.failed) {

@@ -49,12 +49,6 @@ enum syncline_status sl_localize_group(struct sl_localized *localized, const str
         localized->asked == NULL || localized->points_at_itself == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a group");
     }
-    if (group->further_len > 0) {
-        return sl_fail(err, SYNCLINE_EUNSUPPORTED,
-                       "model '%s': a record with several births, which this version cannot merge; "
-                       "upgrade it",
-                       model->name);
-    }
     if (group->change == SYNCLINE_DELETE) {
         return SYNCLINE_OK;
     }

@@ -299,6 +299,22 @@ struct known {
     bool some_unsettled; /* records of the batch may be in the list of the unsettled */
 };
 
+/* More births that the capture of a change saw. */
+struct further {
+    const struct sl_further_birth *list;
+    uint32_t len;
+};
+
+static bool is_among(const struct further *further, const struct sl_birth *birth)
+{
+    bool among = false;
+    for (uint32_t k = 0; k < further->len; k++) {
+        among = among || (further->list[k].birth.seq == birth->seq &&
+                          sl_origin_equal(&further->list[k].birth.origin, &birth->origin));
+    }
+    return among;
+}
+
 /* A record may be one that was deleted after this change, and inserted again: then
  * the change is superseded by that delete. */
 static bool is_deleted_later(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
@@ -313,8 +329,8 @@ static bool is_deleted_later(struct sl_fk_resolve *resolve, const struct sl_batc
  * becomes what the record has: another birth is another record, and the update superseded. */
 static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
                                     uint32_t i, const struct known *known,
-                                    enum syncline_change *change, struct sl_birth *birth,
-                                    bool *alive, struct sl_error *err)
+                                    const struct further *further, enum syncline_change *change,
+                                    struct sl_birth *birth, bool *alive, struct sl_error *err)
 {
     struct sl_core *core = resolve->core;
     const struct sl_model *model = batch->model;
@@ -338,6 +354,10 @@ static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct 
     if (found && run.origin != core->self_number) {
         status = sl_library_db_origin(&core->resolver.ldb, run.origin, &found, &birth->origin, err);
     }
+    if (status == SYNCLINE_OK && found && is_among(further, birth)) {
+        *birth = captured.seq != 0 ? captured : *birth; /* twice does not matter */
+        return SYNCLINE_OK;
+    }
     if (status == SYNCLINE_OK && captured.seq != 0) {
         *alive = found && birth->seq == captured.seq &&
                  sl_origin_equal(&birth->origin, &captured.origin);
@@ -356,8 +376,8 @@ static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct 
 
 static enum syncline_status classify(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
                                      uint32_t i, const struct known *known,
-                                     enum syncline_change *change, struct sl_birth *birth,
-                                     bool *alive, struct sl_error *err)
+                                     const struct further *further, enum syncline_change *change,
+                                     struct sl_birth *birth, bool *alive, struct sl_error *err)
 {
     struct sl_core *core = resolve->core;
     *change = batch->change;
@@ -373,6 +393,9 @@ static enum syncline_status classify(struct sl_fk_resolve *resolve, const struct
                 return status;
             }
         }
+        if (birth->seq == 0 && further->len > 0) {
+            *birth = further->list[0].birth;
+        }
         *alive = birth->seq != 0;
         return SYNCLINE_OK;
     }
@@ -381,18 +404,45 @@ static enum syncline_status classify(struct sl_fk_resolve *resolve, const struct
          sl_unsettled_birth(&core->unsettled, batch->model, &batch->uuids[i]) == 0)) {
         return SYNCLINE_OK; /* as nearly always: an id above all that were ever born */
     }
-    return look_up(resolve, batch, i, known, change, birth, alive, err);
+    return look_up(resolve, batch, i, known, further, change, birth, alive, err);
+}
+
+/* The births that live changes name. */
+struct resolved {
+    struct sl_birth *births;
+    struct sl_further_birth *further;
+    uint32_t further_len;
+};
+
+/* Of the i-th change; *at moves past it. */
+static struct further further_of(const struct sl_batch *batch, uint32_t i, uint32_t *at)
+{
+    while (*at < batch->further_len && batch->further[*at].i < i) {
+        (*at)++;
+    }
+    struct further further = {.list = batch->further + *at};
+    while (*at < batch->further_len && batch->further[*at].i == i) {
+        further.len++;
+        (*at)++;
+    }
+    return further;
 }
 
 static enum syncline_status resolve_births(struct sl_fk_resolve *resolve, struct sl_batch *batch,
-                                           const bool *alive, struct sl_birth **resolved,
+                                           const bool *alive, struct resolved *resolved,
                                            struct sl_error *err)
 {
     struct sl_core *core = resolve->core;
     struct sl_birth *births = sl_arena_alloc(&batch->arena, batch->n * sizeof(*births));
+    struct sl_further_birth *more =
+        batch->further_len > 0 ? sl_arena_alloc(&batch->arena, batch->further_len * sizeof(*more))
+                               : NULL;
+    uint32_t more_len = 0;
+    uint32_t at = 0; /* in batch->further */
     batch->changes = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->changes));
     batch->live = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->live));
-    if (births == NULL || batch->changes == NULL || batch->live == NULL) {
+    if (births == NULL || batch->changes == NULL || batch->live == NULL ||
+        (batch->further_len > 0 && more == NULL)) {
         return no_memory(err);
     }
     struct known known = {0};
@@ -420,34 +470,60 @@ static enum syncline_status resolve_births(struct sl_fk_resolve *resolve, struct
             birth = batch->births[i];
         }
         enum syncline_status status = SYNCLINE_OK;
+        struct further further = further_of(batch, i, &at);
         if (live) {
-            status = classify(resolve, batch, i, &known, &change, &birth, &live, err);
+            status = classify(resolve, batch, i, &known, &further, &change, &birth, &live, err);
         }
         if (status != SYNCLINE_OK) {
             return status;
         }
         if (live) {
+            for (uint32_t k = 0; k < further.len && change != SYNCLINE_INSERT; k++) {
+                more[more_len] = further.list[k];
+                more[more_len++].i = batch->live_n;
+            }
             batch->live[batch->live_n] = i;
             batch->changes[batch->live_n] = change;
             births[batch->live_n] = birth;
             batch->live_n++;
         }
     }
-    *resolved = births;
+    *resolved = (struct resolved){.births = births, .further = more, .further_len = more_len};
     return SYNCLINE_OK;
 }
 
 /* ---- One batch ---- */
 
+static struct sl_unsettled_entry *new_entry(struct sl_core *core, const struct sl_batch *batch,
+                                            const struct resolved *resolved)
+{
+    bool any_update = false;
+    for (uint32_t i = 0; i < batch->live_n; i++) {
+        any_update = any_update || batch->changes[i] == SYNCLINE_UPDATE;
+    }
+    if (!any_update) {
+        return sl_unsettled_entry_new(&core->unsettled, batch->live_n);
+    }
+    struct sl_unsettled_entry *entry =
+        sl_unsettled_entry_new_naming(&core->unsettled, batch->live_n, resolved->further_len);
+    if (entry != NULL) {
+        memcpy(entry->births, resolved->births, batch->live_n * sizeof(*entry->births));
+        for (uint32_t i = 0; i < resolved->further_len; i++) {
+            entry->further[i] = resolved->further[i];
+        }
+    }
+    return entry;
+}
+
 static enum syncline_status make_entry(struct sl_core *core, struct sl_batch *batch,
-                                       struct sl_error *err)
+                                       const struct resolved *resolved, struct sl_error *err)
 {
     batch->first_seq = core->next_seq;
     batch->unsettled = NULL;
     if (batch->live_n == 0) {
         return SYNCLINE_OK;
     }
-    struct sl_unsettled_entry *entry = sl_unsettled_entry_new(&core->unsettled, batch->live_n);
+    struct sl_unsettled_entry *entry = new_entry(core, batch, resolved);
     if (entry == NULL) {
         return no_memory(err);
     }
@@ -489,15 +565,17 @@ static enum syncline_status resolve_in_transaction(struct sl_fk_resolve *resolve
         status = batch->change == SYNCLINE_DELETE ? SYNCLINE_OK
                                                   : resolve_keys(resolve, batch, alive, err);
     }
-    struct sl_birth *births = NULL;
+    struct resolved resolved = {0};
     if (status == SYNCLINE_OK) {
-        status = resolve_births(resolve, batch, alive, &births, err);
+        status = resolve_births(resolve, batch, alive, &resolved, err);
     }
     if (status == SYNCLINE_OK) {
-        status = make_entry(core, batch, err);
+        status = make_entry(core, batch, &resolved, err);
     }
     if (status == SYNCLINE_OK) {
-        batch->births = births; /* by live change; what was captured is needed no more */
+        batch->births = resolved.births; /* by live change; what was captured is needed no more */
+        batch->further = resolved.further;
+        batch->further_len = resolved.further_len;
     }
     return status;
 }

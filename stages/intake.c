@@ -127,7 +127,15 @@ static void compact(struct sl_batch *batch, const bool *keep)
 {
     uint32_t fields = batch->model->field_count;
     uint32_t kept = 0;
+    uint32_t further_kept = 0;
+    uint32_t at = 0; /* in batch->further */
     for (uint32_t i = 0; i < batch->n; i++) {
+        for (; at < batch->further_len && batch->further[at].i == i; at++) {
+            if (keep[i]) {
+                batch->further[further_kept] = batch->further[at];
+                batch->further[further_kept++].i = kept;
+            }
+        }
         if (!keep[i]) {
             continue;
         }
@@ -147,6 +155,7 @@ static void compact(struct sl_batch *batch, const bool *keep)
         kept++;
     }
     batch->n = kept;
+    batch->further_len = further_kept;
 }
 
 /* Can the record be sent as the table holds it? The application may have written what its row
@@ -233,6 +242,43 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *
     return SYNCLINE_OK;
 }
 
+/* One run of the births of an outbox row. */
+struct seen_run {
+    uint32_t n; /* 0: one more birth of the record before */
+    int64_t number;
+    struct sl_birth birth; /* of the first */
+};
+
+static enum syncline_status read_run(struct sl_core *core, struct sl_reader *in,
+                                     struct seen_run *run, struct sl_error *err)
+{
+    bool found = true;
+    enum syncline_status status = SYNCLINE_OK;
+    run->n = sl_read_u32(in);
+    run->number = (int64_t)sl_read_u64(in);
+    run->birth = (struct sl_birth){.origin = core->self, .seq = sl_read_u64(in)};
+    if (run->number != 0 && run->number != core->self_number && !in->failed) {
+        status =
+            sl_library_db_origin(&core->reader.ldb, run->number, &found, &run->birth.origin, err);
+    }
+    in->failed = in->failed || !found;
+    return status;
+}
+
+/* One more birth of the i-th change of the batch. */
+static bool add_further(struct sl_batch *batch, size_t more, uint32_t i,
+                        const struct sl_birth *birth)
+{
+    if (batch->further == NULL) {
+        batch->further = sl_arena_alloc(&batch->arena, more * sizeof(*batch->further));
+    }
+    if (batch->further == NULL) {
+        return false;
+    }
+    batch->further[batch->further_len++] = (struct sl_further_birth){.i = i, .birth = *birth};
+    return true;
+}
+
 /* The births that the capture of an update or delete saw; seq 0: not known then. */
 static enum syncline_status read_births(struct sl_core *core, const struct sl_outbox_row *row,
                                         struct sl_batch *batch, struct sl_error *err)
@@ -240,36 +286,44 @@ static enum syncline_status read_births(struct sl_core *core, const struct sl_ou
     uint64_t first = batch->offset;
     uint64_t end = first + batch->n;
     batch->births = sl_arena_alloc(&batch->arena, batch->n * sizeof(*batch->births));
-    if (batch->births == NULL) {
-        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read an outbox row");
-    }
+    batch->further = NULL;
+    batch->further_len = 0;
+    bool memory = batch->births != NULL;
     struct sl_reader in;
     sl_reader_init(&in, row->births, row->births_size);
     uint64_t at = 0;
-    bool found = true;
-    while (at < end && in.offset < in.len && !in.failed && found) {
-        uint32_t n = sl_read_u32(&in);
-        int64_t number = (int64_t)sl_read_u64(&in);
-        struct sl_birth birth = {.origin = core->self, .seq = sl_read_u64(&in)};
-        if (at + n <= first) {
-            at += n;
-            continue;
-        }
-        enum syncline_status status = SYNCLINE_OK;
-        if (number != 0 && number != core->self_number && !in.failed) {
-            status = sl_library_db_origin(&core->reader.ldb, number, &found, &birth.origin, err);
-        }
+    while (in.offset < in.len && !in.failed && memory) {
+        struct seen_run run;
+        enum syncline_status status = read_run(core, &in, &run, err);
         if (status != SYNCLINE_OK) {
             return status;
         }
-        for (uint32_t k = 0; k < n && at < end; k++, at++) {
+        if (run.n == 0) {
+            in.failed = in.failed || at == 0 || run.number == 0;
+            if (!in.failed && at > first) {
+                memory = add_further(batch, row->births_size / SL_OUTBOX_BIRTH_RUN_SIZE,
+                                     (uint32_t)(at - 1 - first), &run.birth);
+            }
+            continue;
+        }
+        if (at == end) {
+            break; /* of the next batch */
+        }
+        if (at + run.n <= first) {
+            at += run.n;
+            continue;
+        }
+        for (uint32_t k = 0; k < run.n && at < end; k++, at++) {
             if (at >= first) {
-                batch->births[at - first] = birth;
-                batch->births[at - first].seq += number != 0 ? k : 0;
+                batch->births[at - first] = run.birth;
+                batch->births[at - first].seq += run.number != 0 ? k : 0;
             }
         }
     }
-    if (in.failed || at != end || !found) {
+    if (!memory) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read an outbox row");
+    }
+    if (in.failed || at != end) {
         return sl_fail(err, SYNCLINE_ECORRUPT, "library.db: outbox row %lld is damaged",
                        (long long)row->id);
     }

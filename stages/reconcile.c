@@ -68,42 +68,86 @@ static enum syncline_status local_stamp(struct sl_rows *rows, int64_t model, int
     return status;
 }
 
-/* Does an outbox row change this record, or one that had its UUID before? It names the birth that
+/* A birth whose pending changes are asked about. */
+struct asked {
+    const struct sl_model *model;
+    const struct syncline_uuid *uuid;
+    const struct sl_birth_run *birth;
+    bool shown;
+};
+
+/* The runs of births of an outbox row. */
+struct birth_places {
+    struct sl_reader in;
+    struct sl_birth_run run;   /* read last */
+    uint64_t end;              /* place in the row after it */
+    struct sl_birth_run ahead; /* the one after it */
+    bool has_ahead;            /* there is one */
+};
+
+static bool read_run(struct birth_places *places)
+{
+    if (places->in.offset >= places->in.len || places->in.failed) {
+        places->has_ahead = false;
+        return false;
+    }
+    places->ahead.n = sl_read_u32(&places->in);
+    places->ahead.origin = (int64_t)sl_read_u64(&places->in);
+    places->ahead.seq = sl_read_u64(&places->in);
+    places->has_ahead = true;
+    return true;
+}
+
+/* Does the row name the birth for the record at this place? Places only rise. */
+static bool names_birth(struct birth_places *places, uint64_t place, const struct asked *asked,
+                        bool insert, bool own)
+{
+    const struct sl_birth_run *birth = asked->birth;
+    bool named = false;
+    while (place >= places->end && places->has_ahead) {
+        places->run = places->ahead;
+        places->end += places->run.n;
+        (void)read_run(places);
+    }
+    if (place >= places->end || places->run.origin == 0) { /* it was not known */
+        named = asked->shown && (insert || own);
+    } else {
+        named = places->run.origin == birth->origin &&
+                places->run.seq + (place - (places->end - places->run.n)) == birth->seq;
+    }
+    while (place + 1 == places->end && places->has_ahead && places->ahead.n == 0) {
+        named = named || (places->ahead.origin == birth->origin && places->ahead.seq == birth->seq);
+        (void)read_run(places);
+    }
+    return named;
+}
+
+/* Does an outbox row change this record, or one that had its UUID before? It names the births that
  * it saw; a birth that was not known yet is one of this device's. An insert that was captured again
  * changes whatever record has the UUID, as fk_resolve sees it. */
 static bool row_is_about(const struct sl_core *core, const struct sl_pending *pending,
-                         const struct sl_outbox_row *row, const struct syncline_uuid *uuid,
-                         const struct sl_birth_run *birth)
+                         const struct sl_outbox_row *row, const struct asked *asked)
 {
     struct sl_reader uuids;
-    struct sl_reader births;
+    struct birth_places places = {0};
     sl_reader_init(&uuids, row->uuids, row->uuids_size);
-    sl_reader_init(&births, row->births, row->births_size);
+    sl_reader_init(&places.in, row->births, row->births_size);
+    (void)read_run(&places);
     /* Of a row that is partly in the log, the changes that are have their stamps. */
     uint64_t skip = row->id == pending->drained.id ? pending->drained.changes : 0;
-    uint64_t place = 0;      /* in the row, of the next UUID */
-    uint64_t births_end = 0; /* places that the birth runs read so far cover */
-    struct sl_birth_run seen = {0};
+    uint64_t place = 0; /* in the row, of the next UUID */
+    bool insert = row->change == SYNCLINE_INSERT;
+    bool own = asked->birth->origin == core->self_number;
     while (uuids.offset < uuids.len && !uuids.failed) {
         struct syncline_uuid first;
         sl_read_copy(&uuids, first.bytes, sizeof(first.bytes));
         uint32_t n = sl_read_u32(&uuids);
         for (uint32_t k = 0; k < n && !uuids.failed; k++, place++) {
-            while (place >= births_end && births.offset < births.len && !births.failed) {
-                seen.n = sl_read_u32(&births);
-                seen.origin = (int64_t)sl_read_u64(&births);
-                seen.seq = sl_read_u64(&births);
-                births_end += seen.n;
-            }
             struct syncline_uuid at = sl_uuid_add(&first, k);
-            if (place < skip || !sl_uuid_equal(&at, uuid)) {
-                continue;
+            bool named = names_birth(&places, place, asked, insert, own);
+            if (named && place >= skip && sl_uuid_equal(&at, asked->uuid)) {
+                return true;
             }
-            if (seen.origin == 0) {
-                return row->change == SYNCLINE_INSERT || birth->origin == core->self_number;
-            }
-            return seen.origin == birth->origin &&
-                   seen.seq + (place - (births_end - seen.n)) == birth->seq;
         }
     }
     return false;
@@ -113,23 +157,21 @@ static bool row_is_about(const struct sl_core *core, const struct sl_pending *pe
  * which came since. */
 static enum syncline_status is_deleted_after(struct sl_core *core, struct sl_rows *rows,
                                              const struct sl_pending *pending,
-                                             const struct sl_received *received, int64_t row,
-                                             bool *deleted, struct sl_error *err)
+                                             const struct asked *asked, int64_t row, bool *deleted,
+                                             struct sl_error *err)
 {
     enum syncline_status status = sl_unsettled_read_deletes(&core->unsettled, &rows->ldb,
                                                             sl_drained_to(&pending->drained), err);
     *deleted = status == SYNCLINE_OK &&
-               sl_unsettled_deleted_after(&core->unsettled, received->model, &received->uuid, row);
+               sl_unsettled_deleted_after(&core->unsettled, asked->model, asked->uuid, row);
     return status;
 }
 
 /* Is a change of just this record - this birth - in the outbox, after that row, and not in the log?
  */
 static enum syncline_status pending_on(struct sl_core *core, struct sl_rows *rows,
-                                       const struct sl_pending *pending,
-                                       const struct sl_received *received,
-                                       const struct sl_birth_run *birth, int64_t after, bool *pends,
-                                       struct sl_error *err)
+                                       const struct sl_pending *pending, const struct asked *asked,
+                                       int64_t after, bool *pends, struct sl_error *err)
 {
     struct sl_outbox_row row = {.id = after};
     bool found = true;
@@ -139,11 +181,11 @@ static enum syncline_status pending_on(struct sl_core *core, struct sl_rows *row
         if (status != SYNCLINE_OK || !found) {
             break;
         }
-        *pends = row.change != SYNCLINE_DELETE && row.model == received->model->id_in_db &&
-                 row_is_about(core, pending, &row, &received->uuid, birth);
-        if (*pends && row.change == SYNCLINE_INSERT && birth->origin != core->self_number) {
+        *pends = row.change != SYNCLINE_DELETE && row.model == asked->model->id_in_db &&
+                 row_is_about(core, pending, &row, asked);
+        if (*pends && row.change == SYNCLINE_INSERT && asked->birth->origin != core->self_number) {
             bool deleted = false;
-            status = is_deleted_after(core, rows, pending, received, row.id, &deleted, err);
+            status = is_deleted_after(core, rows, pending, asked, row.id, &deleted, err);
             *pends = !deleted;
         }
     }
@@ -153,10 +195,8 @@ static enum syncline_status pending_on(struct sl_core *core, struct sl_rows *row
 
 /* The same, anywhere in the outbox. Nearly always the last row that names the UUID will tell. */
 static enum syncline_status is_pending(struct sl_core *core, struct sl_rows *rows,
-                                       struct sl_pending *pending,
-                                       const struct sl_received *received,
-                                       const struct sl_birth_run *birth, bool *pends,
-                                       struct sl_error *err)
+                                       struct sl_pending *pending, const struct asked *asked,
+                                       bool *pends, struct sl_error *err)
 {
     const struct sl_drained *drained = &pending->drained;
     int64_t drained_to = sl_drained_to(drained);
@@ -164,21 +204,31 @@ static enum syncline_status is_pending(struct sl_core *core, struct sl_rows *row
     *pends = false;
     /* What is pending of a model that is device-owned today was not gathered; the record may be
      * from a time when it was shared. */
-    if (received->model->ownership == SYNCLINE_SHARED) {
+    if (asked->model->ownership == SYNCLINE_SHARED) {
         struct sl_mention_place last =
-            sl_mentions_last(&pending->mentions, received->model->id_in_db, &received->uuid);
+            sl_mentions_last(&pending->mentions, asked->model->id_in_db, asked->uuid);
         /* Of a row that is partly in the log, the changes that are have their stamps. */
         if (last.row <= drained_to || (last.row == drained->id && last.at < drained->changes)) {
             return SYNCLINE_OK;
         }
         after = last.row - 1;
     }
-    enum syncline_status status =
-        pending_on(core, rows, pending, received, birth, after, pends, err);
+    enum syncline_status status = pending_on(core, rows, pending, asked, after, pends, err);
     if (status == SYNCLINE_OK && !*pends && after > drained_to) {
-        status = pending_on(core, rows, pending, received, birth, drained_to, pends, err);
+        status = pending_on(core, rows, pending, asked, drained_to, pends, err);
     }
     return status;
+}
+
+enum syncline_status sl_reconcile_pends(struct sl_core *core, struct sl_rows *rows,
+                                        struct sl_pending *pending, const struct sl_model *model,
+                                        const struct syncline_uuid *uuid,
+                                        const struct sl_birth_run *birth, bool shown, bool *pends,
+                                        struct sl_error *err)
+{
+    const struct asked asked = {.model = model, .uuid = uuid, .birth = birth, .shown = shown};
+    *pends = false;
+    return pending != NULL ? is_pending(core, rows, pending, &asked, pends, err) : SYNCLINE_OK;
 }
 
 enum syncline_status sl_reconcile_stamp(struct sl_core *core, struct sl_rows *rows,
@@ -187,8 +237,8 @@ enum syncline_status sl_reconcile_stamp(struct sl_core *core, struct sl_rows *ro
                                         const struct sl_birth_run *birth, bool *pends,
                                         struct sl_stamp *stamp, struct sl_error *err)
 {
-    const struct sl_received asked = {.model = model, .uuid = *uuid};
-    enum syncline_status status = is_pending(core, rows, pending, &asked, birth, pends, err);
+    enum syncline_status status =
+        sl_reconcile_pends(core, rows, pending, model, uuid, birth, true, pends, err);
     return status != SYNCLINE_OK || *pends
                ? status
                : local_stamp(rows, model->id_in_db, id, birth, stamp, err);
@@ -226,26 +276,83 @@ static enum syncline_status judge(struct sl_core *core, struct sl_rows *rows,
     return status;
 }
 
+/* A birth that is not shown: is it hidden? Then it is judged as that one. */
+static enum syncline_status
+judge_hidden(struct sl_core *core, struct sl_rows *rows, struct sl_pending *pending,
+             const struct sl_received *received, const struct sl_hidden_birth *hidden,
+             enum sl_verdict *verdict, char reason[256], struct sl_error *err)
+{
+    const struct sl_birth_run birth = {.origin = hidden->origin, .seq = hidden->seq};
+    struct sl_stamp here = {.hlc = hidden->hlc};
+    bool found = false;
+    bool pends = false;
+    *verdict = SL_VERDICT_HIDDEN;
+    if (hidden->class == SYNCLINE_DEVICE_OWNED &&
+        !sl_uuid_equal(&received->birth.origin.device, &received->stamp.origin.device)) {
+        *verdict = SL_VERDICT_SET_ASIDE;
+        sl_reconcile_not_owner(reason);
+        return SYNCLINE_OK;
+    }
+    if (received->change == SYNCLINE_DELETE) {
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status = sl_reconcile_pends(core, rows, pending, received->model,
+                                                     &received->uuid, &birth, false, &pends, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_library_db_origin(&rows->ldb, hidden->hlc_origin, &found, &here.origin, err);
+    }
+    if (pends || sl_stamp_compare(&received->stamp, &here) <= 0) {
+        *verdict = SL_VERDICT_LOSES;
+    }
+    return status;
+}
+
+/* A birth that is not shown. */
+static enum syncline_status judge_other(struct sl_core *core, struct sl_rows *rows,
+                                        struct sl_pending *pending,
+                                        const struct sl_received *received,
+                                        enum sl_verdict *verdict, struct sl_hidden_birth *hidden,
+                                        char reason[256], struct sl_error *err)
+{
+    struct sl_hidden_birth *list = NULL;
+    size_t len = 0;
+    size_t at = 0;
+    enum syncline_status status = SYNCLINE_OK;
+    if (sl_core_may_hide(core, received->model)) {
+        const struct sl_origin_state *origin = sl_core_origin(core, &received->birth.origin);
+        struct sl_arena arena;
+        sl_arena_init(&arena, core->env->alloc);
+        status = sl_hidden_birth_list(&rows->hidden, received->model->id_in_db, &received->uuid,
+                                      false, &arena, &list, &len, err);
+        while (at < len && (origin == NULL || list[at].origin != origin->number ||
+                            list[at].seq != received->birth.seq)) {
+            at++;
+        }
+        *hidden = at < len ? list[at] : (struct sl_hidden_birth){0};
+        sl_arena_fini(&arena);
+    }
+    if (status == SYNCLINE_OK && at < len) {
+        return judge_hidden(core, rows, pending, received, hidden, verdict, reason, err);
+    }
+    *verdict = sl_reconcile_covers(core, &received->birth) ? SL_VERDICT_LOSES : SL_VERDICT_WAITS;
+    return status;
+}
+
 enum syncline_status sl_reconcile(struct sl_core *core, struct sl_rows *rows,
                                   struct sl_pending *pending, const struct sl_received *received,
-                                  enum sl_verdict *verdict, int64_t *id, char reason[256],
+                                  enum sl_verdict *verdict, int64_t *id,
+                                  struct sl_hidden_birth *hidden, char reason[256],
                                   struct sl_error *err)
 {
     const struct sl_model *model = received->model;
+    struct sl_birth_run birth;
+    struct sl_origin born_by = {0};
     bool found = false;
     enum syncline_status status =
         sl_record_id(&rows->tables[model->index], &received->uuid, &found, id, err);
-    if (status != SYNCLINE_OK) {
-        return status;
+    if (status == SYNCLINE_OK && found) {
+        status = sl_birth_get(&rows->births, model->id_in_db, *id, &found, &birth, err);
     }
-    if (!found) {
-        *verdict =
-            sl_reconcile_covers(core, &received->birth) ? SL_VERDICT_LOSES : SL_VERDICT_WAITS;
-        return SYNCLINE_OK;
-    }
-    struct sl_birth_run birth;
-    struct sl_origin born_by = {0};
-    status = sl_birth_get(&rows->births, model->id_in_db, *id, &found, &birth, err);
     if (status == SYNCLINE_OK && found) {
         status = sl_library_db_origin(&rows->ldb, birth.origin, &found, &born_by, err);
     }
@@ -254,9 +361,7 @@ enum syncline_status sl_reconcile(struct sl_core *core, struct sl_rows *rows,
     }
     if (!found || birth.seq != received->birth.seq ||
         !sl_origin_equal(&born_by, &received->birth.origin)) {
-        *verdict =
-            sl_reconcile_covers(core, &received->birth) ? SL_VERDICT_LOSES : SL_VERDICT_WAITS;
-        return SYNCLINE_OK;
+        return judge_other(core, rows, pending, received, verdict, hidden, reason, err);
     }
     return judge(core, rows, pending, received, &birth, &born_by, *id, verdict, reason, err);
 }

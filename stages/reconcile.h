@@ -10,16 +10,25 @@
  *
  * The rule, for one record and one change with its birth and stamp:
  *
- *     its birth waits               judged in the waiting room (stages/waiting)
- *     the record is not here, or    its birth is covered by the applied vector: dead, dropped
- *     has another birth             not covered: it waits for it
+ *     the birth waits               judged in the waiting room (stages/waiting)
+ *     it is neither shown nor       covered by the applied vector: dead, dropped
+ *     hidden                        not covered: the change waits for it
  *     device-owned                  only a change of the device that inserted it counts, in its
  *                                   order
- *     shared, delete                wins: a delete is final for the birth it saw
+ *     shared, delete                wins: a delete is final for the births that it names
  *     shared, update, pending here  loses
  *     shared, update                the later stamp wins: HLC, then device, then epoch
  *
- * Records are merged whole in this version, and a record has one birth. */
+ * Several births of one UUID (stages/living): two devices inserted the record before they knew of
+ * each other, or one again while another still had it. Each birth is a record by itself. The row
+ * shows one of those that live: of shared births the one changed last, by that stamp; a
+ * device-owned one counts by its birth, whatever its owner did to it since. The others are hidden,
+ * whole, and changes of theirs go to them. A delete of the shown one shows the next; the row keeps
+ * its local id. A local update or delete names all the births that it saw and may change: so it is
+ * of all of them, and a record that was deleted while it had two births stays deleted. A shown
+ * birth with a change pending, or one that is not in the log yet, stays until that is settled.
+ *
+ * Records are merged whole in this version. */
 
 #ifndef SL_RECONCILE_H
 #define SL_RECONCILE_H
@@ -30,6 +39,7 @@
 
 enum sl_verdict {
     SL_VERDICT_APPLY,     /* write it, to the record with *id */
+    SL_VERDICT_HIDDEN,    /* write it, to the hidden birth */
     SL_VERDICT_LOSES,     /* superseded, or dead: nothing to do */
     SL_VERDICT_WAITS,     /* its birth has not come */
     SL_VERDICT_SET_ASIDE, /* it is refused; the reason is given */
@@ -66,10 +76,20 @@ enum syncline_status sl_reconcile_stamp(struct sl_core *core, struct sl_rows *ro
                                         const struct syncline_uuid *uuid, int64_t id,
                                         const struct sl_birth_run *birth, bool *pends,
                                         struct sl_stamp *stamp, struct sl_error *err);
-/* Errors: EDB, EIO, ENOMEM, ... - of the database, not of the change. */
+/* Is a local change of just this birth in the outbox and not in the log? `shown`: it is the one
+ * that its row shows. pending NULL: no. */
+enum syncline_status sl_reconcile_pends(struct sl_core *core, struct sl_rows *rows,
+                                        struct sl_pending *pending, const struct sl_model *model,
+                                        const struct syncline_uuid *uuid,
+                                        const struct sl_birth_run *birth, bool shown, bool *pends,
+                                        struct sl_error *err);
+
+/* *id is set with APPLY, *hidden, without its content, with HIDDEN. Errors: EDB, EIO, ENOMEM, ... -
+ * of the database, not of the change. */
 enum syncline_status sl_reconcile(struct sl_core *core, struct sl_rows *rows,
                                   struct sl_pending *pending, const struct sl_received *received,
-                                  enum sl_verdict *verdict, int64_t *id, char reason[256],
+                                  enum sl_verdict *verdict, int64_t *id,
+                                  struct sl_hidden_birth *hidden, char reason[256],
                                   struct sl_error *err);
 
 #endif

@@ -58,6 +58,25 @@ static void write_columns(struct sl_serialize *serialize, struct sl_batch *batch
     }
 }
 
+/* Further births of the changes [first, first + n), counted from there. false: no memory. */
+static bool cut_further(struct sl_batch *batch, uint32_t first, uint32_t n,
+                        struct sl_group_head *head)
+{
+    if (batch->further_len == 0) {
+        return true;
+    }
+    struct sl_further_birth *further =
+        sl_arena_alloc(&batch->arena, batch->further_len * sizeof(*further));
+    for (uint32_t i = 0; i < batch->further_len && further != NULL; i++) {
+        if (batch->further[i].i >= first && batch->further[i].i - first < n) {
+            further[head->further_len] = batch->further[i];
+            further[head->further_len++].i -= first;
+        }
+    }
+    head->further = further;
+    return further != NULL;
+}
+
 static bool write_group(struct sl_serialize *serialize, struct sl_batch *batch, uint32_t first,
                         uint32_t n)
 {
@@ -78,6 +97,9 @@ static bool write_group(struct sl_serialize *serialize, struct sl_batch *batch, 
                                  .births = batch->births + first,
                                  .self = serialize->core->self,
                                  .column_count = has_columns ? batch->model->field_count : 0};
+    if (change != SYNCLINE_INSERT && !cut_further(batch, first, n, &head)) {
+        return false;
+    }
     struct sl_batch_group *group = &batch->groups[batch->group_count++];
     group->len = n;
     group->offset = batch->body.len;

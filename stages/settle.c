@@ -7,6 +7,7 @@
 
 #include "base/crashpoint.h"
 #include "stages/decode.h"
+#include "stages/living.h"
 #include "stages/reopen.h"
 
 #define SETTLE_WAIT_NS (50u * 1000u * 1000u) /* for a capture to take it along */
@@ -57,19 +58,55 @@ static enum syncline_status settle_inserts(struct sl_core *core, struct sl_rows 
     return sl_birth_put(&rows->births, entry->model->id_in_db, &run, err);
 }
 
+/* Is the birth that the row shows now one that the update names? */
+static enum syncline_status is_of_row(struct sl_rows *rows, const struct sl_unsettled_entry *entry,
+                                      uint32_t i, bool *is, struct sl_error *err)
+{
+    struct sl_birth_run run;
+    struct sl_birth birth = {0};
+    bool found = false;
+    *is = true;
+    enum syncline_status status =
+        sl_birth_get(&rows->births, entry->model->id_in_db, entry->ids[i], &found, &run, err);
+    if (status != SYNCLINE_OK || !found) {
+        return status;
+    }
+    birth.seq = run.seq;
+    status = sl_library_db_origin(&rows->ldb, run.origin, &found, &birth.origin, err);
+    *is = sl_unsettled_names(entry, i, &birth);
+    return status;
+}
+
 static enum syncline_status settle_update(struct sl_core *core, struct sl_rows *rows,
                                           const struct sl_unsettled_entry *entry, uint32_t i,
-                                          struct sl_error *err)
+                                          bool check, struct sl_error *err)
 {
     int64_t model = entry->model->id_in_db;
     bool is_shared = false;
+    bool of_row = true;
     enum syncline_status status =
         sl_birth_is_shared(&rows->births, model, entry->ids[i], &is_shared, err);
-    if (status == SYNCLINE_OK && is_shared) {
+    if (status == SYNCLINE_OK && check) {
+        status = is_of_row(rows, entry, i, &of_row, err);
+    }
+    if (status == SYNCLINE_OK && is_shared && of_row) {
         status = sl_stamp_put(&rows->births, model, entry->ids[i], entry->first_hlc + i,
                               core->self_number, err);
     }
-    return status;
+    return status == SYNCLINE_OK && sl_core_may_hide(core, entry->model)
+               ? sl_living_settle(core, rows, entry, i, err)
+               : status;
+}
+
+/* The record may be shown by another birth from now on. */
+static enum syncline_status look_again(struct sl_core *core, const struct sl_unsettled_entry *entry,
+                                       uint32_t i, struct sl_error *err)
+{
+    return !sl_core_may_hide(core, entry->model) ||
+                   sl_living_due_add(&core->living_due, core->env->alloc, entry->model,
+                                     &entry->uuids[i])
+               ? SYNCLINE_OK
+               : sl_fail(err, SYNCLINE_ENOMEM, "no memory to settle");
 }
 
 static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *rows,
@@ -110,7 +147,10 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
             run_first = run_n == 0 ? i : run_first;
             run_n++;
         } else if (status == SYNCLINE_OK && there && entry->changes[i] == SYNCLINE_UPDATE) {
-            status = settle_update(core, rows, entry, i, err);
+            status = settle_update(core, rows, entry, i, check, err);
+        }
+        if (status == SYNCLINE_OK && entry->changes[i] != SYNCLINE_INSERT) {
+            status = look_again(core, entry, i, err);
         }
     }
     if (status == SYNCLINE_OK && run_n > 0) {
@@ -137,6 +177,9 @@ enum syncline_status sl_settle_into(struct sl_core *core, struct sl_rows *rows, 
         uint64_t last_seq = entry->first_seq + entry->n - 1;
         if (last_seq <= before) {
             continue;
+        }
+        if (rows != &core->writer && sl_core_may_hide(core, entry->model)) {
+            break; /* it may change what is shown: not inside a transaction of the application's */
         }
         status = settle_entry(core, rows, entry, err);
         moved = last_seq;
@@ -201,7 +244,26 @@ static enum syncline_status notice_settled(struct sl_settle *settle, struct sl_e
     return status;
 }
 
-static enum syncline_status settle_now(struct sl_core *core, struct sl_error *err)
+/* Records to be looked at again are so when it is known what is pending; nearly always there are
+ * none. */
+static enum syncline_status run_due(struct sl_core *core, struct sl_error *err)
+{
+    struct sl_pending pending;
+    if (core->living_due.len == 0) {
+        return SYNCLINE_OK;
+    }
+    sl_mentions_init(&pending.mentions, core->env->alloc);
+    (void)pthread_mutex_lock(&core->clock_lock);
+    enum syncline_status status = sl_pending_read(&pending, core, &core->writer, err);
+    (void)pthread_mutex_unlock(&core->clock_lock);
+    if (status == SYNCLINE_OK) {
+        status = sl_living_run_due(core, &pending, err);
+    }
+    sl_mentions_fini(&pending.mentions);
+    return status;
+}
+
+enum syncline_status sl_settle_now(struct sl_core *core, struct sl_error *err)
 {
     uint64_t settled = 0;
     enum syncline_status status = sl_library_db_begin_write(&core->writer.ldb, err);
@@ -211,6 +273,9 @@ static enum syncline_status settle_now(struct sl_core *core, struct sl_error *er
     sl_births_forget(&core->writer.births);
     status = sl_settle_into(core, &core->writer, &settled, err);
     SL_CRASHPOINT(S15, BEFORE);
+    if (status == SYNCLINE_OK) {
+        status = run_due(core, err);
+    }
     if (status == SYNCLINE_OK) {
         status = sl_library_db_commit(&core->writer.ldb, err);
     }
@@ -247,7 +312,7 @@ bool sl_settle_run(void *stage)
         return moved;
     }
     if (status == SYNCLINE_OK) {
-        status = settle_now(core, &err);
+        status = sl_settle_now(core, &err);
         settle->due_ns = now + SETTLE_WAIT_NS;
     }
     if (status != SYNCLINE_OK && status != SYNCLINE_EBUSY) {
@@ -273,7 +338,10 @@ static enum syncline_status recover_segment(struct sl_core *core, const struct s
                            "library with it",
                            (int)group->model_len, group->model);
         }
-        struct sl_unsettled_entry *entry = sl_unsettled_entry_new(&core->unsettled, group->n);
+        struct sl_unsettled_entry *entry =
+            group->change == SYNCLINE_UPDATE
+                ? sl_unsettled_entry_new_naming(&core->unsettled, group->n, group->further_len)
+                : sl_unsettled_entry_new(&core->unsettled, group->n);
         if (entry == NULL) {
             return sl_fail(err, SYNCLINE_ENOMEM, "no memory for changes that are not settled");
         }
@@ -285,6 +353,12 @@ static enum syncline_status recover_segment(struct sl_core *core, const struct s
         entry->recovered = true;
         entry->outbox_id = core->drained.id - 1; /* or an earlier one; what is left comes after */
         memcpy(entry->uuids, group->uuids, group->n * sizeof(*entry->uuids));
+        if (entry->births != NULL) {
+            memcpy(entry->births, group->births, group->n * sizeof(*entry->births));
+        }
+        if (entry->further_len > 0) {
+            memcpy(entry->further, group->further, group->further_len * sizeof(*entry->further));
+        }
         enum syncline_status status = SYNCLINE_OK;
         for (uint32_t i = 0; i < group->n && status == SYNCLINE_OK; i++) {
             bool found = false;

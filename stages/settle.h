@@ -20,12 +20,17 @@
 
 #include "stages/shared.h"
 
-/* Settles everything durable inside the caller's write transaction on `rows`. Any thread that holds
- * SQLite's write lock. */
+/* Settles everything durable inside the caller's write transaction on `rows`; on a connection other
+ * than the writer's, up to the first change of a model that has hidden births. On the writer's,
+ * core->living_due holds the records that are to be looked at again in the same transaction. Any
+ * thread that holds SQLite's write lock. */
 enum syncline_status sl_settle_into(struct sl_core *core, struct sl_rows *rows, uint64_t *settled,
                                     struct sl_error *err);
 /* Such a transaction of the writer's was committed. The applier's. */
 void sl_settle_committed(struct sl_core *core, uint64_t settled);
+
+/* Settles everything durable in a transaction of the writer's. The applier's. */
+enum syncline_status sl_settle_now(struct sl_core *core, struct sl_error *err);
 
 struct sl_settle {
     struct sl_core *core;

@@ -30,6 +30,7 @@ enum syncline_status sl_rows_open(struct sl_rows *rows, const struct sl_core *co
         return status;
     }
     sl_births_init(&rows->births, &rows->ldb);
+    sl_hidden_births_init(&rows->hidden, &rows->ldb);
     return SYNCLINE_OK;
 }
 
@@ -37,6 +38,7 @@ void sl_rows_borrow(struct sl_rows *rows, const struct sl_core *core, sqlite3 *h
 {
     sl_library_db_borrow(&rows->ldb, handle);
     sl_births_init(&rows->births, &rows->ldb);
+    sl_hidden_births_init(&rows->hidden, &rows->ldb);
     rows->has_tables = false;
     rows->alloc = core->env->alloc;
 }
@@ -103,6 +105,7 @@ void sl_rows_give_back(struct sl_rows *rows, size_t model_count)
     }
     rows->has_tables = false;
     sl_births_fini(&rows->births);
+    sl_hidden_births_fini(&rows->hidden);
     sl_library_db_fini(&rows->ldb);
 }
 

@@ -43,6 +43,7 @@
 #include "stages/unsettled.h"
 #include "storage/births.h"
 #include "storage/event_table.h"
+#include "storage/hidden_births.h"
 #include "storage/library_db.h"
 #include "storage/peer_log.h"
 #include "storage/record_table.h"
@@ -56,6 +57,7 @@
 struct sl_rows {
     struct sl_library_db ldb;
     struct sl_births births;
+    struct sl_hidden_births hidden;
     struct sl_record_table
         *tables;     /* one per model, by model->index; NULL: no memory for them yet */
     bool has_tables; /* they are made */
@@ -187,6 +189,18 @@ struct sl_event_queue {
                             before it takes them */
 };
 
+/* A record whose births are to be looked at again (stages/living). */
+struct sl_living_record {
+    const struct sl_model *model;
+    struct syncline_uuid uuid;
+};
+
+struct sl_living_due {
+    struct sl_living_record *records; /* ours */
+    size_t len;
+    size_t capacity;
+};
+
 struct sl_core {
     const struct sl_env *env;       /* borrowed */
     struct sl_library_identity who; /* constant */
@@ -218,6 +232,11 @@ struct sl_core {
     atomic_uint_fast64_t
         captures; /* any thread: captures that succeeded; nothing follows from it */
     atomic_uint_fast64_t captured; /* any thread: changes in them, likewise */
+
+    /* By model->index: may a record of it have a hidden birth? Set before the first one is
+     * committed, so whoever reads it after a birth of that commit, or a later one, sees it. */
+    atomic_bool hides[SL_MODEL_COUNT_MAX]; /* any thread reads; the applier's */
+    struct sl_living_due living_due;       /* the applier's */
 
     pthread_mutex_t clock_lock;
     uint64_t hlc_last; /* under clock_lock: highest clock value given or seen, see clock.h */
@@ -295,6 +314,17 @@ void sl_rows_fini(struct sl_rows *rows, size_t model_count);
 
 /* Keeps wal_pages up to date, and the writer's cache as large as it is to be. */
 void sl_core_watch_wal(struct sl_core *core);
+
+/* May a record of the model have a hidden birth (stages/living)? Any thread, after it has read
+ * something in its transaction. Where the engine is another process's, always. */
+static inline bool sl_core_may_hide(struct sl_core *core, const struct sl_model *model)
+{
+    return !core->engine || atomic_load_explicit(&core->hides[model->index], memory_order_acquire);
+}
+static inline void sl_core_set_hides(struct sl_core *core, const struct sl_model *model)
+{
+    atomic_store_explicit(&core->hides[model->index], true, memory_order_release);
+}
 
 /* Gives a batch back to whichever pool it is of. */
 void sl_core_give_batch(struct sl_core *core, struct sl_batch *batch);

@@ -132,12 +132,11 @@ static bool add_chunk(struct sl_unsettled *list, size_t size)
     return true;
 }
 
-struct sl_unsettled_entry *sl_unsettled_entry_new(struct sl_unsettled *list, uint32_t n)
+/* An entry of that many bytes, of which the first are its own. */
+static struct sl_unsettled_entry *cut_entry(struct sl_unsettled *list, uint32_t n, size_t size)
 {
     struct sl_unsettled_entry *entry = NULL;
-    size_t each = sizeof(*entry->ids) + sizeof(*entry->uuids) + sizeof(*entry->changes) +
-                  sizeof(*entry->gone);
-    size_t size = (sizeof(*entry) + n * each + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+    size = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
     if ((list->newest == NULL || list->newest->size - list->newest->used < size) &&
         !add_chunk(list, size)) {
         return NULL;
@@ -150,14 +149,68 @@ struct sl_unsettled_entry *sl_unsettled_entry_new(struct sl_unsettled *list, uin
     entry = memory;
     entry->chunk = chunk;
     entry->n = n;
-    entry->ids = (int64_t *)(entry + 1);
-    entry->uuids = (struct syncline_uuid *)(entry->ids + n);
-    entry->changes = (uint8_t *)(entry->uuids + n);
-    entry->gone = entry->changes + n;
     return entry;
 }
 
-_Static_assert(sizeof(struct sl_unsettled_entry) % alignof(int64_t) == 0, "ids follow it");
+/* Cuts what each entry has off `memory`. */
+static void cut_lists(struct sl_unsettled_entry *entry, void *memory)
+{
+    entry->ids = memory;
+    entry->uuids = (struct syncline_uuid *)(entry->ids + entry->n);
+    entry->changes = (uint8_t *)(entry->uuids + entry->n);
+    entry->gone = entry->changes + entry->n;
+}
+
+static size_t lists_size(uint32_t n)
+{
+    const struct sl_unsettled_entry *entry = NULL;
+    return n * (sizeof(*entry->ids) + sizeof(*entry->uuids) + sizeof(*entry->changes) +
+                sizeof(*entry->gone));
+}
+
+struct sl_unsettled_entry *sl_unsettled_entry_new(struct sl_unsettled *list, uint32_t n)
+{
+    struct sl_unsettled_entry *entry = cut_entry(list, n, sizeof(*entry) + lists_size(n));
+    if (entry != NULL) {
+        cut_lists(entry, entry + 1);
+    }
+    return entry;
+}
+
+struct sl_unsettled_entry *sl_unsettled_entry_new_naming(struct sl_unsettled *list, uint32_t n,
+                                                         uint32_t further_len)
+{
+    struct sl_unsettled_entry *entry = NULL;
+    size_t size = n * sizeof(*entry->births) + further_len * sizeof(*entry->further);
+    entry = cut_entry(list, n, sizeof(*entry) + size + lists_size(n));
+    if (entry != NULL) {
+        entry->births = (struct sl_birth *)(entry + 1);
+        entry->further = (struct sl_further_birth *)(entry->births + n);
+        entry->further_len = further_len;
+        cut_lists(entry, entry->further + further_len);
+    }
+    return entry;
+}
+
+static bool birth_equal(const struct sl_birth *a, const struct sl_birth *b)
+{
+    return a->seq == b->seq && sl_origin_equal(&a->origin, &b->origin);
+}
+
+bool sl_unsettled_names(const struct sl_unsettled_entry *entry, uint32_t i,
+                        const struct sl_birth *birth)
+{
+    bool names = entry->births != NULL && birth_equal(&entry->births[i], birth);
+    for (uint32_t k = 0; k < entry->further_len && !names; k++) {
+        names = entry->further[k].i == i && birth_equal(&entry->further[k].birth, birth);
+    }
+    return names;
+}
+
+_Static_assert(sizeof(struct sl_unsettled_entry) % alignof(struct sl_birth) == 0 &&
+                   sizeof(struct sl_birth) % alignof(struct sl_further_birth) == 0 &&
+                   sizeof(struct sl_further_birth) % alignof(int64_t) == 0,
+               "each list is aligned where the one before it ends");
 
 void sl_unsettled_entry_free(struct sl_unsettled *list, struct sl_unsettled_entry *entry)
 {

@@ -14,6 +14,7 @@
 #include <pthread.h>
 
 #include "base/alloc.h"
+#include "base/group.h"
 #include "base/model.h"
 #include "base/vector.h"
 #include "stages/deletes.h"
@@ -37,8 +38,12 @@ struct sl_unsettled_entry {
     struct syncline_uuid most;
     int64_t *ids; /* n local ids, of any value */
     struct syncline_uuid *uuids;
-    uint8_t *changes;                 /* n: enum syncline_change */
-    uint8_t *gone;                    /* n: 1: not in the table any more, and has no id */
+    uint8_t *changes; /* n: enum syncline_change */
+    uint8_t *gone;    /* n: 1: not in the table any more, and has no id */
+    /* The births that updates name; NULL: there is no update. */
+    struct sl_birth *births;          /* n */
+    struct sl_further_birth *further; /* further_len */
+    uint32_t further_len;
     struct sl_unsettled_chunk *chunk; /* whose memory all this is */
 };
 
@@ -63,6 +68,12 @@ void sl_unsettled_fini(struct sl_unsettled *list);
 
 /* An entry for n changes, not yet in the list, all zero. NULL: no memory. fk_resolve's. */
 struct sl_unsettled_entry *sl_unsettled_entry_new(struct sl_unsettled *list, uint32_t n);
+/* The same with room for the births that its changes name. */
+struct sl_unsettled_entry *sl_unsettled_entry_new_naming(struct sl_unsettled *list, uint32_t n,
+                                                         uint32_t further_len);
+/* Does the i-th change, an update, name this birth? */
+bool sl_unsettled_names(const struct sl_unsettled_entry *entry, uint32_t i,
+                        const struct sl_birth *birth);
 /* Only of the newest entry, before it is appended. NULL is allowed. */
 void sl_unsettled_entry_free(struct sl_unsettled *list, struct sl_unsettled_entry *entry);
 /* Appends; the entry is the list's then. Works out `sorted`, `least` and `most`. */

@@ -100,6 +100,10 @@ static const char schema[] =
     "CREATE TABLE _syncline_waiting_key(entry INTEGER NOT NULL, model INTEGER NOT NULL,"
     " uuid BLOB NOT NULL, PRIMARY KEY(entry,model,uuid)) WITHOUT ROWID;"
     "CREATE INDEX _syncline_waiting_parent ON _syncline_waiting_key(model,uuid);"
+    "CREATE TABLE _syncline_hidden_birth(model INTEGER NOT NULL, uuid BLOB NOT NULL,"
+    " origin INTEGER NOT NULL, seq INTEGER NOT NULL, birth_hlc INTEGER NOT NULL,"
+    " class INTEGER NOT NULL, hlc INTEGER NOT NULL, hlc_origin INTEGER NOT NULL,"
+    " body BLOB NOT NULL, PRIMARY KEY(model,uuid,origin,seq)) WITHOUT ROWID;"
     "INSERT INTO _syncline_meta VALUES('format',1);";
 
 enum syncline_status sl_library_db_open(struct sl_library_db *ldb, const struct sl_env *env,

@@ -14,12 +14,14 @@
  *                        that delete may not have known them; until it is in the log
  *     _syncline_stamp    of shared records changed since their birth (storage/births)
  *     _syncline_waiting, _syncline_waiting_key  what waits for a record (storage/waiting_room)
+ *     _syncline_hidden_birth  other living births of UUIDs that are here (storage/hidden_births)
  *
  *     outbox.ids     runs of 12 bytes: first id (i64), count (u32); all little-endian
  *     outbox.uuids   runs of 20 bytes, in the same order: first UUID, how many count up (u32)
  *     outbox.births  updates and deletes: runs of 20 bytes, in the same order: count (u32), number
  *                    of the origin (u64), seq of the first (u64); the seqs count up. Origin 0: of
- *                    records whose birth had not come back from the log yet
+ *                    records whose birth had not come back from the log yet. Count 0: one more
+ *                    birth of the record before
  *
  * An outbox row is removed when the changes it names are in the log and settled, but never the
  * newest such row: so ids of outbox rows are never used twice. A handle is one connection - the
@@ -33,6 +35,7 @@
 #include "storage/db.h"
 
 #define SL_LIBRARY_DB_FORMAT 1
+#define SL_OUTBOX_BIRTH_RUN_SIZE 20u /* bytes of a run in outbox.births */
 
 struct sl_library_db {
     struct sl_db db;

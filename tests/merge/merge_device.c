@@ -323,8 +323,12 @@ void merge_world_free(struct merge_world *world)
 /* What earlier histories left; not the outbox, whose newest row stays. */
 static void clear_device(struct merge_device *device)
 {
-    static const char *const tables[] = {"shared", "owned", "_syncline_birth", "_syncline_stamp",
-                                         "_syncline_late_birth"};
+    static const char *const tables[] = {"shared",
+                                         "owned",
+                                         "_syncline_birth",
+                                         "_syncline_stamp",
+                                         "_syncline_late_birth",
+                                         "_syncline_hidden_birth"};
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         char sql[64];
         (void)snprintf(sql, sizeof(sql), "DELETE FROM %s", tables[i]);
@@ -349,6 +353,9 @@ void merge_world_begin(struct merge_world *world, const uint32_t ahead_ms[MERGE_
         clear_device(device);
         device->wall_ms = sl_hlc_ms(hlc) + 1 + ahead_ms[i];
         device->core->progress.notices = 0;
+        sl_births_forget(&device->core->writer.births);
+        atomic_store(&device->core->hides[0], false); /* as an open finds it */
+        atomic_store(&device->core->hides[1], false);
         for (uint32_t k = 0; k < MERGE_DEVICES; k++) {
             device->seq_before[k] = world->heads[k].held_seq;
         }
@@ -478,9 +485,12 @@ static void note_change(struct merge_world *world, uint32_t origin, uint64_t seq
     if (group->column_count > 0) {
         change.value = group->columns[0].values[0].as.int64;
     }
-    if (group->births != NULL) {
-        change.births = birth_bit(world, &group->births[0]);
-        if (change.births == 0) {
+    struct sl_birth births[SL_CHANGE_BIRTHS_MAX];
+    uint32_t n = group->births != NULL ? sl_group_births(group, 0, births) : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t bit = birth_bit(world, &births[i]);
+        change.births |= bit;
+        if (bit == 0) {
             world->failure = "a change names a birth that is none";
         }
     }
@@ -544,7 +554,12 @@ static void check_notices(struct merge_device *device)
     }
 }
 
-void merge_device_log(struct merge_device *device)
+void merge_device_settle(struct merge_device *device)
+{
+    must(sl_settle_now(device->core, &err), "settle");
+}
+
+void merge_device_resolve(struct merge_device *device)
 {
     bool did = true;
     device->intake.more = true; /* it sees what other connections commit, and there is none */
@@ -552,25 +567,25 @@ void merge_device_log(struct merge_device *device)
         did = sl_intake_run(&device->intake);
         did = sl_fk_resolve_run(&device->resolve) || did;
         did = sl_serialize_run(&device->serialize) || did;
-        struct sl_batch *batch = sl_ring_pop(&device->core->to_append);
-        if (batch != NULL) {
-            append(device, batch);
-            did = true;
-        }
     }
-    device->pending = false;
     check_notices(device);
 }
 
-void merge_device_settle(struct merge_device *device)
+void merge_device_log(struct merge_device *device)
 {
-    struct sl_core *core = device->core;
-    uint64_t settled = 0;
-    must(sl_library_db_begin_write(&core->writer.ldb, &err), "settle");
-    sl_births_forget(&core->writer.births);
-    must(sl_settle_into(core, &core->writer, &settled, &err), "settle");
-    must(sl_library_db_commit(&core->writer.ldb, &err), "settle");
-    sl_settle_committed(core, settled);
+    merge_device_resolve(device);
+    for (;;) {
+        struct sl_batch *batch = sl_ring_pop(&device->core->to_append);
+        if (batch == NULL) {
+            break;
+        }
+        append(device, batch);
+    }
+    device->pending = false;
+    if (device->world->owned) {
+        merge_device_settle(device); /* only then is the right birth of another device shown */
+    }
+    check_notices(device);
 }
 
 /* ---- Arrivals ---- */
@@ -603,20 +618,6 @@ static const struct merge_change *next_of(const struct merge_device *device, uin
     return NULL;
 }
 
-bool merge_device_can_take(const struct merge_device *device, uint32_t origin)
-{
-    const struct merge_change *next = next_of(device, origin);
-    uint32_t vector[MERGE_DEVICES];
-    merge_device_vector(device, vector);
-    for (size_t i = 0; next != NULL && i < device->world->changes_len; i++) {
-        const struct merge_change *birth = &device->world->changes[i];
-        if ((next->births >> i & 1) != 0 && birth->seq > vector[birth->origin]) {
-            return false;
-        }
-    }
-    return next != NULL;
-}
-
 void merge_device_take(struct merge_device *device, uint32_t from, uint32_t n)
 {
     struct sl_origin_state *origin = device->origins[from];
@@ -643,6 +644,18 @@ void merge_device_take(struct merge_device *device, uint32_t from, uint32_t n)
         device->world->failure = text;
     }
     check_notices(device);
+}
+
+bool merge_device_is_at_rest(struct merge_device *device)
+{
+    sqlite3_stmt *stmt = NULL;
+    if (sqlite3_prepare_v2(device->db, "SELECT 1 FROM _syncline_waiting", -1, &stmt, NULL) !=
+        SQLITE_OK) {
+        give_up("query of the harness");
+    }
+    bool rests = sqlite3_step(stmt) == SQLITE_DONE;
+    (void)sqlite3_finalize(stmt);
+    return rests;
 }
 
 bool merge_device_check(struct merge_device *device)

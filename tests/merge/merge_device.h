@@ -70,18 +70,20 @@ bool merge_device_sees(struct merge_device *device, int64_t *value);
 /* The application's transaction: writes the record and captures it. `value` is new each time. An
  * insert where the record is, a change where it is not: nothing. false: refused, or nothing. */
 bool merge_device_write(struct merge_device *device, enum merge_kind kind);
+/* What is captured gets its births and its seq, and waits for the log. */
+void merge_device_resolve(struct merge_device *device);
 /* Everything captured goes into the log. */
 void merge_device_log(struct merge_device *device);
 /* What the log made certain is written back. */
 void merge_device_settle(struct merge_device *device);
 /* Changes of that origin that are in its log and have not come here. */
 uint32_t merge_device_behind(const struct merge_device *device, uint32_t origin);
-/* Could the next change of that origin come: are the births that it names here? */
-bool merge_device_can_take(const struct merge_device *device, uint32_t origin);
 /* The next `n` changes of that origin come, and are applied. */
 void merge_device_take(struct merge_device *device, uint32_t origin, uint32_t n);
 /* What the device has applied of this history. */
 void merge_device_vector(const struct merge_device *device, uint32_t vector[MERGE_DEVICES]);
+/* Does nothing wait for something that has not come? */
+bool merge_device_is_at_rest(struct merge_device *device);
 /* Is what the application sees what the fold says? Only of a device with nothing pending. */
 bool merge_device_check(struct merge_device *device);
 

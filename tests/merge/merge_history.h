@@ -13,8 +13,7 @@
 #define MERGE_FAILURES_MAX 50u /* after which a job has seen enough */
 
 struct merge_options {
-    bool single; /* one insert in a history: no second birth of its UUID */
-    bool trace;  /* print each step */
+    bool trace; /* print each step */
 };
 
 /* One random history; `number` of that seed. false: it diverged, and how was printed. */

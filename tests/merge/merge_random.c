@@ -39,19 +39,6 @@ static void check(struct random_history *history, struct merge_device *device)
     }
 }
 
-/* Was the record inserted before, or is a change of it under way? */
-static bool is_born(const struct merge_world *world)
-{
-    bool born = false;
-    for (size_t i = 0; i < world->changes_len; i++) {
-        born = born || world->changes[i].kind == MERGE_INSERT;
-    }
-    for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
-        born = born || world->devices[i].pending;
-    }
-    return born;
-}
-
 static void write_something(struct random_history *history, struct merge_device *device)
 {
     int64_t value = 0;
@@ -59,9 +46,6 @@ static void write_something(struct random_history *history, struct merge_device 
     enum merge_kind kind = sees ? MERGE_UPDATE : MERGE_INSERT;
     if (sees && draw(history, 3) == 0) {
         kind = MERGE_DELETE;
-    }
-    if (kind == MERGE_INSERT && history->options->single && is_born(history->world)) {
-        return;
     }
     if (merge_device_write(device, kind)) {
         trace(history, device->number, "writes", (uint32_t)kind);
@@ -71,8 +55,7 @@ static void write_something(struct random_history *history, struct merge_device 
 /* Changes of that origin come, as many as can. */
 static bool take_some(struct random_history *history, struct merge_device *device, uint32_t origin)
 {
-    if (origin == device->number || merge_device_behind(device, origin) == 0 ||
-        !merge_device_can_take(device, origin)) {
+    if (origin == device->number || merge_device_behind(device, origin) == 0) {
         return false;
     }
     trace(history, device->number, "takes one of", origin);
@@ -92,6 +75,9 @@ static void step(struct random_history *history)
     } else if (what == 8) {
         merge_device_settle(device);
         trace(history, device->number, "settles", 0);
+    } else if (what == 9) {
+        merge_device_resolve(device);
+        trace(history, device->number, "resolves", 0);
     } else {
         (void)take_some(history, device, draw(history, MERGE_DEVICES));
     }
@@ -124,6 +110,10 @@ static void finish(struct random_history *history)
     for (uint32_t i = 0; i < MERGE_DEVICES && !history->failed; i++) {
         merge_device_settle(&world->devices[i]);
         check(history, &world->devices[i]);
+        if (!merge_device_is_at_rest(&world->devices[i])) {
+            world->failure = "a change waits for ever";
+            history->failed = true;
+        }
     }
 }
 

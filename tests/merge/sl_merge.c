@@ -19,13 +19,12 @@
 
 static const char usage[] =
     "usage: sl-merge [--exhaustive N] [--random COUNT] [--seed S] [--from I] [--jobs N]\n"
-    "                [--single] [--trace]\n"
+    "                [--trace]\n"
     "  --exhaustive N   all histories of 1 to N changes (at most 6) by three devices\n"
     "  --random COUNT   so many random histories\n"
     "  --seed S         of the random ones (default 1)\n"
     "  --from I         number of the first random one: with --random 1 one history alone\n"
     "  --jobs N         processes that share the work (default 1)\n"
-    "  --single         one insert in a history: no second birth of its UUID\n"
     "  --trace          print each step of random histories\n";
 
 struct options {
@@ -58,10 +57,6 @@ static bool parse(struct options *options, int argc, char **argv)
     *options = (struct options){.seed = 1, .jobs = 1};
     for (int i = 1; i < argc; i++) {
         uint64_t number = 0;
-        if (strcmp(argv[i], "--single") == 0) {
-            options->run.single = true;
-            continue;
-        }
         if (strcmp(argv[i], "--trace") == 0) {
             options->run.trace = true;
             continue;
@@ -102,9 +97,8 @@ static void run_job(const struct options *options, uint32_t job, struct tally *t
             tally->diverged++;
             if (tally->diverged <= 3) {
                 printf("%s\n  replay: sl-merge --random 1 --seed %" PRIu64 " --from %" PRIu64
-                       "%s --trace\n",
-                       world->failure, options->seed, number,
-                       options->run.single ? " --single" : "");
+                       " --trace\n",
+                       world->failure, options->seed, number);
             }
         }
     }

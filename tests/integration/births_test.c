@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright (c) the Syncline authors */
+
+/* Records that two devices inserted before they knew of each other. What must hold in every history
+ * of one record is tests/merge's; here are many records in a call, keys, restarts and limits. */
+
+#include "tests/integration/two_libraries.h"
+
+struct tag {
+    int64_t id;
+    struct syncline_uuid uuid;
+    int64_t color;
+};
+struct mark { /* points at a tag */
+    int64_t id;
+    struct syncline_uuid uuid;
+    struct syncline_opt_int64 tag_id;
+};
+
+static const struct syncline_field tag_fields[] = {SYNCLINE_ID(struct tag, id),
+                                                   SYNCLINE_UUID(struct tag, uuid),
+                                                   SYNCLINE_INT64(struct tag, color)};
+static const struct syncline_model tag =
+    SYNCLINE_MODEL("tag", "tags", SYNCLINE_SHARED, struct tag, tag_fields);
+static const struct syncline_field mark_fields[] = {SYNCLINE_ID(struct mark, id),
+                                                    SYNCLINE_UUID(struct mark, uuid),
+                                                    SYNCLINE_KEY(struct mark, tag_id, "tag")};
+static const struct syncline_model mark =
+    SYNCLINE_MODEL("mark", "marks", SYNCLINE_SHARED, struct mark, mark_fields);
+static const struct syncline_model own =
+    SYNCLINE_MODEL("own", "owns", SYNCLINE_DEVICE_OWNED, struct tag, tag_fields);
+
+static const struct syncline_model *const models[] = {&tag, &mark, &own};
+static const char *const contents[] = {
+    "SELECT uuid,color FROM @.tags",
+    "SELECT m.uuid,t.uuid FROM @.marks m LEFT JOIN @.tags t ON t.id=m.tag_id",
+    "SELECT uuid,color FROM @.owns"};
+static const struct two_libraries two = {.models = models, .contents = contents, .models_count = 3};
+
+static const char schema[] =
+    "CREATE TABLE tags(id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, color INTEGER);"
+    "CREATE TABLE owns(id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, color INTEGER);"
+    "CREATE TABLE marks(id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE,"
+    " tag_id INTEGER REFERENCES tags(id) ON DELETE CASCADE);";
+
+static void start(void)
+{
+    make_two(schema);
+    open_library(&a);
+    open_library(&b);
+}
+
+TestSuite(births, .init = start, .fini = remove_two);
+
+/* Steps until the device has written back what it sent. */
+static void settle_until(struct device *device, const char *query, int64_t wanted)
+{
+    uint64_t end_ns = sl_env_posix()->mono_ns(NULL) + 30000000000u;
+    while (number(device->db, query) != wanted) {
+        settle();
+        cr_assert_lt(sl_env_posix()->mono_ns(NULL), end_ns, "%s is not %lld", query,
+                     (long long)wanted);
+    }
+}
+
+#define HIDDEN "SELECT count(*) FROM _syncline_hidden_birth"
+
+static struct syncline_uuid uuid_of(uint8_t n)
+{
+    struct syncline_uuid uuid = {{9, [15] = n}};
+    return uuid;
+}
+
+/* One call for the tags, or owns, first to first + n - 1. */
+static void write_on(struct device *device, const struct syncline_model *model,
+                     enum syncline_change change, uint8_t first, uint8_t n, int64_t color,
+                     uint32_t batch_len, enum syncline_status wanted)
+{
+    struct tag rows[64];
+    char text[200];
+    char name[33];
+    sql(device->db, "BEGIN IMMEDIATE");
+    for (uint8_t i = 0; i < n; i++) {
+        rows[i] = (struct tag){.uuid = uuid_of((uint8_t)(first + i)), .color = color + i};
+        for (int k = 0; k < 16; k++) {
+            (void)snprintf(name + 2 * (size_t)k, 3, "%02x", rows[i].uuid.bytes[k]);
+        }
+        (void)snprintf(text, sizeof(text), "SELECT coalesce(max(id),0) FROM %s WHERE uuid=x'%s'",
+                       model->table, name);
+        rows[i].id = number(device->db, text);
+        if (change == SYNCLINE_INSERT) {
+            (void)snprintf(text, sizeof(text), "INSERT INTO %s(uuid,color) VALUES(x'%s',%lld)",
+                           model->table, name, (long long)rows[i].color);
+        } else if (change == SYNCLINE_UPDATE) {
+            (void)snprintf(text, sizeof(text), "UPDATE %s SET color=%lld WHERE uuid=x'%s'",
+                           model->table, (long long)rows[i].color, name);
+        } else {
+            (void)snprintf(text, sizeof(text), "DELETE FROM %s WHERE uuid=x'%s'", model->table,
+                           name);
+        }
+        sql(device->db, text);
+        rows[i].id = change == SYNCLINE_INSERT ? sqlite3_last_insert_rowid(device->db) : rows[i].id;
+    }
+    cr_assert_eq(
+        sl_library_capture(device->library, model, rows, n, change, device->db, batch_len, &err),
+        wanted, "%s", err.text);
+    sql(device->db, wanted == SYNCLINE_OK ? "COMMIT" : "ROLLBACK");
+}
+
+static void write_tags(struct device *device, enum syncline_change change, uint8_t first, uint8_t n,
+                       int64_t color)
+{
+    write_on(device, &tag, change, first, n, color, 3, SYNCLINE_OK);
+}
+
+/* Both devices have inserted tags 3 to 6, a has 1 and 2 besides, and b 7 and 8. */
+static void insert_on_both(void)
+{
+    write_tags(&a, SYNCLINE_INSERT, 1, 6, 100);
+    write_tags(&b, SYNCLINE_INSERT, 3, 6, 200);
+    settle();
+    check_equal();
+    cr_assert_eq(number(a.db, "SELECT count(*) FROM tags"), 8);
+    cr_assert_eq(number(a.db, HIDDEN), 4);
+    cr_assert_eq(number(b.db, HIDDEN), 4);
+}
+
+/* Both births of a UUID live, one is shown, the same on both devices; a row keeps its id, so what
+ * points at it points at it still. */
+Test(births, both_are_kept_and_one_is_shown)
+{
+    write_tags(&a, SYNCLINE_INSERT, 3, 1, 100);
+    write_tags(&b, SYNCLINE_INSERT, 3, 1, 200);
+    struct mark row = {.id = 1, .uuid = uuid_of(50), .tag_id = {.is_set = true, .value = 1}};
+    sql(a.db, "BEGIN; INSERT INTO marks VALUES(1,x'09000000000000000000000000000032',1)");
+    cr_assert_eq(sl_library_capture(a.library, &mark, &row, 1, SYNCLINE_INSERT, a.db, 0, &err),
+                 SYNCLINE_OK, "%s", err.text);
+    sql(a.db, "COMMIT");
+    settle();
+    check_equal();
+    cr_assert_eq(number(a.db, "SELECT id FROM tags"), 1);
+    cr_assert_eq(number(b.db, "SELECT count(*) FROM marks JOIN tags ON tags.id=tag_id"), 1);
+    cr_assert_eq(number(a.db, HIDDEN), 1);
+    cr_assert_eq(number(b.db, HIDDEN), 1);
+}
+
+/* An update of many records, some of which have two births, is of all that each of them has: what
+ * one call names stays with the record it is about, however the call is cut. */
+Test(births, an_update_is_of_all_that_it_saw)
+{
+    insert_on_both();
+    write_tags(&a, SYNCLINE_UPDATE, 1, 8, 300);
+    settle();
+    check_equal();
+    cr_assert_eq(number(b.db, "SELECT sum(color) FROM tags"), 8 * 300 + 28);
+    write_tags(&b, SYNCLINE_INSERT, 20, 1, 0);
+    settle(); /* and so a has settled what it sent before */
+    cr_assert_eq(number(b.db,
+                        "SELECT count(*) FROM _syncline_hidden_birth h, _syncline_stamp s, tags t"
+                        " WHERE h.uuid=t.uuid AND s.id=t.id AND s.hlc=h.hlc"),
+                 4);
+    cr_assert_eq(number(a.db,
+                        "SELECT count(*) FROM _syncline_hidden_birth h, _syncline_stamp s, tags t"
+                        " WHERE h.uuid=t.uuid AND s.id=t.id AND s.hlc=h.hlc"),
+                 4);
+}
+
+/* What is read again after a restart names the same births as what was staged. */
+Test(births, an_update_read_again_is_of_all_that_it_saw)
+{
+    insert_on_both();
+    write_tags(&a, SYNCLINE_UPDATE, 1, 8, 300);
+    close_library(&a);
+    open_library(&a);
+    settle();
+    check_equal();
+    write_tags(&b, SYNCLINE_DELETE, 1, 8, 0);
+    close_library(&b);
+    open_library(&b);
+    settle();
+    check_equal();
+    cr_assert_eq(number(a.db, "SELECT count(*) FROM tags"), 0);
+    cr_assert_eq(number(a.db, HIDDEN), 0);
+}
+
+/* A record that is deleted while it has two births stays deleted, on both devices. */
+Test(births, a_delete_is_of_all_that_it_saw)
+{
+    insert_on_both();
+    write_tags(&a, SYNCLINE_DELETE, 1, 8, 0);
+    cr_assert_eq(number(a.db, HIDDEN), 0);
+    settle();
+    check_equal();
+    cr_assert_eq(number(b.db, "SELECT count(*) FROM tags"), 0);
+    cr_assert_eq(number(b.db, HIDDEN), 0);
+}
+
+/* A delete that saw one birth leaves the other, which is shown in its place. */
+Test(births, a_delete_shows_what_it_did_not_see)
+{
+    write_tags(&a, SYNCLINE_INSERT, 1, 1, 100);
+    write_tags(&b, SYNCLINE_INSERT, 1, 1, 200);
+    write_tags(&a, SYNCLINE_DELETE, 1, 1, 0);
+    settle();
+    check_equal();
+    cr_assert_eq(number(a.db, "SELECT color FROM tags"), 200);
+    cr_assert_eq(number(a.db, HIDDEN) + number(b.db, HIDDEN), 0);
+}
+
+/* Changes of a savepoint that is rolled back forget no birth. */
+Test(births, a_delete_that_is_rolled_back)
+{
+    insert_on_both();
+    struct tag row = {.uuid = uuid_of(3)};
+    row.id = number(a.db, "SELECT id FROM tags WHERE uuid=x'09000000000000000000000000000003'");
+    sql(a.db, "BEGIN; DELETE FROM tags WHERE uuid=x'09000000000000000000000000000003'");
+    cr_assert_eq(sl_library_capture(a.library, &tag, &row, 1, SYNCLINE_DELETE, a.db, 0, &err),
+                 SYNCLINE_OK);
+    cr_assert_eq(number(a.db, HIDDEN), 3);
+    sql(a.db, "ROLLBACK");
+    cr_assert_eq(number(a.db, HIDDEN), 4);
+}
+
+/* Of device-owned records with the same UUID the one born last is shown. Its owner alone may change
+ * it; when that deletes it the other one is shown, where it was deleted, too. */
+Test(births, device_owned)
+{
+    write_on(&a, &own, SYNCLINE_INSERT, 1, 1, 100, 0, SYNCLINE_OK);
+    write_on(&b, &own, SYNCLINE_INSERT, 1, 1, 200, 0, SYNCLINE_OK);
+    settle();
+    check_equal();
+    bool b_is_shown = number(a.db, "SELECT color FROM owns") == 200;
+    struct device *owner = b_is_shown ? &b : &a;
+    struct device *other = b_is_shown ? &a : &b;
+    write_on(other, &own, SYNCLINE_UPDATE, 1, 1, 300, 0, SYNCLINE_EREFUSED);
+    write_on(other, &own, SYNCLINE_DELETE, 1, 1, 0, 0, SYNCLINE_EREFUSED);
+    write_on(owner, &own, SYNCLINE_UPDATE, 1, 1, 400, 0, SYNCLINE_OK);
+    settle();
+    check_equal();
+    cr_assert_eq(number(other->db, "SELECT color FROM owns"), 400);
+    write_on(owner, &own, SYNCLINE_DELETE, 1, 1, 0, 0, SYNCLINE_OK);
+    settle();
+    settle_until(owner, "SELECT coalesce(max(color),0) FROM owns", b_is_shown ? 100 : 200);
+    check_equal();
+    write_on(other, &own, SYNCLINE_UPDATE, 1, 1, 500, 0, SYNCLINE_OK);
+    settle();
+    check_equal();
+    cr_assert_eq(number(owner->db, "SELECT color FROM owns"), 500);
+}
+
+/* A change names at most SL_CHANGE_BIRTHS_MAX births: a record with that many is gone with one
+ * delete, one with more needs another. */
+Test(births, more_births_than_a_change_can_name)
+{
+    write_tags(&a, SYNCLINE_INSERT, 1, 2, 100);
+    write_tags(&a, SYNCLINE_INSERT, 100, 40, 0);
+    write_tags(&b, SYNCLINE_INSERT, 1, 2, 200);
+    write_tags(&b, SYNCLINE_INSERT, 150, 40, 0);
+    settle();
+    for (uint8_t more = 0; more <= 1; more++) {
+        char text[400];
+        (void)snprintf(text, sizeof(text),
+                       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<%d)"
+                       " INSERT INTO _syncline_hidden_birth SELECT model,uuid,origin,2+i,"
+                       "birth_hlc,class,hlc,hlc_origin,body FROM _syncline_hidden_birth, n"
+                       " WHERE uuid=x'0900000000000000000000000000000%d'",
+                       (int)SL_CHANGE_BIRTHS_MAX - 2 + more, 1 + more);
+        sql(a.db, text);
+        write_tags(&a, SYNCLINE_DELETE, (uint8_t)(1 + more), 1, 0);
+        settle();
+        cr_assert_eq(number(b.db, "SELECT count(*) FROM tags"), 81 - more);
+        settle_until(&a, "SELECT count(*) FROM tags", 81);
+        cr_assert_eq(number(a.db, HIDDEN), more == 0 ? 1 : 0);
+    }
+    write_tags(&a, SYNCLINE_DELETE, 2, 1, 0);
+    settle();
+    check_equal();
+    cr_assert_eq(number(a.db, HIDDEN), 0);
+}

@@ -7,8 +7,8 @@
  * SL_CRASHPOINT(S3, BEFORE) does nothing and leaves nothing behind, but in objects that are built
  * with SL_CRASHPOINTS, for the harness alone. The list is the only one: what is not hit is missed
  * there. S sends, R receives; the numbers are those of the fault catalogue, whose other points come
- * with what they are points of: S13 and R8 to R15 with pruning, the waiting room, snapshots,
- * pairing and revocation. S15 and R16 are this design's own. */
+ * with what they are points of: S13 and R9 to R15 with pruning, snapshots, pairing and
+ * revocation. S15 and R16 are this design's own. */
 
 #ifndef SL_CRASHPOINT_H
 #define SL_CRASHPOINT_H
@@ -37,6 +37,8 @@
     X(R5, "the slice's COMMIT writes the WAL (harness)")                                           \
     X(R6, "a slice that is committed is shown to the other stages")                                \
     X(R7, "a vector is sent")                                                                      \
+    X(R8a, "a record goes into the waiting room")                                                  \
+    X(R8b, "what waited for each other is released")                                               \
     X(R16, "received segments are held: the log's COMMIT")
 
 enum sl_crashpoint {

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/crashpoint.h"
 #include "stages/apply_record.h"
 #include "stages/subtree.h"
 
@@ -117,7 +118,10 @@ static enum syncline_status put(struct sl_record_writer *writer, struct sl_waiti
     if (waiting->since_ms == 0) {
         waiting->since_ms = env->wall_ms(env->ctx);
     }
-    return sl_waiting_put(&work->room, waiting, keys, key_count, err);
+    SL_CRASHPOINT(R8a, BEFORE);
+    enum syncline_status status = sl_waiting_put(&work->room, waiting, keys, key_count, err);
+    SL_CRASHPOINT(R8a, AFTER);
+    return status;
 }
 
 static enum syncline_status put_change(struct sl_record_writer *writer, struct sl_waiting *waiting,

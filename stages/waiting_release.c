@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/crashpoint.h"
 #include "stages/apply_record.h"
 #include "stages/author.h"
 #include "stages/subtree.h"
@@ -236,7 +237,9 @@ static enum syncline_status write_set(struct sl_record_writer *writer, struct se
         status = sl_db_exec(db, "SAVEPOINT _syncline_waiting", err);
     }
     if (status == SYNCLINE_OK) {
+        SL_CRASHPOINT(R8b, BEFORE);
         status = write_members(writer, set, closed, &failed, reason, err);
+        SL_CRASHPOINT(R8b, AFTER);
     }
     sl_promises_clear(&writer->promises);
     if (status == SYNCLINE_OK && failed < set->len) {

@@ -83,6 +83,15 @@ void crash_verdict_add(struct crash_verdict *verdict, const struct crash_verdict
     }
 }
 
+void crash_verdict_lost(struct crash_verdict *verdict, uint32_t device, uint64_t txns)
+{
+    verdict->lost += txns;
+    if (txns > 0) {
+        say(verdict, "device %u has lost %" PRIu64 " transactions that were committed", device,
+            txns);
+    }
+}
+
 /* ---- Making and opening ------------------------------------------------------------------- */
 
 static struct sl_library_config config_of(const struct crash_device *device)
@@ -253,7 +262,8 @@ static void new_uuid(struct writing *writing, struct syncline_uuid *uuid)
     sl_sim_random_fill(writing->random, uuid->bytes, sizeof(uuid->bytes));
 }
 
-static void insert_folder(struct writing *writing)
+/* Its row, with no capture yet. */
+static struct folder insert_folder_row(struct writing *writing)
 {
     struct folder folder = {.value = (int64_t)sl_sim_random_below(writing->random, 1000),
                             .owner = writing->device->number};
@@ -264,8 +274,19 @@ static void insert_folder(struct writing *writing)
     (void)sqlite3_bind_int64(stmt, 3, folder.owner);
     run(writing, stmt);
     folder.id = sqlite3_last_insert_rowid(writing->device->db);
-    capture(writing, &folder_model, &folder, 1, SYNCLINE_INSERT);
-    note(writing, CRASH_FOLDER, SYNCLINE_INSERT, &folder.uuid, NULL, folder.value);
+    return folder;
+}
+
+static void capture_folder(struct writing *writing, const struct folder *folder)
+{
+    capture(writing, &folder_model, folder, 1, SYNCLINE_INSERT);
+    note(writing, CRASH_FOLDER, SYNCLINE_INSERT, &folder->uuid, NULL, folder->value);
+}
+
+static void insert_folder(struct writing *writing)
+{
+    struct folder folder = insert_folder_row(writing);
+    capture_folder(writing, &folder);
 }
 
 static void take_uuid(sqlite3_stmt *stmt, int column, struct syncline_uuid *uuid)
@@ -291,16 +312,11 @@ static bool any_folder(struct writing *writing, int64_t *id, struct syncline_uui
     return found;
 }
 
-static void insert_files(struct writing *writing)
+static void insert_files_into(struct writing *writing, int64_t folder_id,
+                              const struct syncline_uuid *folder, uint32_t n)
 {
     struct file files[FILES_AT_ONCE_MAX];
     char texts[FILES_AT_ONCE_MAX][TEXT_MAX + 1];
-    struct syncline_uuid folder = {{0}};
-    int64_t folder_id = 0;
-    uint32_t n = (uint32_t)sl_sim_random_range(writing->random, 1, FILES_AT_ONCE_MAX);
-    if (!any_folder(writing, &folder_id, &folder)) {
-        return;
-    }
     for (uint32_t i = 0; i < n && !writing->failed; i++) {
         struct file *file = &files[i];
         *file = (struct file){.folder = folder_id,
@@ -317,9 +333,28 @@ static void insert_files(struct writing *writing)
         (void)sqlite3_bind_text(stmt, 5, file->text, -1, SQLITE_STATIC);
         run(writing, stmt);
         file->id = sqlite3_last_insert_rowid(writing->device->db);
-        note(writing, CRASH_FILE, SYNCLINE_INSERT, &file->uuid, &folder, file->value);
+        note(writing, CRASH_FILE, SYNCLINE_INSERT, &file->uuid, folder, file->value);
     }
     capture(writing, &file_model, files, n, SYNCLINE_INSERT);
+}
+
+static void insert_files(struct writing *writing)
+{
+    struct syncline_uuid folder = {{0}};
+    int64_t folder_id = 0;
+    uint32_t n = (uint32_t)sl_sim_random_range(writing->random, 1, FILES_AT_ONCE_MAX);
+    if (any_folder(writing, &folder_id, &folder)) {
+        insert_files_into(writing, folder_id, &folder, n);
+    }
+}
+
+/* A folder and its files, captured in the other order: elsewhere the files have to wait. */
+static void insert_files_first(struct writing *writing)
+{
+    struct folder folder = insert_folder_row(writing);
+    uint32_t n = (uint32_t)sl_sim_random_range(writing->random, 1, FILES_AT_ONCE_MAX - 1);
+    insert_files_into(writing, folder.id, &folder.uuid, n);
+    capture_folder(writing, &folder);
 }
 
 /* Any file of its own, with its folder. False: it has none. */
@@ -392,8 +427,10 @@ static int64_t number_of(sqlite3 *db, const char *sql)
 static void do_something(struct writing *writing, bool many)
 {
     uint64_t what = sl_sim_random_below(writing->random, 100);
-    if (what < 10) {
+    if (what < 8) {
         insert_folder(writing);
+    } else if (what < 14) {
+        insert_files_first(writing);
     } else if (what < (many ? 20 : 50)) {
         insert_files(writing);
     } else if (what < (many ? 50 : 80)) {

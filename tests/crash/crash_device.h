@@ -52,6 +52,8 @@ struct crash_verdict {
 };
 
 void crash_verdict_add(struct crash_verdict *verdict, const struct crash_verdict *more);
+/* Transactions that were said to be committed are not in the device's tables any more. */
+void crash_verdict_lost(struct crash_verdict *verdict, uint32_t device, uint64_t txns);
 
 /* Makes both devices' libraries, members of each other. */
 void crash_devices_create(struct crash_device devices[CRASH_DEVICES]);

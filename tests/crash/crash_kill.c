@@ -159,7 +159,8 @@ static void take_record(struct world *world, uint32_t number, const struct crash
     switch ((enum crash_record_kind)record->kind) {
     case CRASH_READY:
         /* Who commits with FULL has it after a kill; the rest was under way. */
-        world->result->verdict.lost += crash_ledger_settle(&world->ledger, number, record->txn.id);
+        crash_verdict_lost(&world->result->verdict, number,
+                           crash_ledger_settle(&world->ledger, number, record->txn.id));
         process->ready = true;
         return;
     case CRASH_INTEND:
@@ -400,6 +401,17 @@ static void kill_once_and_say(struct world *world, uint64_t iteration)
     }
 }
 
+/* What is found ends the run: what comes after it would only wait for what does not come. */
+static void abandon(struct world *world)
+{
+    for (uint32_t i = 0; i < CRASH_DEVICES; i++) {
+        if (world->processes[i].pid != 0) {
+            (void)kill(world->processes[i].pid, SIGKILL);
+            (void)waitpid(world->processes[i].pid, NULL, 0);
+        }
+    }
+}
+
 /* ---- A run -------------------------------------------------------------------------------- */
 
 static void end_world(struct world *world)
@@ -435,8 +447,15 @@ void crash_kill(const struct crash_run *run, struct crash_result *result)
             wait_until(&world, i, &world.processes[i].ready);
             command(&world, i, &go);
         }
-        for (uint32_t i = 0; i < KILLS_PER_WORLD && done < run->count; i++, done++) {
+        for (uint32_t i = 0;
+             i < KILLS_PER_WORLD && done < run->count && result->verdict.text[0] == '\0';
+             i++, done++) {
             kill_once_and_say(&world, run->first + done);
+        }
+        if (result->verdict.text[0] != '\0') {
+            abandon(&world);
+            world_fini(&world);
+            break;
         }
         end_world(&world);
         world_fini(&world);

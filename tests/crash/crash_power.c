@@ -180,7 +180,7 @@ static void recover(struct stage_set *set)
     open_device(set, number);
     crash_device_check_log_word(device, &set->verdict);
     uint64_t gone = crash_ledger_settle(&set->ledger, number, device->txns);
-    set->verdict.lost += set->full ? gone : 0;
+    crash_verdict_lost(&set->verdict, number, set->full ? gone : 0);
     check_applied(set, device);
 }
 

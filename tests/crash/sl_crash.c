@@ -22,7 +22,9 @@ static void usage(FILE *out)
         "  --mode power       devices on a simulated disk whose power goes: at each sync, and at\n"
         "                     each crash point\n"
         "  --points all|LIST  crash points, like S1,S8,R3; default all\n"
-        "  --iterations N     kills, or states; default 200\n"
+        "  --iterations N     kills, or states; default 200; each: one kill at each point, before "
+        "and\n"
+        "                     after\n"
         "  --part K/N         only the Kth Nth of them, K from 0\n"
         "  --seed S           default 1\n"
         "  --list             the crash points, and what each is\n"
@@ -60,6 +62,15 @@ static bool take_points(const char *text, struct crash_run *run)
         any = true;
     }
     return all || any;
+}
+
+static uint64_t count_points(const struct crash_run *run)
+{
+    uint64_t count = 0;
+    for (int p = 0; p < SL_CRASHPOINT_COUNT; p++) {
+        count += run->points[p] ? 1 : 0;
+    }
+    return count;
 }
 
 static bool take_number(const char *text, uint64_t *number, char until, const char **rest)
@@ -144,6 +155,7 @@ int main(int argc, char **argv)
     uint64_t parts = 1;
     const char *mode = "";
     const char *points = "all";
+    bool each = false;
     bool ok = take_points("all", &run);
     for (int option = 0; ok && (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
@@ -155,7 +167,8 @@ int main(int argc, char **argv)
             ok = take_points(points, &run);
             break;
         case ITERATIONS:
-            ok = take_number(optarg, &run.count, '\0', NULL) && run.count > 0;
+            each = strcmp(optarg, "each") == 0;
+            ok = each || (take_number(optarg, &run.count, '\0', NULL) && run.count > 0);
             break;
         case PART:
             ok = take_part(optarg, &part, &parts);
@@ -177,6 +190,7 @@ int main(int argc, char **argv)
         }
     }
     bool power = strcmp(mode, "power") == 0;
+    run.count = each ? count_points(&run) * SL_CRASH_SIDE_COUNT : run.count;
     if (!ok || optind < argc || (!power && strcmp(mode, "kill") != 0) || run.count < parts) {
         usage(stderr);
         return 2;

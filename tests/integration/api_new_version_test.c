@@ -225,8 +225,7 @@ Test(api_new_version, field_removed)
     api_close(&a);
 }
 
-/* A model less: its rows stay. What is still to be sent of it is refused, by name, until it is
- * given again; what comes of it is held. */
+/* A model less: its rows stay, and what comes of it is held until it is given again. */
 Test(api_new_version, model_removed)
 {
     struct api_device a;

@@ -392,6 +392,34 @@ Test(ownership, was_owned_conflict_pending)
     check_conflicts(2, 0, 60000, true);
 }
 
+/* The class comes with the record: that which the receiver's own model says is for its own records.
+ */
+static void check_receiver_of_other_class(enum syncline_ownership born)
+{
+    open_library(&a, born);
+    open_library(&b, born == SYNCLINE_SHARED ? SYNCLINE_DEVICE_OWNED : SYNCLINE_SHARED);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(syncline_uuid_new(&docs[i].uuid, 1), SYNCLINE_OK);
+    }
+    cr_assert_eq(save(&a, 0, 2, "new", SYNCLINE_INSERT), SYNCLINE_OK);
+    settle();
+    cr_assert_eq(save(&b, 0, 1, "by b", SYNCLINE_UPDATE),
+                 born == SYNCLINE_SHARED ? SYNCLINE_OK : SYNCLINE_EREFUSED, "%s", err.text);
+    settle();
+    check_both(0, born == SYNCLINE_SHARED ? "by b" : "new");
+    check_both(1, "new");
+}
+
+Test(ownership, shared_comes_to_an_owned_model)
+{
+    check_receiver_of_other_class(SYNCLINE_SHARED);
+}
+
+Test(ownership, owned_comes_to_a_shared_model)
+{
+    check_receiver_of_other_class(SYNCLINE_DEVICE_OWNED);
+}
+
 static unsigned strategies; /* lines at debug level */
 static char strategy[512];  /* the last of them */
 

@@ -71,6 +71,11 @@
 #define SL_LOG_AGAIN_MS 60000u                     /* before the same failure is logged again */
 #define SL_EVENTS_KEPT 1000u                       /* of the event log, the newest */
 #define SL_EVENTS_PENDING_MAX 32u                  /* of them waiting in memory to be written */
-#define SL_ERROR_SIZE 512u                         /* bytes of an error text */
+#define SL_RANGE_PARTS_MAX 64u                     /* parts that a range of records is told in */
+#define SL_RANGE_ASK_LEN_MAX 64u                   /* ranges that one question is about */
+#define SL_RANGES_LEN_MAX 65536u       /* ranges that a comparison has still to ask about */
+#define SL_COMPARE_LEN 256u            /* records that a slice of compare reads */
+#define SL_COMPARE_SIZE (256u * 1024u) /* or so many bytes of them */
+#define SL_ERROR_SIZE 512u             /* bytes of an error text */
 
 #endif

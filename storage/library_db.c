@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "storage/value_list.h"
 
 enum {
@@ -21,6 +22,7 @@ enum {
     ORIGIN_GET,
     APPLIED_GET,
     APPLIED_OF,
+    APPLIED_ALL,
     APPLIED_SET,
     HLC_RAISE,
     HLC_GET,
@@ -50,6 +52,8 @@ static const char *const sql_texts[] = {
     [ORIGIN_GET] = "SELECT device,epoch FROM _syncline_origin WHERE number=?1",
     [APPLIED_GET] = "SELECT applied_seq FROM _syncline_origin WHERE number=?1",
     [APPLIED_OF] = "SELECT applied_seq FROM _syncline_origin WHERE device=?1 AND epoch=?2",
+    [APPLIED_ALL] = "SELECT device,epoch,applied_seq FROM _syncline_origin WHERE applied_seq>0"
+                    " ORDER BY device,epoch",
     [APPLIED_SET] = "UPDATE _syncline_origin SET applied_seq=?2 WHERE number=?1",
     [HLC_RAISE] = "UPDATE _syncline_origin SET hlc=?2 WHERE number=?1 AND hlc<?2",
     [HLC_GET] = "SELECT max(hlc) FROM _syncline_origin",
@@ -593,6 +597,29 @@ enum syncline_status sl_library_db_applied_of(struct sl_library_db *ldb,
     status = one_int64(ldb, stmt, &found, &value, err);
     if (status == SYNCLINE_OK) {
         *seq = found ? (uint64_t)value : 0;
+    }
+    return status;
+}
+
+enum syncline_status sl_library_db_applied_hash(struct sl_library_db *ldb, struct sl_hasher *hasher,
+                                                uint8_t hash[SL_HASH_SIZE], struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool row = true;
+    enum syncline_status status = get(ldb, APPLIED_ALL, &stmt, err);
+    while (status == SYNCLINE_OK && row) {
+        struct syncline_uuid device;
+        uint8_t numbers[16];
+        status = sl_db_row(&ldb->db, stmt, &row, err);
+        if (status == SYNCLINE_OK && row && sl_column_uuid(stmt, 0, &device)) {
+            sl_put_u64(numbers, (uint64_t)sqlite3_column_int64(stmt, 1));
+            sl_put_u64(numbers + 8, (uint64_t)sqlite3_column_int64(stmt, 2));
+            sl_hasher_update(hasher, device.bytes, sizeof(device.bytes));
+            sl_hasher_update(hasher, numbers, sizeof(numbers));
+        }
+    }
+    if (!sl_hasher_finish(hasher, hash) && status == SYNCLINE_OK) {
+        status = sl_fail(err, SYNCLINE_ENOMEM, "no memory to hash");
     }
     return status;
 }

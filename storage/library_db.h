@@ -30,6 +30,7 @@
 #ifndef SL_LIBRARY_DB_H
 #define SL_LIBRARY_DB_H
 
+#include "base/hash.h"
 #include "base/model.h"
 #include "base/vector.h"
 #include "storage/db.h"
@@ -111,6 +112,10 @@ enum syncline_status sl_library_db_applied(struct sl_library_db *ldb, int64_t nu
 enum syncline_status sl_library_db_applied_of(struct sl_library_db *ldb,
                                               const struct sl_origin *origin, uint64_t *seq,
                                               struct sl_error *err);
+/* Hash of the whole applied vector, the same on all devices: device id, epoch and seq of each
+ * origin with a seq, in order, as base/range_ask.c has it. Errors: EDB, ENOMEM, ... */
+enum syncline_status sl_library_db_applied_hash(struct sl_library_db *ldb, struct sl_hasher *hasher,
+                                                uint8_t hash[SL_HASH_SIZE], struct sl_error *err);
 enum syncline_status sl_library_db_set_applied(struct sl_library_db *ldb, int64_t number,
                                                uint64_t seq, struct sl_error *err);
 /* Notes the highest clock value that was merged of an origin; a lower one changes nothing. */

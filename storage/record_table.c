@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "storage/value_list.h"
 
-enum { ID_OF, HAS_ID, LAST_ID, IDS_OF, UUIDS_OF, READ, INSERT, UPDATE, DELETE, DIGEST };
+enum { ID_OF, HAS_ID, LAST_ID, IDS_OF, UUIDS_OF, READ, INSERT, UPDATE, DELETE, DIGEST, RANGE };
 
 void sl_record_table_init(struct sl_record_table *table, const struct sl_db *db,
                           const struct sl_model *model)
@@ -95,6 +95,11 @@ static void write_sql(sqlite3_str *sql, const struct sl_model *model, unsigned n
     case DIGEST:
         write_select(sql, model);
         sqlite3_str_appendf(sql, " ORDER BY t.\"%w\"", model->uuid.name);
+        return;
+    case RANGE:
+        write_select(sql, model);
+        sqlite3_str_appendf(sql, " WHERE t.\"%w\" BETWEEN ?1 AND ?2 ORDER BY t.\"%w\"",
+                            model->uuid.name, model->uuid.name);
         return;
     case INSERT:
         sqlite3_str_appendf(sql, "INSERT OR ABORT INTO \"%w\"(\"%w\",\"%w\"", model->table,
@@ -461,6 +466,21 @@ static void hash_value(struct sl_hasher *hasher, const struct sl_value *value)
     }
 }
 
+/* The record that the statement stands at; returns the bytes of its values. */
+static size_t hash_record(const struct sl_record_table *table, struct sl_hasher *hasher,
+                          sqlite3_stmt *stmt)
+{
+    struct sl_value uuid = column_value(stmt, 0);
+    size_t size = uuid.size;
+    hash_value(hasher, &uuid);
+    for (uint32_t i = 0; i < table->model->field_count; i++) {
+        struct sl_value value = field_value(&table->model->fields[i], stmt, 1 + (int)i);
+        hash_value(hasher, &value);
+        size += value.size;
+    }
+    return size;
+}
+
 enum syncline_status sl_record_digest(struct sl_record_table *table, struct sl_hasher *hasher,
                                       uint64_t *count, struct sl_error *err)
 {
@@ -473,16 +493,59 @@ enum syncline_status sl_record_digest(struct sl_record_table *table, struct sl_h
         if (status != SYNCLINE_OK || !row) {
             break;
         }
-        struct sl_value uuid = column_value(stmt, 0);
-        hash_value(hasher, &uuid);
-        for (uint32_t i = 0; i < table->model->field_count; i++) {
-            struct sl_value value = field_value(&table->model->fields[i], stmt, 1 + (int)i);
-            hash_value(hasher, &value);
-        }
+        (void)hash_record(table, hasher, stmt);
         records++;
     }
     if (status == SYNCLINE_OK) {
         *count = records;
     }
     return status;
+}
+
+/* ---- Ranges ---- */
+
+enum syncline_status sl_record_range_start(struct sl_record_table *table,
+                                           const struct syncline_uuid *lo,
+                                           const struct syncline_uuid *hi, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(table, RANGE, &stmt, err);
+    if (status == SYNCLINE_OK) {
+        sl_db_reset(stmt);
+        sl_bind_uuid(stmt, 1, lo);
+        sl_bind_uuid(stmt, 2, hi);
+    }
+    return status;
+}
+
+enum syncline_status sl_record_range_next(struct sl_record_table *table, struct sl_hasher *hasher,
+                                          bool *found, struct sl_record_hash *record,
+                                          struct sl_error *err)
+{
+    sqlite3_stmt *stmt = table->stmt[RANGE];
+    struct sl_record_hash read;
+    bool row = true;
+    do {
+        enum syncline_status status = sl_db_row(table->db, stmt, &row, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+    } while (row && !sl_column_uuid(stmt, 0, &read.uuid));
+    if (row) {
+        uint8_t hash[SL_HASH_SIZE];
+        read.size = hash_record(table, hasher, stmt);
+        if (!sl_hasher_finish(hasher, hash)) {
+            sl_db_reset(stmt);
+            return sl_fail(err, SYNCLINE_ENOMEM, "no memory to hash");
+        }
+        read.hash = sl_get_u64(hash);
+        *record = read;
+    }
+    *found = row;
+    return SYNCLINE_OK;
+}
+
+void sl_record_range_end(struct sl_record_table *table)
+{
+    sl_db_reset(table->stmt[RANGE]);
 }

@@ -16,7 +16,7 @@
 struct sl_record_table {
     const struct sl_db *db;       /* borrowed */
     const struct sl_model *model; /* borrowed */
-    sqlite3_stmt *stmt[10];       /* prepared when first used */
+    sqlite3_stmt *stmt[11];       /* prepared when first used */
     int64_t wanted_id;            /* for the next insert; 0: any */
     uint64_t key_queries;         /* made by the three calls that look up ids and UUIDs */
 };
@@ -80,5 +80,23 @@ enum syncline_status sl_record_delete(struct sl_record_table *table, int64_t id,
  * parent's UUID. */
 enum syncline_status sl_record_digest(struct sl_record_table *table, struct sl_hasher *hasher,
                                       uint64_t *count, struct sl_error *err);
+
+/* The records of a range of UUIDs, lo and hi among them, in UUID order, as long as the caller's
+ * transaction lasts; one range at a time. Those without a UUID of 16 bytes are left out. */
+enum syncline_status sl_record_range_start(struct sl_record_table *table,
+                                           const struct syncline_uuid *lo,
+                                           const struct syncline_uuid *hi, struct sl_error *err);
+struct sl_record_hash {
+    struct syncline_uuid uuid;
+    uint64_t hash; /* the first 8 bytes of the SHA-256 of what sl_record_digest feeds of it */
+    size_t size;   /* bytes that were read */
+};
+/* The next one. *found = false: there is none, and the range has ended. `hasher` has nothing of
+ * anything else in it. Errors: EDB, ..., ENOMEM; the range has ended then, too. */
+enum syncline_status sl_record_range_next(struct sl_record_table *table, struct sl_hasher *hasher,
+                                          bool *found, struct sl_record_hash *record,
+                                          struct sl_error *err);
+/* Ends a range before its end. None is under way: nothing happens. */
+void sl_record_range_end(struct sl_record_table *table);
 
 #endif

@@ -14,7 +14,7 @@
 
 #include "tests/sim/sim_world.h"
 
-#define SL_SIM_COVERAGE_STEPS 300u
+#define SL_SIM_COVERAGE_STEPS 1000u
 
 #define SL_SIM_FAULTS_MAP(X)                                                                       \
     X(net)                                                                                         \

@@ -59,6 +59,9 @@ bool sl_sim_faults_chance(struct sl_sim_faults *faults, uint32_t rate);
 /* A device, drawn. */
 struct sl_sim_device *sl_sim_faults_device(struct sl_sim_faults *faults);
 
+/* Before an engine with a UUID map opens. No class: it belongs to every run that has maps. */
+void sl_sim_fault_map_damage(const struct sl_sim_device *device);
+
 /* The classes. */
 void sl_sim_fault_net_start(struct sl_sim_faults *faults);
 void sl_sim_fault_net_tick(struct sl_sim_faults *faults);

@@ -13,9 +13,9 @@ void sl_sim_fault_crash_start(struct sl_sim_faults *faults)
 {
     struct sl_sim_random *random = &faults->world->faults;
     faults->kills =
-        faults->is_on[SL_SIM_FAULT_kill] ? (uint32_t)sl_sim_random_scale(random, 10, 400) : 0;
+        faults->is_on[SL_SIM_FAULT_kill] ? (uint32_t)sl_sim_random_scale(random, 20, 1200) : 0;
     faults->cuts =
-        faults->is_on[SL_SIM_FAULT_power] ? (uint32_t)sl_sim_random_scale(random, 10, 400) : 0;
+        faults->is_on[SL_SIM_FAULT_power] ? (uint32_t)sl_sim_random_scale(random, 20, 1200) : 0;
     faults->crashes_left = (uint32_t)sl_sim_random_range(random, 1, CRASHES_MAX);
 }
 

@@ -19,7 +19,7 @@ void sl_sim_fault_shortage_start(struct sl_sim_faults *faults)
         faults->disk_per_million[i] =
             has_disk ? (uint32_t)sl_sim_random_scale(random, 100, 20000) : 0;
         faults->memory_per_million[i] =
-            has_memory ? (uint32_t)sl_sim_random_scale(random, 10, 1000) : 0;
+            has_memory ? (uint32_t)sl_sim_random_scale(random, 100, 10000) : 0;
     }
     faults->bad_times = (uint32_t)sl_sim_random_scale(random, 16, 400);
     faults->bad_times_end = (uint32_t)sl_sim_random_scale(random, 64, 800);

@@ -37,6 +37,7 @@ static void fold_change(struct sl_sim_fold *fold, uint32_t at)
                         "device %d: seq %" PRIu64 " of its log names a birth of record %08x that "
                         "is none",
                         change->device, change->seq, change->record);
+            sl_sim_blame(world_of(fold), change->record);
             return;
         }
         if (change->kind == SYNCLINE_DELETE) {
@@ -137,6 +138,51 @@ static void check_parents(struct sl_sim_fold *fold)
     }
 }
 
+/* ---- Losing a parent ---------------------------------------------------------------------- */
+
+static bool has_dead_birth(const struct sl_sim_fold *fold, uint32_t record)
+{
+    for (uint32_t at = fold->first_birth[record]; at != SL_SIM_NONE; at = fold->next_birth[at]) {
+        if (fold->is_dead[at]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Did a version ever point at a record that died, or that may have died for that reason? */
+static bool may_be_orphaned(const struct sl_sim_fold *fold, const struct sl_sim_version *version)
+{
+    const struct sl_sim_ledger *ledger = fold->ledger;
+    const struct sl_sim_model *model =
+        &ledger->world->schema.models[ledger->records[version->record].model];
+    for (uint32_t i = 0; i < model->columns_len; i++) {
+        const struct sl_sim_value *value = &version->values[i];
+        if (value->kind == SL_SIM_REF && value->integer != (int64_t)version->record &&
+            (fold->is_orphan[value->integer] || has_dead_birth(fold, (uint32_t)value->integer))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Records that may have gone with a parent: for the product to delete, or never to be sent. */
+static void find_orphans(struct sl_sim_fold *fold)
+{
+    const struct sl_sim_ledger *ledger = fold->ledger;
+    bool is_news = true;
+    while (is_news) {
+        is_news = false;
+        for (uint32_t rev = 0; rev < ledger->versions_len; rev++) {
+            const struct sl_sim_version *version = &ledger->versions[rev];
+            if (!fold->is_orphan[version->record] && may_be_orphaned(fold, version)) {
+                fold->is_orphan[version->record] = true;
+                is_news = true;
+            }
+        }
+    }
+}
+
 /* ---- Ledger and log ----------------------------------------------------------------------- */
 
 /* The last word of each device on each birth of a record is in the log, or the birth is dead. */
@@ -169,7 +215,9 @@ static void check_committed(struct sl_sim_fold *fold)
                 born_as = fold->born_as[other];
             }
         }
-        if (born_as == SL_SIM_NONE || !fold->is_dead[born_as]) {
+        bool is_superseded =
+            born_as != SL_SIM_NONE ? fold->is_dead[born_as] : fold->is_orphan[version->record];
+        if (!is_superseded) {
             sl_sim_fail(ledger->world, SL_SIM_LOST,
                         "device %d committed rev %u of record %08x, and no log has it",
                         version->device, rev, version->record);
@@ -221,18 +269,7 @@ static void check_made_deletes(struct sl_sim_fold *fold)
             unsigned by = record->births[i].deleted | record->births[i].lost_deletes;
             is_asked_for = is_asked_for || (by & (1u << change->device)) != 0;
         }
-        for (uint32_t rev = 0; rev < ledger->versions_len && !is_asked_for; rev++) {
-            const struct sl_sim_version *version = &ledger->versions[rev];
-            if (version->record != change->record) {
-                continue;
-            }
-            const struct sl_sim_model *model = &ledger->world->schema.models[record->model];
-            for (uint32_t k = 0; k < model->columns_len; k++) {
-                is_asked_for =
-                    is_asked_for || (version->values[k].kind == SL_SIM_REF &&
-                                     ledger->records[version->values[k].integer].retired);
-            }
-        }
+        is_asked_for = is_asked_for || fold->is_orphan[change->record];
         if (!is_asked_for) {
             sl_sim_fail(ledger->world, SL_SIM_INVARIANT,
                         "device %d: seq %" PRIu64 " of its log deletes record %08x, which nobody "
@@ -269,6 +306,7 @@ void sl_sim_fold_init(struct sl_sim_fold *fold, struct sl_sim_ledger *ledger)
     fold->winner = sl_sim_alloc((changes + 1) * sizeof(*fold->winner));
     fold->is_dead = sl_sim_alloc((changes + 1) * sizeof(*fold->is_dead));
     fold->shown = sl_sim_alloc((ledger->records_len + 1) * sizeof(*fold->shown));
+    fold->is_orphan = sl_sim_alloc((ledger->records_len + 1) * sizeof(*fold->is_orphan));
     fold->next_birth = sl_sim_alloc((changes + 1) * sizeof(*fold->next_birth));
     fold->first_birth = sl_sim_alloc((ledger->records_len + 1) * sizeof(*fold->first_birth));
     memset(fold->first_birth, 0xff, ledger->records_len * sizeof(*fold->first_birth));
@@ -298,6 +336,7 @@ void sl_sim_fold_init(struct sl_sim_fold *fold, struct sl_sim_ledger *ledger)
         return;
     }
     show(fold);
+    find_orphans(fold);
     check_counts(fold);
     check_made_deletes(fold);
     check_committed(fold);
@@ -314,6 +353,7 @@ void sl_sim_fold_fini(struct sl_sim_fold *fold)
     free(fold->born_as);
     free(fold->first_birth);
     free(fold->next_birth);
+    free(fold->is_orphan);
 }
 
 /* ---- Telling ------------------------------------------------------------------------------ */

@@ -26,6 +26,7 @@ struct sl_sim_fold {
     bool *is_dead;         /* by change, of births */
     uint32_t *shown;       /* by record: the rev of its row; 0: there is none */
     uint32_t *born_as;     /* by version: the birth that its change inserted or names */
+    bool *is_orphan;       /* by record: some version pointed at one that died */
     uint32_t *first_birth; /* by record: its births, */
     uint32_t *next_birth;  /* and by birth: the next of the same record */
 };

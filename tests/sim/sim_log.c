@@ -126,7 +126,11 @@ static void read_group(struct reader *reader, const struct sl_origin *origin, ui
         change->rev = group->change == SYNCLINE_DELETE ? 0 : read_rev(group, i);
         change->births_at = reader->log->births_len;
         if (group->births != NULL) {
-            add_birth(reader, change, &group->births[i]);
+            struct sl_birth births[SL_CHANGE_BIRTHS_MAX];
+            uint32_t len = sl_group_births(group, i, births);
+            for (uint32_t k = 0; k < len; k++) {
+                add_birth(reader, change, &births[k]);
+            }
         }
         if (change->hlc <= reader->hlc) {
             sl_sim_fail(world, SL_SIM_INVARIANT,

@@ -144,7 +144,8 @@ static void check_row(struct sl_sim_workload *work, const struct sl_sim_fold *fo
     }
 }
 
-/* The column that does not sync: what an insert here put there, or the table's default. */
+/* The column that does not sync: what an insert here put there, or the table's default. Not where
+ * records may lose their parents: what waits for one comes back without it. */
 static void check_local(struct sl_sim_workload *work, int device, const struct sl_sim_model *model,
                         sqlite3 *db)
 {
@@ -184,7 +185,7 @@ static void check_device(struct sl_sim_workload *work, const struct sl_sim_fold 
             check_row(work, fold, device, model, stmt, present);
         }
         sqlite3_finalize(stmt);
-        if (model->has_local) {
+        if (model->has_local && !work->switches.orphans) {
             check_local(work, device, model, db);
         }
     }
@@ -340,6 +341,21 @@ static void tell_set_aside(struct sl_sim_device *device)
     }
 }
 
+/* Records that wait for their parents or births. */
+static uint64_t count_waiting(struct sl_sim_device *device)
+{
+    sqlite3 *db = sl_sim_db_open(device);
+    sqlite3_stmt *stmt = NULL;
+    uint64_t count = 0;
+    if (sqlite3_prepare_v2(db, "SELECT count(*) FROM _syncline_waiting", -1, &stmt, NULL) ==
+        SQLITE_OK) { /* else there is no waiting room */
+        count = sqlite3_step(stmt) == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+    }
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return count;
+}
+
 /* Notes what is not as it is at rest. Returns whether all is. */
 static bool check_facts(struct sl_sim_device *device, const struct syncline_info *info,
                         uint64_t others_seq, bool quiet)
@@ -381,7 +397,12 @@ static bool check_facts(struct sl_sim_device *device, const struct syncline_info
                     device->index, facts[k].what, facts[k].is, facts[k].wanted,
                     notice.text[0] != '\0' ? notice.text : "none");
     }
-    return all;
+    uint64_t waiting = all ? count_waiting(device) : 0;
+    if (waiting > 0 && !quiet) {
+        sl_sim_fail(world, SL_SIM_STUCK, "device %d: %" PRIu64 " changes wait for ever",
+                    device->index, waiting);
+    }
+    return all && waiting == 0;
 }
 
 bool sl_sim_check_info(struct sl_sim_world *world, bool quiet)

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "tests/sim/sim_events.h"
 #include "tests/sim/sim_oracle.h"
 
 #define STAGES_MAX 32u
@@ -28,6 +29,9 @@
 #define DRAIN_ROUNDS_MAX 20000u /* rounds until everything must be at rest */
 #define DRAIN_IDLE_MAX 600u     /* of them in a row in which nothing moved: it never will */
 #define REST_ROUNDS 4u          /* idle rounds at the end of a drain */
+#define MEMORY_MAX                                                                                 \
+    16000000u /* bytes of a device's handles, at any time: what is kept for records                \
+               * and segments is within the budget, and little is used here */
 #define IDLE_ROUNDS 300u
 #define IDLE_NS 2000000000u /* between two of them: ten minutes in all */
 #define CHECK_STEPS 1000u   /* between two looks at what must hold at any time */
@@ -241,6 +245,7 @@ static void judge(struct sl_sim_workload *work)
     sl_sim_check_ledger(work);
     sl_sim_check_digest(world);
     sl_sim_check_structure(world);
+    sl_sim_check_events(work);
 }
 
 /* May calls fail or be cut short? */
@@ -346,6 +351,11 @@ void sl_sim_run(uint64_t seed, const struct sl_sim_options *options, struct sl_s
                  (long long)(sqlite3_memory_used() - memory));
     }
     for (unsigned i = 0; i < result->devices && result->failures == 0; i++) {
+        if (world.devices[i].allocated_max > MEMORY_MAX) {
+            result->failures = SL_SIM_INVARIANT;
+            snprintf(result->text, sizeof(result->text), "device %u: its engine took %llu bytes", i,
+                     (unsigned long long)world.devices[i].allocated_max);
+        }
         if (world.devices[i].allocated != 0) {
             result->failures = SL_SIM_INVARIANT;
             snprintf(result->text, sizeof(result->text),

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/sim/sim_batch.h"
+#include "tests/sim/sim_tree.h"
 
 static struct sl_sim_random *random_of(const struct sl_sim_session *session)
 {
@@ -197,6 +197,31 @@ static void change_rows(struct sl_sim_workload *work, struct sl_sim_session *ses
     sl_sim_batch_fini(&batch);
 }
 
+/* A record and all that points at it, in the open transaction. */
+static void delete_tree(struct sl_sim_workload *work, struct sl_sim_session *session)
+{
+    uint32_t which =
+        (uint32_t)sl_sim_random_below(random_of(session), work->world->schema.models_len);
+    const struct sl_sim_model *model = &work->world->schema.models[which];
+    struct sl_sim_found root;
+    struct sl_sim_tree tree;
+    if (sl_sim_batch_find(work, session, model, &root, 1) == 0 ||
+        !sl_sim_tree_delete(&tree, work, session, model, &root)) {
+        return;
+    }
+    bool ok = true;
+    sl_sim_session_add(session, tree.silent, tree.silent_len);
+    for (size_t i = 0; i < tree.batches_len && ok; i++) {
+        sl_sim_session_add(session, tree.batches[i].ops, tree.batches[i].len);
+        count_ops(work, session, &tree.batches[i]);
+        ok = capture(work, session, &tree.batches[i], SYNCLINE_DELETE, true);
+    }
+    if (!ok && !session->device->has_died) {
+        sl_sim_session_rollback(session, &work->ledger);
+    }
+    sl_sim_tree_fini(&tree);
+}
+
 static void end_transaction(struct sl_sim_workload *work, struct sl_sim_session *session,
                             bool commit)
 {
@@ -239,7 +264,13 @@ static void act_writing(struct sl_sim_workload *work, struct sl_sim_session *ses
 {
     uint64_t what = sl_sim_random_below(random_of(session), 100);
     if (what < 60) {
-        change_rows(work, session);
+        bool is_tree = work->switches.orphans && work->switches.deletes &&
+                       sl_sim_random_percent(random_of(session), 15);
+        if (is_tree) {
+            delete_tree(work, session);
+        } else {
+            change_rows(work, session);
+        }
     } else if (what < 68) {
         (void)sl_sim_session_savepoint(session);
     } else if (what < 74 && work->switches.rollbacks) {
@@ -295,6 +326,7 @@ static void bury(struct sl_sim_workload *work, unsigned d)
         work->sessions[d][k].state = SL_SIM_IDLE;
     }
     device->has_died = false;
+    work->counts.crashes++;
     work->was_cut[d] = true; /* a kill loses nothing that was committed: that is looked at, too */
     work->down_for[d] = (unsigned)sl_sim_random_scale(&work->world->workload, 1, 512);
 }
@@ -503,11 +535,12 @@ void sl_sim_workload_init(struct sl_sim_workload *work, struct sl_sim_world *wor
 #undef X
     world->relayed_acks = allowed->relayed_acks;
     work->switches.applied_acks = allowed->applied_acks;
+    work->switches.failures_end = allowed->failures_end;
     work->switches.bare_captures = !has_crashes || allowed->bare_captures;
-    static const uint32_t sizes[] = {3, 30, 300};
+    static const uint32_t sizes[] = {3, 12, 100};
     work->rows_max = sizes[sl_sim_random_below(random, 3)];
     for (unsigned i = 0; i < world->devices_len; i++) {
-        work->actions_left[i] = (unsigned)sl_sim_random_scale(random, 8, 64);
+        work->actions_left[i] = (unsigned)sl_sim_random_scale(random, 20, 159);
         sl_sim_session_open(&work->sessions[i][0], &world->devices[i], true);
         sl_sim_session_open(&work->sessions[i][1], &world->devices[i], false);
     }

@@ -64,6 +64,7 @@
     X(orphans, false)                                                                              \
     X(twins, false)                                                                                \
     X(applied_acks, false)                                                                         \
+    X(failures_end, false)                                                                         \
     X(relayed_acks, true)                                                                          \
     X(far_clocks, false)
 
@@ -91,7 +92,13 @@ struct sl_sim_switches {
     X(concurrent_updates)                                                                          \
     X(updates_of_deleted)                                                                          \
     X(older_rows)                                                                                  \
-    X(operations)
+    X(trees)                                                                                       \
+    X(operations)                                                                                  \
+    X(crashes)                                                                                     \
+    X(events_no_space)                                                                             \
+    X(events_no_memory)                                                                            \
+    X(events_io_failed)                                                                            \
+    X(events_works_again)
 
 struct sl_sim_counts {
 #define X(name) uint64_t name;

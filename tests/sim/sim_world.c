@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/sim/sim_fault.h"
+
 #define WORLD_BEGIN_MS 1767225600000u /* 2026-01-01 */
 
 enum stream {
@@ -109,6 +111,7 @@ void sl_sim_device_die(struct sl_sim_device *device, bool is_power)
     device->has_died = true;
     device->crash_after = 0;
     device->hits++;
+    device->deaths++;
 }
 
 /* ---- The world's services ----------------------------------------------------------------- */
@@ -190,6 +193,9 @@ static enum sl_sim_disk_fate world_fate(void *ctx, enum sl_sim_disk_op op, const
     }
     device->disk_left--;
     device->hits++;
+    bool is_full = device->disk_fate == SL_SIM_DISK_FULL && op == SL_SIM_DISK_WRITE;
+    device->hits_full += is_full ? 1 : 0;
+    device->hits_error += is_full ? 0 : 1;
     sl_sim_trace_event(&world->trace, world->now_ns, device->index, "disk fails", op,
                        device->disk_left, NULL, 0);
     return device->disk_fate;
@@ -248,6 +254,7 @@ static bool memory_fails(struct sl_sim_device *device)
     }
     device->memory_left--;
     device->hits++;
+    device->hits_memory++;
     sl_sim_trace_event(&world->trace, world->now_ns, device->index, "no memory",
                        device->memory_left, 0, NULL, 0);
     return true;
@@ -499,6 +506,9 @@ bool sl_sim_engine_open(struct sl_sim_device *device)
         abort();
     }
     struct sl_library_config config = device_config(device, true);
+    if (config.uuid_map != NULL) {
+        sl_sim_fault_map_damage(device);
+    }
     struct sl_error err = {0};
     uint64_t hits = sl_sim_expose(device);
     device->hits_at_open = hits;
@@ -509,6 +519,7 @@ bool sl_sim_engine_open(struct sl_sim_device *device)
         device->transport = NULL;
         return false;
     }
+    device->opens++;
     return true;
 }
 

@@ -58,7 +58,12 @@ struct sl_sim_device {
     /* What the faults do to it (sim_fault.h). They meet it only while it is exposed: inside calls
      * of the product, and in the applications' COMMIT. */
     bool is_exposed;
-    uint64_t hits;                   /* errors that it was given */
+    uint64_t hits;                   /* errors that it was given, deaths included; */
+    uint64_t hits_full;              /* of them: no space, */
+    uint64_t hits_error;             /* EIO, */
+    uint64_t hits_memory;            /* no memory */
+    uint64_t opens;                  /* times that its engine was opened */
+    uint64_t deaths;                 /* times that its processes died */
     uint64_t hits_at_open;           /* of them, when its engine was opened */
     enum sl_sim_disk_fate disk_fate; /* of the next operations on its disk */
     bool disk_syncs_only;            /* of its syncs alone */

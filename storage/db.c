@@ -3,6 +3,7 @@
 
 #include "storage/db.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct sl_db sl_db_borrow(sqlite3 *handle, const char *name)
@@ -170,6 +171,16 @@ void sl_db_reset(sqlite3_stmt *stmt)
     }
 }
 
+/* What quick_check says of a page that could not be read is no statement about the page: the code
+ * of that failure; SQLITE_OK if it speaks of damage. */
+static int unread_code(const char *said)
+{
+    static const char mark[] = "error code=";
+    const char *at = strstr(said, mark);
+    int code = at != NULL ? (int)strtol(at + sizeof(mark) - 1, NULL, 10) : SQLITE_OK;
+    return (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_NOMEM ? code : SQLITE_OK;
+}
+
 enum syncline_status sl_db_check(const struct sl_db *db, struct sl_error *err)
 {
     sqlite3_stmt *stmt = NULL;
@@ -180,7 +191,10 @@ enum syncline_status sl_db_check(const struct sl_db *db, struct sl_error *err)
     bool row = false;
     status = sl_db_row(db, stmt, &row, err);
     const char *said = row ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
-    if (status == SYNCLINE_OK && (said == NULL || strcmp(said, "ok") != 0)) {
+    int unread = said != NULL ? unread_code(said) : SQLITE_OK;
+    if (status == SYNCLINE_OK && unread != SQLITE_OK) {
+        status = sl_db_fail(db, unread, "quick_check", err);
+    } else if (status == SYNCLINE_OK && (said == NULL || strcmp(said, "ok") != 0)) {
         status = sl_fail(err, SYNCLINE_ECORRUPT, "%s is damaged: %.300s", db->name,
                          said != NULL ? said : "it cannot be checked");
     }

@@ -48,7 +48,8 @@ enum syncline_status sl_db_row(const struct sl_db *db, sqlite3_stmt *stmt, bool 
                                struct sl_error *err);
 /* Resets a statement and its bindings, whatever its state. NULL is allowed. */
 void sl_db_reset(sqlite3_stmt *stmt);
-/* Checks the whole database (quick_check): ECORRUPT. Reads all of it. */
+/* Checks the whole database (quick_check): ECORRUPT. Reads all of it; what cannot be read is EIO,
+ * and says nothing of damage. */
 enum syncline_status sl_db_check(const struct sl_db *db, struct sl_error *err);
 /* Moves the WAL into the database file, all of it, and empties it. EBUSY: somebody reads or writes.
  */

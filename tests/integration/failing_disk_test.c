@@ -168,6 +168,27 @@ Test(failing_disk, the_applying_connection_is_opened_again)
     cr_expect_eq(stepped_events(b, SYNCLINE_CODE_DEGRADED), 1);
 }
 
+/* The disk cannot be read either while a file is checked: that is no damage, and it is tried again.
+ */
+Test(failing_disk, what_cannot_be_read_is_not_damaged)
+{
+    struct stepped_device *a = stepped_make("a");
+    struct stepped_device *b = stepped_make("b");
+    struct sl_error err;
+    stepped_rounds(50);
+    for (int after = 0; after < 16; after++) { /* some in opening it, some in the check */
+        stepped_insert(a, 1);
+        stepped_fail(1u << SL_SIM_DISK_SYNC, "/d0/library.db-wal", SL_SIM_DISK_ERROR, 1);
+        STEPPED_UNTIL(stepped_fault.met == 1);
+        stepped_fail(1u << SL_SIM_DISK_READ, "/d0/library.db", SL_SIM_DISK_ERROR, 1);
+        stepped_fault.after = after;
+        stepped_rounds(100);
+        cr_expect_eq(sl_library_health(a->library, &err), SYNCLINE_OK, "%s", err.text);
+        stepped_heal();
+        STEPPED_UNTIL(is_all_done(a, b));
+    }
+}
+
 /* A log that is damaged when it is opened again, or has lost what was synced, stops the engine, and
  * not the host. */
 Test(failing_disk, a_log_that_lost_something)

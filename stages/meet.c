@@ -123,15 +123,13 @@ void sl_meet_begin(struct sl_core *core, struct sl_member_state *member)
     size_t count = 0;
     sl_meet_enter(member, SL_MEETING_GREETED);
     member->vector_due = false;
-    member->introduced = 0;
-    member->roster_told = 0;
-    memset(member->told, 0, sizeof(member->told));
-    member->told_own = (struct sl_stated){0};
+    sl_roster_forget(member);
     sl_streams_forget(core, member);
     enum syncline_status status = SYNCLINE_ENOMEM;
     if (sl_core_vector(core, &entries, &count) && note_as_said(core, member, entries, count)) {
         size_t devices_len = sl_roster_list(core, entries, count, devices);
         member->summary_version = devices[0].stated.version;
+        sl_roster_is_same(core, member); /* as of now: what comes later is news to it */
         if (hash_all(core, devices, devices_len, entries, count, member->summary)) {
             status = sl_session_send_summary(member->session, member->summary);
         }
@@ -166,12 +164,12 @@ enum syncline_status sl_meet_summary(struct sl_core *core, struct sl_member_stat
                                      const uint8_t hash[SL_HASH_SIZE], struct sl_error *err)
 {
     if (memcmp(hash, member->summary, SL_HASH_SIZE) == 0) {
-        sl_roster_is_same(core, member);
         sl_acknowledge_same(core, member);
         sl_meet_enter(member, SL_MEETING_KNOWN);
         return SYNCLINE_OK;
     }
     sl_streams_forget(core, member);
+    sl_roster_forget(member);
     sl_meet_enter(member, SL_MEETING_DIFFERS);
     enum syncline_status status = tell_all(core, member);
     return status == SYNCLINE_OK ? SYNCLINE_OK

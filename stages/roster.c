@@ -297,6 +297,14 @@ void sl_roster_heard(struct sl_core *core, struct sl_member_state *member,
     }
 }
 
+void sl_roster_forget(struct sl_member_state *member)
+{
+    member->introduced = 0;
+    member->roster_told = 0;
+    memset(member->told, 0, sizeof(member->told));
+    member->told_own = (struct sl_stated){0};
+}
+
 void sl_roster_is_same(struct sl_core *core, struct sl_member_state *member)
 {
     for (size_t i = 0; i < core->member_count; i++) {

@@ -43,7 +43,9 @@ enum syncline_status sl_roster_statement(struct sl_core *core, struct sl_member_
 /* ROSTER came: the member knows these devices and statements. */
 void sl_roster_heard(struct sl_core *core, struct sl_member_state *member,
                      const struct sl_roster_entry *entries, size_t len);
-/* The member knows exactly what is known here. */
+/* Nothing is known of what the member knows. */
+void sl_roster_forget(struct sl_member_state *member);
+/* The member knows exactly what is known here now. */
 void sl_roster_is_same(struct sl_core *core, struct sl_member_state *member);
 
 /* This device and the members, with the latest statement of each; for itself what it would state

@@ -275,12 +275,12 @@ struct sl_core {
     struct sl_member_state members[SL_MEMBER_COUNT_MAX];
     size_t member_count;
     atomic_bool vector_moved;       /* any thread sets it: members are to be told */
+    bool statement_due;             /* the vector has moved since */
     struct sl_vector_entry *vector; /* of sl_core_vector */
     size_t vector_capacity;
     struct sl_signer *net_signer; /* roster */
     struct sl_buf own_statement;  /* the latest; empty: none was needed yet */
     struct sl_stated own_stated;  /* which it is */
-    bool statement_due;           /* the vector has moved since */
     uint64_t statement_after_ns;  /* not before */
     uint64_t roster_moves;        /* a member came, or a statement; from 1 */
 

@@ -839,3 +839,108 @@ Test(waiting, inserted_again_while_it_waits)
     cr_assert_eq(value_of(c, TAG, 2), 21);
     check_equal();
 }
+
+/* ---- Anything ---- */
+
+static uint64_t random_state;
+
+static int64_t below(int64_t n)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (int64_t)(random_state % (uint64_t)n);
+}
+
+#define RANDOM_MAX 400
+static size_t owners[MODELS][RANDOM_MAX]; /* who made a record */
+
+/* A record of the model that the device shows, by number; 0: it is not that lucky. */
+static int64_t any(const struct device *device, int model, int64_t made)
+{
+    for (int i = 0; i < 10 && made > 0; i++) {
+        int64_t n = 1 + below(made);
+        if (has(device, model, n)) {
+            return n;
+        }
+    }
+    return 0;
+}
+
+/* Does anything here point at the record? Then whoever removes it would have to remove that. */
+static bool is_pointed_at(const struct device *device, int model, int64_t n)
+{
+    char text[256];
+    long long id = id_of(device, model, n);
+    (void)snprintf(text, sizeof(text),
+                   model == TAG ? "SELECT (SELECT count(*) FROM tags WHERE parent_id=%lld AND id<>"
+                                  "%lld)+(SELECT count(*) FROM notes WHERE parent_id=%lld)"
+                                : "SELECT (SELECT count(*) FROM folders WHERE parent_id=%lld AND id"
+                                  "<>%lld)+(SELECT count(*) FROM notes WHERE folder_id=%lld)",
+                   id, id, id);
+    return model != NOTE && number(device, text) > 0;
+}
+
+static void act_at_random(size_t who, int64_t made[MODELS])
+{
+    struct device *device = &devices[who];
+    int model = (int)below(MODELS);
+    int64_t n = any(device, model, made[model]);
+    int64_t parent = any(device, model == NOTE ? TAG : model, made[model == NOTE ? TAG : model]);
+    int64_t in = model == NOTE && below(2) == 0 ? any(device, FOLDER, made[FOLDER]) : 0;
+    bool mine = n != 0 && (model != FOLDER || owners[FOLDER][n] == who);
+    if (model == NOTE && parent == 0) {
+        return;
+    }
+    switch (below(4)) {
+    case 0:
+        if (mine && !is_pointed_at(device, model, n)) {
+            drop(device, model, n);
+        }
+        return;
+    case 1:
+        if (mine) {
+            set(device, model, n, model == FOLDER ? 0 : parent, in, below(1000));
+        }
+        return;
+    default:
+        if (made[model] + 1 < RANDOM_MAX) {
+            owners[model][++made[model]] = who;
+            set(device, model, made[model], below(3) == 0 && model != NOTE ? 0 : parent, in, 1);
+        }
+        return;
+    }
+}
+
+/* Whatever the three do, and whoever hears of it when: in the end they are equal, and nothing waits
+ * for ever. */
+static void anything(uint64_t seed)
+{
+    int64_t made[MODELS] = {0};
+    random_state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    for (int i = 0; i < 400; i++) {
+        hold(&devices[below(DEVICES)], &devices[below(DEVICES)], below(3) == 0);
+        act_at_random((size_t)below(DEVICES), made);
+        if (below(3) == 0) {
+            step((int)below(4));
+        }
+    }
+    everybody();
+    everybody(); /* deletes that were made on the way may be followed by others */
+    check_equal();
+}
+
+Test(waiting, anything_1)
+{
+    anything(1);
+}
+
+Test(waiting, anything_2)
+{
+    anything(2);
+}
+
+Test(waiting, anything_3)
+{
+    anything(3);
+}

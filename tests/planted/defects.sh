@@ -6,7 +6,9 @@
 #   proves that the test that is to see it fails. Without names all of them; with --rotate those whose
 #   place in the list leaves the remainder K when divided by N, K a number or `day`, which goes on by
 #   one a day. The last line is "N passed, N failed".
-# defects.sh --check: every patch applies, has its header, and no two break the same rule.
+# defects.sh --check: every patch applies, has its header and its line in docs/TESTING.md, and no two
+#   break the same rule.
+# defects.sh --table: those lines.
 #
 # tests/planted/defects/NAME.patch breaks one rule. Its header, one line each:
 #   Rule:   the rule, by its number in the design or in docs/PROTOCOL.md, and in words
@@ -29,14 +31,26 @@ field() {
     sed -n "/^--- /q; s/^$2: *//p" "$1"
 }
 
+# table: a line for each defect, as in docs/TESTING.md.
+table() {
+    local patch
+    for patch in "$folder"/*.patch; do
+        printf '| `%s` | %s | `%s` |\n' "$(basename "$patch" .patch)" "$(field "$patch" Rule)" \
+            "$(field "$patch" Run)"
+    done
+}
+
 check_all() {
-    local patch name bad=0 rules
+    local patch name bad=0 rules line
     for patch in "$folder"/*.patch; do
         for name in Rule Breaks Build Run Says; do
             [[ -n $(field "$patch" $name) ]] || { echo "$patch: has no line \"$name:\""; bad=1; }
         done
-        git apply --check "$patch" || { echo "$patch: does not apply any more"; bad=1; }
+        patch -s -p1 --dry-run <"$patch" >/dev/null || { echo "$patch: does not apply any more"; bad=1; }
     done
+    while IFS= read -r line; do
+        grep -qxF -- "$line" docs/TESTING.md || { echo "docs/TESTING.md lacks: $line"; bad=1; }
+    done < <(table)
     rules=$(for patch in "$folder"/*.patch; do field "$patch" Rule; done | sort | uniq -d)
     [[ -z $rules ]] || { echo "broken by more than one patch: $rules"; bad=1; }
     return $bad
@@ -86,6 +100,10 @@ plant() {
 
 if [[ ${1:-} == --check ]]; then
     check_all
+    exit
+fi
+if [[ ${1:-} == --table ]]; then
+    table
     exit
 fi
 rotate="" patches=()

@@ -49,6 +49,8 @@
  *                       8  origin: epoch, below 2^63
  *                       8  seq after which its segments are to be sent again
  *     type 10 STATEMENT    a vector signed by its device, see base/statement.h
+ *     type 12 QUERY        a question about ranges of records, as base/range_ask.c has it
+ *     type 13 ANSWER       its answer, likewise
  *     type 4 ERROR      2  status, not 0; who does not know it takes it for EREFUSED
  *                       2  length of the text, at most 511
  *                          text; one line for a person
@@ -60,6 +62,7 @@
 
 #include <string.h>
 
+#include "base/range_ask.h"
 #include "base/utf8.h"
 
 #define MAGIC "SYNCLINE"
@@ -80,7 +83,8 @@ static const char *const type_names[SL_FRAME_TYPE_END] = {
     [SL_FRAME_JOIN] = "JOIN",       [SL_FRAME_WELCOME] = "WELCOME",
     [SL_FRAME_MEMBER] = "MEMBER",   [SL_FRAME_SUMMARY] = "SUMMARY",
     [SL_FRAME_ROSTER] = "ROSTER",   [SL_FRAME_STATEMENT] = "STATEMENT",
-    [SL_FRAME_ASK] = "ASK",
+    [SL_FRAME_ASK] = "ASK",         [SL_FRAME_QUERY] = "QUERY",
+    [SL_FRAME_ANSWER] = "ANSWER",
 };
 
 const char *sl_frame_type_name(enum sl_frame_type type)
@@ -463,6 +467,23 @@ enum syncline_status sl_frame_put_error(struct sl_buf *buf, enum syncline_status
     return end_put(buf, start, SL_FRAME_ERROR);
 }
 
+static size_t question_size_max(enum sl_frame_type type)
+{
+    return type == SL_FRAME_QUERY ? SL_RANGE_ASK_SIZE_MAX : SL_RANGE_ANSWER_SIZE_MAX;
+}
+
+enum syncline_status sl_frame_put_question(struct sl_buf *buf, enum sl_frame_type type,
+                                           const void *payload, size_t len)
+{
+    if (len == 0)
+        return SYNCLINE_EINVAL;
+    if (len > question_size_max(type))
+        return SYNCLINE_ETOOBIG;
+    size_t start = begin_put(buf);
+    sl_buf_bytes(buf, payload, len);
+    return end_put(buf, start, type);
+}
+
 enum syncline_status sl_frame_put_segment_header(uint8_t out[SL_FRAME_HEADER_SIZE], size_t len)
 {
     if (len == 0)
@@ -694,6 +715,19 @@ enum syncline_status sl_frame_get_error(const struct sl_frame *frame, enum syncl
     SYNCLINE_STATUS_MAP(X)
 #undef X
     *text = read;
+    return SYNCLINE_OK;
+}
+
+enum syncline_status sl_frame_get_question(const struct sl_frame *frame, const uint8_t **data,
+                                           size_t *len, struct sl_error *err)
+{
+    size_t size_max = question_size_max(frame->type);
+
+    if (frame->len == 0 || frame->len > size_max)
+        return sl_fail(err, SYNCLINE_EPROTO, "%s frame of %zu bytes, 1 to %zu are allowed",
+                       sl_frame_type_name(frame->type), frame->len, size_max);
+    *data = frame->payload;
+    *len = frame->len;
     return SYNCLINE_OK;
 }
 

@@ -62,6 +62,12 @@ struct sl_network_events {
     /* ASK: of entry->origin, what comes after entry->held_seq. Not OK likewise. */
     enum syncline_status (*ask)(void *ctx, struct sl_session *session,
                                 const struct sl_vector_entry *entry, struct sl_error *err);
+    /* A question about ranges of records, and the answer to ours; the bytes are borrowed. Not OK
+     * likewise. */
+    enum syncline_status (*query)(void *ctx, struct sl_session *session, const uint8_t *data,
+                                  size_t len, struct sl_error *err);
+    enum syncline_status (*answer)(void *ctx, struct sl_session *session, const uint8_t *data,
+                                   size_t len, struct sl_error *err);
     /* The session is gone; it must not be used any more. */
     void (*closed)(void *ctx, struct sl_session *session);
     /* Something worth telling a person: a peer refused us or was refused, cannot be reached, sent
@@ -112,7 +118,7 @@ void sl_network_set_redial_max(struct sl_network *net, uint32_t ms);
 void sl_network_poll(struct sl_network *net, uint32_t timeout_ms);
 void sl_network_wake(struct sl_network *net); /* any thread */
 
-/* Queue one frame. Errors: ETOOBIG, EINVAL (an empty segment), ENOMEM, ENET (the session is
+/* Queue one frame. Errors: ETOOBIG, EINVAL (nothing to send), ENOMEM, ENET (the session is
  * closing, the link is lost, or SL_LINK_BACKLOG_MAX bytes are queued); after an error close the
  * session. */
 enum syncline_status sl_session_send_vector(struct sl_session *session,
@@ -129,6 +135,11 @@ enum syncline_status sl_session_send_statement(struct sl_session *session, const
                                                size_t len);
 enum syncline_status sl_session_send_ask(struct sl_session *session,
                                          const struct sl_vector_entry *entry);
+/* The bytes are those of base/range_ask.h. */
+enum syncline_status sl_session_send_query(struct sl_session *session, const void *data,
+                                           size_t len);
+enum syncline_status sl_session_send_answer(struct sl_session *session, const void *data,
+                                            size_t len);
 size_t sl_session_queued(const struct sl_session *session); /* bytes not yet taken by the system */
 /* Tells the peer why and closes; `closed` follows, from the next poll. */
 void sl_session_close(struct sl_session *session, enum syncline_status status, const char *text);

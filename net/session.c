@@ -366,6 +366,32 @@ static enum syncline_status on_ask(struct sl_connection *connection, const struc
     return net->events->ask(net->ctx, &connection->session, &entry, err);
 }
 
+static enum syncline_status on_query(struct sl_connection *connection, const struct sl_frame *frame,
+                                     struct sl_error *err)
+{
+    struct sl_network *net = connection->session.net;
+    const uint8_t *data;
+    size_t len;
+    enum syncline_status status = sl_frame_get_question(frame, &data, &len, err);
+
+    if (status != SYNCLINE_OK)
+        return status;
+    return net->events->query(net->ctx, &connection->session, data, len, err);
+}
+
+static enum syncline_status on_answer(struct sl_connection *connection,
+                                      const struct sl_frame *frame, struct sl_error *err)
+{
+    struct sl_network *net = connection->session.net;
+    const uint8_t *data;
+    size_t len;
+    enum syncline_status status = sl_frame_get_question(frame, &data, &len, err);
+
+    if (status != SYNCLINE_OK)
+        return status;
+    return net->events->answer(net->ctx, &connection->session, data, len, err);
+}
+
 static enum syncline_status on_error(struct sl_connection *connection, const struct sl_frame *frame,
                                      struct sl_error *err)
 {
@@ -412,6 +438,8 @@ static const frame_fn handlers[SL_CONNECTION_STATE_END][SL_FRAME_TYPE_END] = {
                              [SL_FRAME_ROSTER] = on_roster,
                              [SL_FRAME_STATEMENT] = on_statement,
                              [SL_FRAME_ASK] = on_ask,
+                             [SL_FRAME_QUERY] = on_query,
+                             [SL_FRAME_ANSWER] = on_answer,
                              [SL_FRAME_ERROR] = on_error},
     [SL_CONNECTION_DRAINING] = {[SL_FRAME_HELLO] = on_late_frame,
                                 [SL_FRAME_VECTOR] = on_late_frame,
@@ -423,7 +451,9 @@ static const frame_fn handlers[SL_CONNECTION_STATE_END][SL_FRAME_TYPE_END] = {
                                 [SL_FRAME_SUMMARY] = on_late_frame,
                                 [SL_FRAME_ROSTER] = on_late_frame,
                                 [SL_FRAME_STATEMENT] = on_late_frame,
-                                [SL_FRAME_ASK] = on_late_frame},
+                                [SL_FRAME_ASK] = on_late_frame,
+                                [SL_FRAME_QUERY] = on_late_frame,
+                                [SL_FRAME_ANSWER] = on_late_frame},
 };
 
 static enum syncline_status handle(struct sl_connection *connection, const struct sl_frame *frame,
@@ -539,6 +569,27 @@ enum syncline_status sl_session_send_ask(struct sl_session *session,
     if (buf == NULL)
         return SYNCLINE_ENET;
     return end_frame(session, sl_frame_put_ask(buf, entry));
+}
+
+static enum syncline_status send_question(struct sl_session *session, enum sl_frame_type type,
+                                          const void *data, size_t len)
+{
+    struct sl_buf *buf = begin_frame(session);
+
+    if (buf == NULL)
+        return SYNCLINE_ENET;
+    return end_frame(session, sl_frame_put_question(buf, type, data, len));
+}
+
+enum syncline_status sl_session_send_query(struct sl_session *session, const void *data, size_t len)
+{
+    return send_question(session, SL_FRAME_QUERY, data, len);
+}
+
+enum syncline_status sl_session_send_answer(struct sl_session *session, const void *data,
+                                            size_t len)
+{
+    return send_question(session, SL_FRAME_ANSWER, data, len);
 }
 
 enum syncline_status sl_session_send_segment(struct sl_session *session, const uint8_t *data,

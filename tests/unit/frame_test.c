@@ -9,6 +9,7 @@
 
 #include <criterion/criterion.h>
 
+#include "base/range_ask.h"
 #include "tests/unit/failing_malloc.h"
 
 /* ---- The frames of version 1, byte by byte ------------------------------------------------ */
@@ -46,6 +47,8 @@ static const struct golden goldens[] = {
      "8877665544332211 0900000000000000" HASH_HEX "0700000000000000"},
     {SL_FRAME_ASK, "20000000 0b 01 0000" LIBRARY_HEX "8877665544332211 0900000000000000"},
     {SL_FRAME_MEMBER, "27000000 07 01 0000" KEY_HEX "06 6c6170746f70"},
+    {SL_FRAME_QUERY, "03000000 0c 01 0000 deadbe"},
+    {SL_FRAME_ANSWER, "03000000 0d 01 0000 deadbe"},
 };
 #define GOLDENS_LEN (sizeof(goldens) / sizeof(goldens[0]))
 
@@ -147,6 +150,9 @@ static enum syncline_status put(struct sl_buf *buf, enum sl_frame_type type)
         return sl_frame_put_vector(buf, entries, 2);
     case SL_FRAME_ERROR:
         return sl_frame_put_error(buf, SYNCLINE_EREFUSED, "no \u00e9!!");
+    case SL_FRAME_QUERY:
+    case SL_FRAME_ANSWER:
+        return sl_frame_put_question(buf, type, segment, sizeof(segment));
     default:
         cr_assert_eq(sl_frame_put_segment_header(header, sizeof(segment)), SYNCLINE_OK);
         sl_buf_bytes(buf, header, sizeof(header));
@@ -196,6 +202,9 @@ static enum syncline_status get(const struct sl_frame *frame, struct sl_error *e
         return status;
     case SL_FRAME_ERROR:
         return sl_frame_get_error(frame, &told, &text, err);
+    case SL_FRAME_QUERY:
+    case SL_FRAME_ANSWER:
+        return sl_frame_get_question(frame, &data, &len, err);
     default:
         return sl_frame_get_segment(frame, &data, &len, err);
     }
@@ -320,6 +329,40 @@ Test(frame, the_other_frames_are_read)
     cr_assert_eq(data, bytes + 8);
 }
 
+/* Questions and answers come back as they were given. They are as long as their limits and no
+ * longer, on the way out and in. */
+Test(frame, questions_have_their_limits)
+{
+    static const uint8_t bytes[SL_RANGE_ANSWER_SIZE_MAX + 1] = {0xde, 0xad, 0xbe};
+    const struct {
+        enum sl_frame_type type;
+        size_t size_max;
+    } cases[] = {{SL_FRAME_QUERY, SL_RANGE_ASK_SIZE_MAX},
+                 {SL_FRAME_ANSWER, SL_RANGE_ANSWER_SIZE_MAX}};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct sl_error err = {0};
+        const uint8_t *data = NULL;
+        size_t len = 0;
+        struct sl_buf buf;
+        sl_buf_init(&buf, &sl_allocator_libc);
+        size_t size_max = cases[i].size_max;
+        cr_expect_eq(sl_frame_put_question(&buf, cases[i].type, bytes, 0), SYNCLINE_EINVAL);
+        cr_expect_eq(sl_frame_put_question(&buf, cases[i].type, bytes, size_max), SYNCLINE_OK);
+        cr_expect_eq(sl_frame_put_question(&buf, cases[i].type, bytes, size_max + 1),
+                     SYNCLINE_ETOOBIG);
+        cr_expect_eq(buf.len, size_max + SL_FRAME_HEADER_SIZE);
+        sl_buf_fini(&buf);
+        struct sl_frame frame = frame_of(cases[i].type, bytes, size_max);
+        cr_expect_eq(sl_frame_get_question(&frame, &data, &len, &err), SYNCLINE_OK);
+        cr_expect_eq(len, size_max);
+        cr_expect_eq(data, bytes);
+        frame.len = size_max + 1;
+        cr_expect_eq(sl_frame_get_question(&frame, &data, &len, &err), SYNCLINE_EPROTO);
+        cr_expect_not_null(strstr(err.text, sl_frame_type_name(cases[i].type)), "%s", err.text);
+    }
+}
+
 /* An empty vector is a vector. */
 Test(frame, an_empty_vector_is_read)
 {
@@ -347,7 +390,8 @@ Test(frame, every_cut_and_every_extra_byte_is_refused)
         uint8_t bytes[512] = {0};
         size_t len = unhex(goldens[i].hex, bytes) - SL_FRAME_HEADER_SIZE;
 
-        if (goldens[i].type == SL_FRAME_SEGMENT)
+        if (goldens[i].type == SL_FRAME_SEGMENT || goldens[i].type == SL_FRAME_QUERY ||
+            goldens[i].type == SL_FRAME_ANSWER)
             continue; /* any length is good */
         for (size_t cut = 0; cut <= len + 1; cut++) {
             /* A copy of exactly that size, so that a sanitizer sees every byte read beyond. */
@@ -426,6 +470,8 @@ static const struct malformed malformeds[] = {
                  "0000000000000000 0700000000000000" HASH_HEX "0800000000000000",
      "more applied than held"},
     {SL_FRAME_ASK, LIBRARY_HEX "8877665544332291 0000000000000000", "epoch"},
+    {SL_FRAME_QUERY, "", "of 0 bytes"},
+    {SL_FRAME_ANSWER, "", "of 0 bytes"},
     {SL_FRAME_MEMBER, KEY_HEX "80 61", "128 bytes"},
     {SL_FRAME_MEMBER, KEY_HEX "01 ff", "device name in MEMBER"},
 };

@@ -59,6 +59,11 @@ struct device {
     struct sl_roster_entry roster; /* the first of the last */
     size_t statement_size;
     struct sl_stated stated;
+    unsigned queries;
+    unsigned answers;
+    size_t answer_len; /* of the last */
+    uint8_t answer_first;
+    enum syncline_status query_status;
     bool polling;
 };
 
@@ -248,6 +253,34 @@ static enum syncline_status on_statement(void *ctx, struct sl_session *session,
     return sl_fail(err, device->summary_status, "a statement from nowhere");
 }
 
+static enum syncline_status on_query(void *ctx, struct sl_session *session, const uint8_t *data,
+                                     size_t len, struct sl_error *err)
+{
+    struct device *device = ctx;
+
+    cr_assert(device->polling);
+    cr_assert_eq(session->user, device);
+    device->queries++;
+    cr_assert_eq(sl_session_send_answer(session, data, len), SYNCLINE_OK);
+    if (device->query_status != SYNCLINE_OK)
+        return sl_fail(err, device->query_status, "a question from nowhere");
+    return SYNCLINE_OK;
+}
+
+static enum syncline_status on_answer(void *ctx, struct sl_session *session, const uint8_t *data,
+                                      size_t len, struct sl_error *err)
+{
+    struct device *device = ctx;
+
+    (void)err;
+    cr_assert(device->polling);
+    cr_assert_eq(session->user, device);
+    device->answers++;
+    device->answer_len = len;
+    device->answer_first = data[0];
+    return SYNCLINE_OK;
+}
+
 static const struct sl_network_events events = {.admit = on_admit,
                                                 .ready = on_ready,
                                                 .vector = on_vector,
@@ -256,6 +289,8 @@ static const struct sl_network_events events = {.admit = on_admit,
                                                 .summary = on_summary,
                                                 .roster = on_roster,
                                                 .statement = on_statement,
+                                                .query = on_query,
+                                                .answer = on_answer,
                                                 .closed = on_closed,
                                                 .notice = on_notice};
 
@@ -518,6 +553,33 @@ static void expect_sessions(size_t i, size_t expected)
         len++;
     cr_assert_eq(len, expected, "device %zu has %zu sessions", i, len);
     cr_assert_eq(devices[i].ready - devices[i].closed, expected);
+}
+
+/* ---- Questions ---- */
+
+/* A question goes to the other side, and what that answers comes back; what cannot be sent says so.
+ */
+Test(network, questions_are_answered)
+{
+    static const uint8_t data[] = {9, 8, 7};
+
+    add_peer(0, "d1");
+    run();
+    cr_assert_eq(sl_session_send_query(devices[0].session, data, 3), SYNCLINE_OK);
+    run();
+    cr_assert_eq(devices[1].queries, 1);
+    cr_assert_eq(devices[0].answers, 1);
+    cr_assert_eq(devices[0].answer_len, 3);
+    cr_assert_eq(devices[0].answer_first, 9);
+    cr_assert_eq(sl_session_send_query(devices[0].session, data, 0), SYNCLINE_EINVAL);
+    expect_sessions(0, 1);
+
+    devices[1].query_status = SYNCLINE_EPROTO;
+    cr_assert_eq(sl_session_send_query(devices[0].session, data, 3), SYNCLINE_OK);
+    run();
+    expect_sessions(0, 0);
+    cr_assert_not_null(strstr(devices[0].notice, "a question from nowhere"), "%s",
+                       devices[0].notice);
 }
 
 /* ---- The handshake ------------------------------------------------------------------------ */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* A question about ranges of records and its answer, as bytes: the payloads of the frames ASK and
- * ANSWER, and what a process asks of the one that runs the engine (pipeline/engine_ask). The format
- * stands at the top of range_ask.c.
+/* A question about ranges of records and its answer, as bytes: the payloads of the frames
+ * QUERY and ANSWER, and what a process asks of the one that runs the engine (pipeline/engine_ask).
+ * The format stands at the top of range_ask.c.
  *
  * Any thread; nothing blocks. Readers leave what they fill in untouched when they fail. */
 

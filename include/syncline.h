@@ -1025,6 +1025,70 @@ SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_digest(struct syncline *lib, const struct syncline_model *model, uint64_t *count,
                 uint8_t hash[32]);
 
+/* ---- Comparing with another device ------------------------------------------------------- */
+
+enum syncline_difference_kind {
+    SYNCLINE_DIFFERENCE_ONLY_HERE = 1,  /* the member does not have the record */
+    SYNCLINE_DIFFERENCE_ONLY_THERE = 2, /* only the member has it */
+    SYNCLINE_DIFFERENCE_CONTENT = 3,    /* both have it, and not the same values */
+    SYNCLINE_DIFFERENCE_MODEL = 4       /* the member does not know the model; uuid is all zero */
+};
+
+/* What syncline_verify found. */
+struct syncline_difference {
+    size_t size; /* sizeof(struct syncline_difference), of the library's version */
+    enum syncline_difference_kind kind;
+    const char *model; /* its name; the library's until the function returns */
+    struct syncline_uuid uuid;
+};
+
+/* Returns false for: no more. */
+typedef bool (*syncline_difference_fn)(void *ctx, const struct syncline_difference *difference);
+
+/* What it took. Start from SYNCLINE_VERIFIED_INIT. */
+struct syncline_verified {
+    size_t size;             /* sizeof(struct syncline_verified) */
+    uint64_t models;         /* compared */
+    uint64_t records;        /* of this device, in them */
+    uint64_t differences;    /* told */
+    uint64_t round_trips;    /* questions that were answered */
+    uint64_t bytes_sent;     /* of the questions, with their frames */
+    uint64_t bytes_received; /* of the answers, likewise */
+    bool complete;           /* all was compared; false after an error, or if fn wanted no more */
+    bool set_aside_here;     /* records are set aside on this device: those differ by right */
+    bool set_aside_there;    /* or on the member */
+};
+#define SYNCLINE_VERIFIED_INIT                                                                     \
+    {                                                                                              \
+        .size = sizeof(struct syncline_verified)                                                   \
+    }
+
+/* Compares the tables of all models here with those of one other member, which must be connected to
+ * the engine of this library - of this handle, or of another process -, and calls fn for each
+ * record that differs, or model that the member does not know. Nothing is changed by it.
+ *
+ * Only digests of ranges are sent, and then only of ranges that differ: 10 records of 1,000,000
+ * take four round trips and about 40 KB. Both sides read the whole of their tables once and the
+ * ranges that differ again, which takes some seconds for a million records; the application and the
+ * engine go on meanwhile. Memory does not depend on the number of records or differences.
+ *
+ * What is on its way from one to the other is no difference: what differs while one of them has
+ * something captured that is not in its log, or has applied other changes, is asked about again
+ * until it has arrived or the time is over. What the call tells was different when both had applied
+ * the same changes.
+ *
+ * timeout_ms < 0: takes as long as it takes. *verified (may be NULL) is filled on errors, too. fn
+ * runs on this thread, and may make any call but those that close the handle. Any thread; blocks
+ * on the disk, the network and the member, and until an earlier comparison of this library, of any
+ * process, has ended. Errors: AGAIN (the time is over, and what is left cannot be compared yet: the
+ * text says what is on its way), TIMEOUT (the member has not answered in time), EREFUSED (nobody
+ * runs the engine, or the member is not connected, or could not read its tables), ENOTFOUND (no
+ * other member has this id), ENET (the connection was lost meanwhile), EPROTO (the answer cannot
+ * be), EINVAL, ENOMEM, EDB, EIO, EBUSY, ECLOSED, EFORK. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_verify(struct syncline *lib, const struct syncline_uuid *member, int64_t timeout_ms,
+                syncline_difference_fn fn, void *ctx, struct syncline_verified *verified);
+
 /* What this handle has done since it was opened. Start from SYNCLINE_STATS_INIT. In the capture
  * role only the first three are more than 0. Numbers only rise, and each is true by itself: two of
  * them may be of slightly different moments. */

@@ -17,6 +17,7 @@
 #include "net/key_file.h"
 #include "net/network.h"
 #include "net/transport_tcp.h"
+#include "pipeline/engine_ask.h"
 #include "pipeline/handle.h"
 
 #define PATH_SIZE 4096
@@ -471,7 +472,9 @@ static void answer_engine(void *ctx, const char *question, struct sl_buf *out)
         struct sl_engine_view view;
         sl_engine_view_read(lib->library, &view);
         sl_engine_view_write(&view, out);
+        return;
     }
+    (void)sl_engine_ask_answer(lib->library, question, out);
 }
 
 static enum syncline_status start_engine(struct syncline *lib, struct sl_error *err)

@@ -4,7 +4,7 @@
 /* engine.sock: the process that runs the engine of a library answers others on the same machine,
  * that have the library open without it, what only it knows.
  *
- *     question    one line, up to 256 bytes with its end: a word and arguments
+ *     question    one line, up to 16 KiB with its end: a word and arguments
  *     answer      lines "key value...", the last one "end"; keys that are not known are skipped,
  *                 so that both sides may be of different versions
  *
@@ -25,7 +25,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
-#define SL_ENGINE_QUESTION_SIZE_MAX 256u
+#define SL_ENGINE_QUESTION_SIZE_MAX 16384u
 #define SL_ENGINE_ANSWER_SIZE_MAX ((size_t)256 * 1024)
 
 /* Writes the answer to the question (NUL-terminated, without its line end) but for the line "end".

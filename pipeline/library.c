@@ -12,6 +12,7 @@
 #include "stages/capture.h"
 #include "stages/clock.h"
 #include "stages/commit_record.h"
+#include "stages/compare.h"
 #include "stages/doubt.h"
 #include "stages/event_log.h"
 #include "stages/fk_resolve.h"
@@ -52,6 +53,7 @@ struct sl_library {
     struct sl_log_hold log_hold;
     struct sl_apply apply;
     struct sl_acknowledge acknowledge;
+    struct sl_compare compare;
     struct stage stages[SL_STAGE_COUNT];
     size_t stage_count;
 
@@ -126,6 +128,7 @@ static void ready(void *ctx, struct sl_session *session)
     session->user = member;
     member->session = session;
     sl_meet_begin(core, member);
+    sl_compare_forget(&((struct sl_library *)ctx)->compare, member);
     sl_core_progress_members(core);
     sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO, "device \"%s\" is connected",
                     member->known.name);
@@ -227,6 +230,28 @@ static enum syncline_status ask_came(void *ctx, struct sl_session *session,
     return status;
 }
 
+static enum syncline_status query_came(void *ctx, struct sl_session *session, const uint8_t *data,
+                                       size_t len, struct sl_error *err)
+{
+    struct sl_member_state *member = member_at(session);
+    enum syncline_status status;
+    if (!takes(member, SL_FRAME_QUERY, &status, err)) {
+        return status;
+    }
+    return sl_compare_ask(&((struct sl_library *)ctx)->compare, member, data, len, err);
+}
+
+static enum syncline_status answer_came(void *ctx, struct sl_session *session, const uint8_t *data,
+                                        size_t len, struct sl_error *err)
+{
+    struct sl_member_state *member = member_at(session);
+    enum syncline_status status;
+    if (!takes(member, SL_FRAME_ANSWER, &status, err)) {
+        return status;
+    }
+    return sl_compare_answer(&((struct sl_library *)ctx)->compare, member, data, len, err);
+}
+
 static void session_closed(void *ctx, struct sl_session *session)
 {
     struct sl_core *core = &((struct sl_library *)ctx)->core;
@@ -234,6 +259,7 @@ static void session_closed(void *ctx, struct sl_session *session)
     if (member != NULL) {
         member->session = NULL;
         sl_meet_end(core, member);
+        sl_compare_forget(&((struct sl_library *)ctx)->compare, member);
         sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO,
                         "device \"%s\" is not connected any more", member->known.name);
     }
@@ -260,6 +286,8 @@ static const struct sl_network_events network_events = {.admit = admit,
                                                         .roster = roster_came,
                                                         .statement = statement_came,
                                                         .ask = ask_came,
+                                                        .query = query_came,
+                                                        .answer = answer_came,
                                                         .closed = session_closed,
                                                         .notice = notice};
 
@@ -501,6 +529,7 @@ static void list_stages(struct sl_library *library)
         [SL_STAGE_SETTLE] = {sl_settle_run, &library->settle},
         [SL_STAGE_SCAN] = {sl_scan_run, &library->scan},
         [SL_STAGE_EVENT_LOG] = {sl_event_log_run, &library->event_log},
+        [SL_STAGE_COMPARE] = {sl_compare_run, &library->compare},
     };
     memcpy(library->stages, stages, sizeof(stages));
     library->stage_count = SL_STAGE_COUNT;
@@ -579,6 +608,9 @@ static enum syncline_status open_engine(struct sl_library *library,
     }
     if (status == SYNCLINE_OK) {
         status = sl_scan_init(&library->scan, core, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_compare_init(&library->compare, core, config->library_db, err);
     }
     list_stages(library);
     if (status == SYNCLINE_OK) {
@@ -731,6 +763,7 @@ static void close_engine(struct sl_library *library)
     }
     sl_scan_fini(&library->scan);
     sl_roster_fini(core);
+    sl_compare_fini(&library->compare);
     sl_rows_fini(&core->reader, core->models.count);
     sl_rows_fini(&core->resolver, core->models.count);
     sl_rows_fini(&core->writer, core->models.count);
@@ -934,6 +967,11 @@ struct sl_view sl_library_view_lock(struct sl_library *library)
 void sl_library_view_unlock(struct sl_library *library)
 {
     (void)pthread_mutex_unlock(&library->view_lock);
+}
+
+struct sl_inquiry *sl_library_inquiry(struct sl_library *library)
+{
+    return library->compare.inquiry.ready ? &library->compare.inquiry : NULL;
 }
 
 const char *sl_library_bound(const struct sl_library *library)

@@ -62,8 +62,8 @@ void sl_library_close(struct sl_library *library);
 size_t sl_library_stage_count(const struct sl_library *library);
 const char *sl_library_stage_name(const struct sl_library *library, size_t stage);
 /* Runs one slice of one stage. Returns true if it did something. One thread at a time for each
- * stage; these belong together and are one thread's: net_flush, log_hold, acknowledge and the poll
- * below; apply, settle and scan. */
+ * stage; these belong together and are one thread's: net_flush, log_hold, acknowledge, compare and
+ * the poll below; apply, settle and scan. */
 bool sl_library_step(struct sl_library *library, size_t stage);
 /* That slice took so long: for the figures alone. Called by the stage's thread. */
 void sl_library_spent(struct sl_library *library, size_t stage, uint64_t ns);

@@ -9,6 +9,7 @@
 #define SL_LIBRARY_VIEW_H
 
 #include "pipeline/library.h"
+#include "stages/inquiry.h"
 #include "stages/shared.h"
 
 /* The connections, while their lock is held. */
@@ -21,6 +22,8 @@ struct sl_core *sl_library_core(struct sl_library *library);
 struct sl_view sl_library_view_lock(struct sl_library *library);
 void sl_library_view_unlock(struct sl_library *library);
 const char *sl_library_bound(const struct sl_library *library); /* "": not listening */
+/* What carries questions to members; NULL without an engine. */
+struct sl_inquiry *sl_library_inquiry(struct sl_library *library);
 /* Makes a waiting poll return. Any thread. */
 void sl_library_wake(struct sl_library *library);
 

@@ -11,7 +11,7 @@ const char *sl_stage_name(enum sl_stage stage)
         [SL_STAGE_NET_FLUSH] = "net_flush", [SL_STAGE_LOG_HOLD] = "log_hold",
         [SL_STAGE_APPLY] = "apply",         [SL_STAGE_ACKNOWLEDGE] = "acknowledge",
         [SL_STAGE_SETTLE] = "settle",       [SL_STAGE_SCAN] = "scan",
-        [SL_STAGE_EVENT_LOG] = "event_log",
+        [SL_STAGE_EVENT_LOG] = "event_log", [SL_STAGE_COMPARE] = "compare",
     };
     return names[stage];
 }

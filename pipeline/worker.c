@@ -23,7 +23,9 @@
 #define SENDER                                                                                     \
     (BIT(SL_STAGE_INTAKE) | BIT(SL_STAGE_FK_RESOLVE) | BIT(SL_STAGE_SERIALIZE) |                   \
      BIT(SL_STAGE_LOG_APPEND))
-#define NETWORK (BIT(SL_STAGE_NET_FLUSH) | BIT(SL_STAGE_LOG_HOLD) | BIT(SL_STAGE_ACKNOWLEDGE))
+#define NETWORK                                                                                    \
+    (BIT(SL_STAGE_NET_FLUSH) | BIT(SL_STAGE_LOG_HOLD) | BIT(SL_STAGE_ACKNOWLEDGE) |                \
+     BIT(SL_STAGE_COMPARE))
 #define APPLIER                                                                                    \
     (BIT(SL_STAGE_APPLY) | BIT(SL_STAGE_SETTLE) | BIT(SL_STAGE_SCAN) | BIT(SL_STAGE_EVENT_LOG))
 

@@ -30,7 +30,9 @@ static const bool expected[SL_MEETING_END][SL_FRAME_TYPE_END] = {
                           [SL_FRAME_MEMBER] = true,
                           [SL_FRAME_STATEMENT] = true,
                           [SL_FRAME_SEGMENT] = true,
-                          [SL_FRAME_ASK] = true},
+                          [SL_FRAME_ASK] = true,
+                          [SL_FRAME_QUERY] = true,
+                          [SL_FRAME_ANSWER] = true},
 };
 
 void sl_meet_enter(struct sl_member_state *member, enum sl_meeting state)

@@ -15,7 +15,7 @@
  *                                                v      v
  *     APART <--- link gone, from any of them --- KNOWN <+   VECTOR, MEMBER, STATEMENT, SEGMENT and
  *                                                           ASK flow, each when there is something
- * new
+ *                                                           new, and QUERY and ANSWER
  *
  * A summary is the hash of all that a device would say in ROSTER and VECTOR. Both ends compare the
  * one that they sent with the one that came, and so come to the same result; and when they are

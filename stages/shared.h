@@ -8,7 +8,7 @@
  * stage a thread's of its own; see pipeline/worker.h):
  *
  *     sender     intake -> fk_resolve -> serialize -> log_append, over rings of batches
- *     network    the transport's events, net_flush, log_hold, acknowledge
+ *     network    the transport's events, net_flush, log_hold, acknowledge, compare
  *     applier    apply, settle, scan
  *
  * Each field says whose it is. What several groups need stands under one of the locks below; they
@@ -210,8 +210,8 @@ struct sl_core {
     uint32_t batch_len;             /* constant */
     uint32_t scan_len;              /* constant: older rows that a slice of the scan looks at */
     uint32_t settle_along_len;      /* constant: durable batches that a capture settles along */
-    uint64_t waiting_max;           /* constant: records that may wait for others */
     bool engine;                    /* constant: stages run */
+    uint64_t waiting_max;           /* constant: records that may wait for others */
     struct sl_host_log host_log;    /* constant; no line is given to it under a lock */
     struct sl_budget budget;        /* constant */
     struct sl_settings settings;    /* constant; what stands above was taken from it */

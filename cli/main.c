@@ -248,6 +248,20 @@ static const struct cli_command commands[] = {
                 "announced is applied here. Exit code 1 and what is left if the time runs out.\n"
                 "With --member: until that one has applied what was captured here.\n",
      .run = cmd_wait},
+    {.name = "verify",
+     .args = "",
+     .options = CLI_OPT_MEMBER | CLI_OPT_TIMEOUT | CLI_OPT_LIMIT | CLI_OPT_LISTEN | CLI_OPT_PEER |
+                CLI_OPT_INSECURE,
+     .network_by_settings = true,
+     .summary = "compare what is here with what the other devices have",
+     .details =
+         "Names each record that another device does not have, has alone, or has with other\n"
+         "values; only digests and what differs go over the network. Changes that are on\n"
+         "their way are waited for. The other devices must be connected: to `syncline\n"
+         "serve` if that runs on this library, else to this process, which then listens and\n"
+         "dials as serve does. Exit code 1 if something differs, 3 if a device could not be\n"
+         "compared. Nothing is changed.\n",
+     .run = cmd_verify},
     {.name = "digest",
      .args = "",
      .summary = "count and hash of what syncs, to compare devices",

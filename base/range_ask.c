@@ -16,7 +16,8 @@
  *
  *      8  id of the question
  *      2  status; not 0: the member could not answer, and nothing follows
- *      1  bit 0: something of the member's own is pending; bit 1: it has records set aside
+ *      1  bit 0: something of the member's own is pending; bit 1: it has records set aside;
+ *         bit 2: it has records that wait
  *     32  hash of its applied vector
  *      1  number of ranges, as asked; then for each, in that order:
  *             1  0: it does not have the model, and nothing follows; 1: parts
@@ -38,7 +39,8 @@
 #define COUNT_BITS 56
 #define IS_PENDING 1u
 #define IS_ASIDE 2u
-#define FLAGS (IS_PENDING | IS_ASIDE)
+#define IS_WAITING 4u
+#define FLAGS (IS_PENDING | IS_ASIDE | IS_WAITING)
 
 _Static_assert(SL_RANGE_PARTS_MAX == 64 && SL_RANGE_ASK_LEN_MAX == 64, "as the format says");
 _Static_assert(SL_RANGE_ANSWER_SIZE_MAX <= SL_FRAME_SIZE_MAX, "an answer fits into a frame");
@@ -128,7 +130,8 @@ void sl_range_answer_put_head(struct sl_buf *buf, uint64_t id, const struct sl_c
 {
     sl_buf_u64(buf, id);
     sl_buf_u16(buf, SYNCLINE_OK);
-    sl_buf_u8(buf, (uint8_t)((state->pending ? IS_PENDING : 0) | (state->aside ? IS_ASIDE : 0)));
+    sl_buf_u8(buf, (uint8_t)((state->pending ? IS_PENDING : 0) | (state->aside ? IS_ASIDE : 0) |
+                             (state->waiting ? IS_WAITING : 0)));
     sl_buf_bytes(buf, state->hash, sizeof(state->hash));
     sl_buf_u8(buf, (uint8_t)ranges_len);
 }
@@ -177,6 +180,7 @@ static enum syncline_status get_head(struct sl_range_answer *answer, struct sl_e
     uint8_t flags = sl_read_u8(reader);
     answer->state.pending = (flags & IS_PENDING) != 0;
     answer->state.aside = (flags & IS_ASIDE) != 0;
+    answer->state.waiting = (flags & IS_WAITING) != 0;
     sl_read_copy(reader, answer->state.hash, sizeof(answer->state.hash));
     answer->ranges_len = sl_read_u8(reader);
     if ((flags & ~FLAGS) != 0 || answer->ranges_len > SL_RANGE_ASK_LEN_MAX) {

@@ -44,6 +44,7 @@ struct sl_range_ask {
 struct sl_content_state {
     bool pending;               /* something of the device's own is not in its log and settled */
     bool aside;                 /* records are set aside */
+    bool waiting;               /* received records wait for what they need */
     uint8_t hash[SL_HASH_SIZE]; /* of the applied vector */
 };
 

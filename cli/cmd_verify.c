@@ -106,7 +106,7 @@ static int compare(struct verify *verify)
         syncline_close_drained(verify->session->lib, SYNCLINE_LEVEL_QUEUED, 0, NULL);
         verify->session->lib = NULL;
     }
-    pthread_join(thread, NULL);
+    (void)pthread_join(thread, NULL);
     cli_progress_end();
     return stopped ? cli_stopped("interrupted while comparing; nothing was changed") : CLI_EXIT_OK;
 }
@@ -143,12 +143,13 @@ static json_t *member_json(const struct verify *verify)
     const struct syncline_verified *verified = &verify->verified;
     cli_hex(verify->member.id.bytes, sizeof(verify->member.id.bytes), device_id);
     return json_pack(
-        "{s:s, s:o, s:s, s:b, s:I, s:I, s:I, s:O, s:b, s:b, s:I, s:I, s:I}", "device_id", device_id,
-        "device_name", cli_json_name(verify->member.name, strlen(verify->member.name)), "status",
-        syncline_status_name(verify->status), "complete", verified->complete, "models",
+        "{s:s, s:o, s:s, s:b, s:I, s:I, s:I, s:O, s:b, s:b, s:b, s:b, s:I, s:I, s:I}", "device_id",
+        device_id, "device_name", cli_json_name(verify->member.name, strlen(verify->member.name)),
+        "status", syncline_status_name(verify->status), "complete", verified->complete, "models",
         (json_int_t)verified->models, "records", (json_int_t)verified->records, "differences",
         (json_int_t)verified->differences, "listed", verify->listed, "set_aside_here",
-        verified->set_aside_here, "set_aside_there", verified->set_aside_there, "round_trips",
+        verified->set_aside_here, "set_aside_there", verified->set_aside_there, "waiting_here",
+        verified->waiting_here, "waiting_there", verified->waiting_there, "round_trips",
         (json_int_t)verified->round_trips, "bytes_sent", (json_int_t)verified->bytes_sent,
         "bytes_received", (json_int_t)verified->bytes_received);
 }
@@ -169,12 +170,14 @@ static int print_text(struct verify *verify)
                verified->differences, verified->differences == 1 ? "" : "s", verified->records,
                verified->models);
     }
-    if (verified->differences > 0 && (verified->set_aside_here || verified->set_aside_there)) {
-        printf("records are set aside %s, which may be why; `syncline library info` there counts "
+    bool is_here = verified->set_aside_here || verified->waiting_here;
+    bool is_there = verified->set_aside_there || verified->waiting_there;
+    if (verified->differences > 0 && (is_here || is_there)) {
+        printf("records are set aside or wait %s, which may be why; `syncline status` there counts "
                "them\n",
-               !verified->set_aside_there  ? "here"
-               : !verified->set_aside_here ? "on that device"
-                                           : "on both");
+               !is_there  ? "here"
+               : !is_here ? "on that device"
+                          : "on both");
     }
     return code;
 }

@@ -1057,6 +1057,8 @@ struct syncline_verified {
     bool complete;           /* all was compared; false after an error, or if fn wanted no more */
     bool set_aside_here;     /* records are set aside on this device: those differ by right */
     bool set_aside_there;    /* or on the member */
+    bool waiting_here;       /* received records wait for what they need, and so are in no table */
+    bool waiting_there;      /* or on the member */
 };
 #define SYNCLINE_VERIFIED_INIT                                                                     \
     {                                                                                              \

@@ -204,6 +204,8 @@ static enum syncline_status compare(struct verify *verify, struct sl_error *err)
     verified->differences = comparison.differences;
     verified->set_aside_here = comparison.ours.aside;
     verified->set_aside_there = comparison.theirs.aside;
+    verified->waiting_here = comparison.ours.waiting;
+    verified->waiting_there = comparison.theirs.waiting;
     sl_comparison_close(&comparison);
     return status;
 }

@@ -4,6 +4,7 @@
 #include "stages/content_state.h"
 
 #include "storage/record_scan.h"
+#include "storage/waiting_room.h"
 
 /* The end of the own log. */
 static enum syncline_status own_held(struct sl_peer_log *log, const struct sl_origin *self,
@@ -52,6 +53,18 @@ static enum syncline_status read_pending(struct sl_library_db *ldb, struct sl_pe
     return status;
 }
 
+static enum syncline_status read_waiting(struct sl_library_db *ldb, bool *waiting,
+                                         struct sl_error *err)
+{
+    struct sl_waiting_room room;
+    uint64_t since_ms = 0;
+    sl_waiting_room_init(&room, ldb);
+    enum syncline_status status = sl_waiting_oldest(&room, &since_ms, err);
+    sl_waiting_room_fini(&room);
+    *waiting = since_ms != 0;
+    return status;
+}
+
 enum syncline_status sl_content_state_read(struct sl_library_db *ldb, struct sl_peer_log *log,
                                            const struct sl_core *core, struct sl_hasher *hasher,
                                            struct sl_content_state *out, struct sl_error *err)
@@ -64,6 +77,9 @@ enum syncline_status sl_content_state_read(struct sl_library_db *ldb, struct sl_
     }
     if (status == SYNCLINE_OK) {
         status = sl_set_aside_count(log, &aside, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = read_waiting(ldb, &state.waiting, err);
     }
     if (status == SYNCLINE_OK) {
         state.aside = aside > 0;

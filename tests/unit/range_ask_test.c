@@ -16,7 +16,7 @@
 static const char ask_hex[] = "8877665544332211 02 03 746167 05 656e747279"
                               "02 00" UUID_A UUID_B "01" UUID_B UUID_B;
 static const char answer_hex[] =
-    "8877665544332211 0000 03" HASH_HEX "02 00"
+    "8877665544332211 0000 07" HASH_HEX "02 00"
     "01 0200000000000000" UUID_A "0102030405060708" UUID_B "ffffffffffffffff";
 static const char failure_hex[] = "8877665544332211 0b00";
 
@@ -54,7 +54,7 @@ static struct sl_range_ask some_ask(void)
 
 static void put_answer(struct sl_buf *buf)
 {
-    struct sl_content_state state = {.pending = true, .aside = true};
+    struct sl_content_state state = {.pending = true, .aside = true, .waiting = true};
     struct sl_range_parts parts;
     struct syncline_uuid a = uuid_of(1);
     struct syncline_uuid b = uuid_of(2);
@@ -126,7 +126,7 @@ Test(range_ask, answers_are_read)
     cr_assert_eq(sl_range_answer_get(bytes, len, &answer, &err), SYNCLINE_OK, "%s", err.text);
     cr_assert_eq(answer.id, UINT64_C(0x1122334455667788));
     cr_assert_eq(answer.status, SYNCLINE_OK);
-    cr_assert(answer.state.pending && answer.state.aside);
+    cr_assert(answer.state.pending && answer.state.aside && answer.state.waiting);
     cr_assert_eq(answer.state.hash[31], 0xdf);
     cr_assert_eq(answer.ranges_len, 2);
     cr_assert_eq(sl_range_answer_next(&answer, &parts), SL_RANGE_UNKNOWN);
@@ -196,7 +196,7 @@ Test(range_ask, malformed_bytes_are_refused)
         {true, ID "01 01 61 41", "65 ranges"},
         {true, ID "01 01 61 01 01" UUID_A UUID_B, "cannot be"},
         {true, ID "01 01 61 01 00" UUID_B UUID_A, "cannot be"},
-        {false, ID "0000 04" HASH_HEX "00", "flags 4"},
+        {false, ID "0000 08" HASH_HEX "00", "flags 8"},
         {false, HEAD "41", "65 ranges"},
         {false, HEAD "01 02 0000000000000000", "form 2"},
         {false, HEAD "01 01 0000000000000001", "form 1"},

@@ -267,8 +267,8 @@ Test(api_new_version, table_renamed)
     end(&a, &b);
 }
 
-/* A model under another name is another model, in which every row that is there is new: the other
- * device, which has them by the old name, sets them aside, says why, and keeps what it has. */
+/* A model under another name is another model, in which every row that is there is new, on every
+ * device: each takes in its own, and they are births of one record. */
 Test(api_new_version, model_renamed)
 {
     struct api_device a;
@@ -283,8 +283,13 @@ Test(api_new_version, model_renamed)
     open_with(&a, &renamed, NULL);
     API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
     open_with(&b, &renamed, a.address);
-    API_WAIT(api_info(&b).set_aside > 0);
+    api_settle(&a, &b);
     cr_expect_eq(rows(&a, "text='before'"), 1);
     cr_expect_eq(rows(&b, "text='before'"), 1);
+    cr_expect_eq(rows(&a, "1"), 1);
+    cr_expect_eq(rows(&b, "1"), 1);
+    save(&a, &renamed, "after", 0);
+    api_settle(&a, &b);
+    cr_expect_eq(rows(&b, "text='after'"), 1);
     end(&a, &b);
 }

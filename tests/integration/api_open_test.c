@@ -625,10 +625,8 @@ Test(api_open, restored)
     copy_of(&a, "sync.db", "old", true);
     refuse_open(a.dir, &options, SYNCLINE_ERESTORED, "sync.db is older than library.db");
     copy_of(&a, "sync.db", "new", true);
-    /* The same row by its number, but of another capture: the old one was written to since. */
+    /* The same row by its number, but of another capture: it is not the one that is drained. */
     api_sql_at(a.db_path, "UPDATE _syncline_outbox SET token=token+2");
-    refuse_open(a.dir, &options, SYNCLINE_ERESTORED, "library.db is older than sync.db");
-    copy_of(&a, "library.db", "new", true);
     api_db(&a);
     add_tags(&a, 1);
     api_db(&a);

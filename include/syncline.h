@@ -911,9 +911,9 @@ struct syncline_info {
         engine_pid;   /* of the process that runs the engine; 0: none does, or it does not answer */
     char notice[512]; /* the last thing the engine found worth telling; "" if nothing */
     bool paused;      /* the engine is; see syncline_pause */
-    uint64_t unscanned; /* rows older than the library that are still to be looked at */
-    bool degraded;      /* a sync has failed, and its file is not opened again and checked yet: what
-                           needs it waits; see the event log */
+    bool degraded;    /* a sync has failed, and its file is not opened again and checked yet: what
+                         needs it waits; see the event log */
+    uint64_t unscanned;      /* rows older than the library that are still to be looked at */
     uint64_t clock_ahead_ms; /* this device's changes are stamped so far ahead of its clock, which
                                 was set back: others may hold them as long. 0: it is not much */
     uint64_t waiting;       /* records received whose parent, or who themselves, are not here yet: a

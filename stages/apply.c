@@ -779,10 +779,12 @@ enum syncline_status sl_apply_own(struct sl_apply *apply, struct sl_error *err)
     struct sl_core *core = apply->core;
     struct sl_origin_state *self = core->origins[0];
     (void)sqlite3_busy_timeout(core->writer.ldb.db.handle, (int)SL_BUSY_TIMEOUT_MS);
+    apply->writer.redoing = true;
     enum syncline_status status = SYNCLINE_OK;
     while (status == SYNCLINE_OK && self->applied_seq < self->head.held_seq) {
         status = slice(apply, self, err); /* a plain one may only find that it must be careful */
     }
+    apply->writer.redoing = false;
     (void)sqlite3_busy_timeout(core->writer.ldb.db.handle, 0);
     atomic_store(&core->settled_seq, self->applied_seq);
     return status;

@@ -38,6 +38,7 @@ struct sl_record_writer {
     const struct sl_model *run_model;
     bool clear_of_births[SL_MODEL_COUNT_MAX]; /* by model->index: the next id was looked at */
     struct sl_promises promises;              /* ids of records that are still to be inserted */
+    bool redoing;   /* at open: what is captured cannot get into the log before this is done */
     bool uuid_keys; /* parents named by UUID are looked for: see sl_localize_record */
     struct sl_waiting_work waiting;
     struct sl_subtree subtree;

@@ -11,6 +11,9 @@
  *     an insert whose row is there       was not settled: it gets its birth, and stays as it is
  *     an insert whose row was deleted    by an outbox row that is not in the log: nothing but the
  *                                        birth, for that delete
+ *     a delete of a tree, and a record   this device deletes that record, too: see stages/subtree
+ *     that would become invisible has
+ *     a change not in the log
  *     anything else                      as of any other device; an outbox row that is not in the
  *                                        log wins, it is later
  *

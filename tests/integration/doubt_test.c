@@ -55,16 +55,22 @@ static void log_only(void)
     }
 }
 
-static void nothing_is_amiss(void)
+static void nothing_is_amiss_of(const char *table)
 {
+    char count[64];
+    (void)snprintf(count, sizeof(count), "SELECT count(*) FROM %s", table);
     STEPPED_UNTIL(is_all_done());
     cr_expect(is_equal());
     cr_expect_eq(stepped_info(a).set_aside, 0);
     cr_expect_eq(stepped_info(b).set_aside, 0);
-    cr_expect_eq(stepped_number(a, "SELECT count(*) FROM notes"),
-                 stepped_number(b, "SELECT count(*) FROM notes"));
+    cr_expect_eq(stepped_number(a, count), stepped_number(b, count));
     cr_expect_eq(stepped_number(a, "SELECT ifnull(sum(n),0) FROM _syncline_birth"),
-                 stepped_number(a, "SELECT count(*) FROM notes"));
+                 stepped_number(a, count));
+}
+
+static void nothing_is_amiss(void)
+{
+    nothing_is_amiss_of("notes");
 }
 
 /* An older copy: inserts, updates and deletes that came after it are there again, once; it is told,
@@ -224,6 +230,83 @@ Test(doubt, a_model_that_is_not_given)
     stepped_open(a);
     cr_expect_eq(stepped_number(a, "SELECT count(*) FROM memos"), 1);
     cr_expect_eq(stepped_number(a, "SELECT count(*) FROM _syncline_birth"), 1);
+}
+
+/* ---- Trees ---- */
+
+/* Inserts, updates or deletes a twig, by SQL of which ?1 is its id and ?2 its UUID. */
+static void save_twig(struct stepped_device *device, struct stepped_twig *twig,
+                      enum syncline_change change, const char *sql)
+{
+    sqlite3_stmt *stmt = NULL;
+    stepped_sql(device, "BEGIN IMMEDIATE");
+    if (change == SYNCLINE_INSERT) {
+        stepped_draw(NULL, &twig->uuid, sizeof(twig->uuid));
+    }
+    cr_assert_eq(sqlite3_prepare_v2(device->db, sql, -1, &stmt, NULL), SQLITE_OK);
+    (void)sqlite3_bind_int64(stmt, 1, twig->id);
+    (void)sqlite3_bind_blob(stmt, 2, twig->uuid.bytes, 16, SQLITE_STATIC);
+    cr_assert_eq(sqlite3_step(stmt), SQLITE_DONE, "%s", sqlite3_errmsg(device->db));
+    (void)sqlite3_finalize(stmt);
+    cr_assert_eq(sl_library_capture(device->library, &stepped_twig_model, twig, 1, change,
+                                    device->db, 0, &stepped.err),
+                 SYNCLINE_OK, "%s", stepped.err.text);
+    stepped_sql(device, "COMMIT");
+}
+
+static void add_twig(struct stepped_device *device, struct stepped_twig *twig, int64_t id,
+                     int64_t parent)
+{
+    *twig = (struct stepped_twig){.id = id, .parent = {.value = parent, .is_set = parent != 0}};
+    char sql[96];
+    (void)snprintf(sql, sizeof(sql), "INSERT INTO twigs VALUES(?1,?2,nullif(%d,0))", (int)parent);
+    save_twig(device, twig, SYNCLINE_INSERT, sql);
+}
+
+/* A delete that is applied again makes a record invisible that another device has moved away in the
+ * meantime; and another process has changed what hangs on it, which can get into the log only once
+ * the engine runs. Open does not wait for that: what was changed is deleted, everywhere. */
+Test(doubt, a_tree_that_is_changed_meanwhile)
+{
+    struct stepped_twig root;
+    struct stepped_twig middle;
+    struct stepped_twig leaf;
+    pair();
+    a->models_len = 3;
+    b->models_len = 3;
+    stepped_reopen(a);
+    stepped_reopen(b);
+    add_twig(a, &root, 1, 0);
+    add_twig(a, &middle, 2, 1);
+    add_twig(a, &leaf, 3, 2);
+    STEPPED_UNTIL(is_all_done());
+    stepped_rounds(100);
+    stepped_copy(a->library_db, OLD);
+    struct stepped_twig moved = {.id = stepped_number(b, "SELECT max(id) FROM twigs WHERE parent="
+                                                         "(SELECT id FROM twigs WHERE parent IS "
+                                                         "NULL)"),
+                                 .uuid = middle.uuid};
+    save_twig(b, &moved, SYNCLINE_UPDATE, "UPDATE twigs SET parent=NULL WHERE id=?1 AND uuid=?2");
+    STEPPED_UNTIL(is_all_done());
+    save_twig(a, &root, SYNCLINE_DELETE, "DELETE FROM twigs WHERE id=?1 AND uuid=?2");
+    STEPPED_UNTIL(is_all_done());
+    put_back();
+    struct sl_library_config config = stepped_config(a);
+    config.transport = NULL;
+    config.listen = NULL;
+    config.peers_count = 0;
+    config.engine = false;
+    cr_assert_eq(sl_library_open(&config, &a->library, &stepped.err), SYNCLINE_OK, "%s",
+                 stepped.err.text);
+    save_twig(a, &leaf, SYNCLINE_UPDATE, "UPDATE twigs SET parent=2 WHERE id=?1 AND uuid=?2");
+    sl_library_close(a->library);
+    a->library = NULL;
+    stepped_open(a);
+    cr_expect_eq(stepped_number(a, "SELECT count(*) FROM twigs"), 0);
+    nothing_is_amiss_of("twigs");
+    cr_expect_eq(stepped_number(a, "SELECT count(*) FROM twigs"), 1, "what was moved away");
+    cr_expect_eq(stepped_number(a, "SELECT count(*) FROM _syncline_waiting"), 0);
+    cr_expect_eq(stepped_number(b, "SELECT count(*) FROM _syncline_waiting"), 0);
 }
 
 /* ---- Any copy of any moment ---- */

@@ -39,7 +39,20 @@ static const struct syncline_model stepped_model =
     SYNCLINE_MODEL("note", "notes", SYNCLINE_SHARED, struct stepped_note, stepped_fields);
 static const struct syncline_model stepped_memo_model =
     SYNCLINE_MODEL("memo", "memos", SYNCLINE_SHARED, struct stepped_note, stepped_fields);
-static const struct syncline_model *const stepped_models[] = {&stepped_model, &stepped_memo_model};
+
+struct stepped_twig {
+    int64_t id;
+    struct syncline_uuid uuid;
+    struct syncline_opt_int64 parent;
+};
+
+static const struct syncline_field stepped_twig_fields[] = {
+    SYNCLINE_ID(struct stepped_twig, id), SYNCLINE_UUID(struct stepped_twig, uuid),
+    SYNCLINE_KEY(struct stepped_twig, parent, "twig")};
+static const struct syncline_model stepped_twig_model =
+    SYNCLINE_MODEL("twig", "twigs", SYNCLINE_SHARED, struct stepped_twig, stepped_twig_fields);
+static const struct syncline_model *const stepped_models[] = {&stepped_model, &stepped_memo_model,
+                                                              &stepped_twig_model};
 
 struct stepped_device {
     const char *name;
@@ -49,7 +62,7 @@ struct stepped_device {
     char library_db[32];
     char sync_db[32];
     int64_t wall_offset_ms; /* of its wall clock from the world's */
-    size_t models_len;      /* given at open: notes alone, or memos too */
+    size_t models_len;      /* given at open: notes alone, or memos, or twigs too */
     struct sl_env env;
     struct sl_identity identity;
     struct sl_transport *transport;
@@ -268,7 +281,9 @@ static struct stepped_device *stepped_make(const char *name)
     cr_assert_eq(sqlite3_open(device->library_db, &device->db), SQLITE_OK);
     stepped_sql(device, "CREATE TABLE notes(id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE,"
                         " text TEXT); CREATE TABLE memos(id INTEGER PRIMARY KEY,"
-                        " uuid BLOB NOT NULL UNIQUE, text TEXT)");
+                        " uuid BLOB NOT NULL UNIQUE, text TEXT); CREATE TABLE twigs(id INTEGER"
+                        " PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, parent INTEGER REFERENCES"
+                        " twigs(id))");
     stepped_open(device);
     return device;
 }

@@ -78,6 +78,10 @@ enum syncline_status sl_roster_member(struct sl_core *core, struct sl_member_sta
     }
     struct sl_error why = {.text = ""};
     enum syncline_status status = sl_roster_admit(core, device, from, &why);
+    if (status != SYNCLINE_OK && status != SYNCLINE_EREFUSED) {
+        return sl_fail(err, status, "device \"%s\" could not be admitted: %s", device->device_name,
+                       why.text);
+    }
     if (status != SYNCLINE_OK) {
         struct sl_error text;
         (void)sl_fail(&text, status, "device \"%s\", introduced by \"%s\", was not admitted: %s",

@@ -30,8 +30,9 @@ enum syncline_status sl_roster_admit(struct sl_core *core, const struct sl_hello
 enum syncline_status sl_roster_load(struct sl_core *core, struct sl_error *err);
 void sl_roster_fini(struct sl_core *core);
 
-/* MEMBER came along the link to `from`. What cannot be admitted is a notice, and not that member's
- * fault. Errors: EPROTO (it introduces this device, or itself). */
+/* MEMBER came along the link to `from`. One that the library refuses is a notice, and not that
+ * member's fault. Errors: EPROTO (it introduces this device, or itself); of sl_roster_admit but
+ * EREFUSED: it is introduced anew along the next link, segments of its would be dropped on this. */
 enum syncline_status sl_roster_member(struct sl_core *core, struct sl_member_state *from,
                                       const struct sl_hello *device, struct sl_error *err);
 /* STATEMENT came along it. One of a device that is not known here, and one that claims what cannot

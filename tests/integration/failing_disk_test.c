@@ -22,6 +22,36 @@ static int64_t notes(struct stepped_device *device)
     return stepped_number(device, "SELECT count(*) FROM notes");
 }
 
+/* ---- Who is a member ---- */
+
+/* A device that a member introduces cannot be kept: nothing of it is dropped for that, the link is
+ * closed, and made again until it can. */
+Test(failing_disk, an_introduction_is_tried_again)
+{
+    struct stepped_device *a = stepped_make("a");
+    struct stepped_device *b = stepped_make("b");
+    stepped_insert(a, 1);
+    STEPPED_UNTIL(is_all_done(a, b));
+    stepped_close(a);
+    struct stepped_device *c = stepped_make("c");
+    stepped_close(c);
+    c->peers[0] = "b"; /* it never meets a */
+    c->peers_len = 1;
+    stepped_open(c);
+    stepped_insert(c, 2);
+    STEPPED_UNTIL(notes(b) == 3);
+    stepped_open(a);
+    stepped_fail(1u << SL_SIM_DISK_WRITE, "/d0/sync.db-wal", SL_SIM_DISK_FULL, -1);
+    STEPPED_UNTIL(stepped_info(a).links == 1);
+    STEPPED_UNTIL(stepped_info(a).links == 0);
+    cr_expect_gt(stepped_fault.met, 0);
+    cr_expect_eq(stepped_info(a).members, 1);
+    stepped_heal();
+    STEPPED_UNTIL(notes(a) == 3);
+    cr_expect_eq(stepped_info(a).members, 2);
+    STEPPED_UNTIL(stepped_events(a, SYNCLINE_CODE_MEMBER_ADDED) == 2);
+}
+
 /* ---- A sync that fails ---- */
 
 /* In the order in which they happened, of the file that is looked at. */

@@ -164,6 +164,7 @@ static void make_core(struct merge_device *device)
     core->batch_len = 1000;
     core->scan_len = SL_SCAN_LEN;
     core->settle_along_len = SL_SETTLE_ALONG_LEN;
+    core->waiting_max = SL_WAITING_LEN_MAX;
     core->engine = true;
     core->budget = sl_budget_share(SL_MEMORY_BUDGET_MIN);
     must(sl_model_set_init(&core->models, device->env.alloc, models, 2, &err), "models");

@@ -26,7 +26,7 @@ enum syncline_status sl_apply_init(struct sl_apply *apply, struct sl_core *core,
 {
     memset(apply, 0, sizeof(*apply));
     apply->core = core;
-    sl_mentions_init(&apply->pending.mentions, core->env->alloc);
+    sl_pending_init(&apply->pending, core->env->alloc);
     enum syncline_status status = sl_record_writer_init(&apply->writer, core, &apply->pending, err);
     return status == SYNCLINE_OK ? sl_decoded_init(&apply->decoded, core->env->alloc, err) : status;
 }
@@ -34,7 +34,7 @@ enum syncline_status sl_apply_init(struct sl_apply *apply, struct sl_core *core,
 void sl_apply_fini(struct sl_apply *apply)
 {
     sl_decoded_fini(&apply->decoded);
-    sl_mentions_fini(&apply->pending.mentions);
+    sl_pending_fini(&apply->pending);
     sl_record_writer_fini(&apply->writer);
     sl_free(apply->core->env->alloc, apply->core->living_due.records);
     apply->core->living_due = (struct sl_living_due){0};

@@ -203,12 +203,10 @@ static enum syncline_status is_deleted_here(struct sl_record_writer *writer,
     struct sl_core *core = writer->core;
     const struct sl_model *model = record->localized->model;
     const struct syncline_uuid *uuid = &record->localized->group->uuids[record->i];
-    int64_t drained_to = sl_drained_to(&core->drained);
     int64_t last_delete = 0;
-    enum syncline_status status =
-        sl_unsettled_read_deletes(&core->unsettled, &core->writer.ldb, drained_to, err);
-    *deleted = status == SYNCLINE_OK &&
-               sl_unsettled_deleted_after(&core->unsettled, model, uuid, drained_to);
+    enum syncline_status status = SYNCLINE_OK;
+    *deleted = sl_pending_deletes_after(writer->pending, model, uuid,
+                                        sl_drained_to(&writer->pending->drained));
     if (*deleted) {
         status = sl_outbox_last_delete(&core->writer.ldb, model->id_in_db, &last_delete, err);
     }

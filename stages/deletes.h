@@ -6,10 +6,10 @@
  * the time it is looked at.
  *
  * Deletes in the outbox are read once, by fk_resolve when it meets a change that one of them
- * follows, or by settle. An application that settles
- * inside its own transaction sees rows in it that may be rolled back; those are forgotten when it
- * is done. Deletes of changes that were read back from the log after a restart have no outbox row
- * any more, and are known by seq. */
+ * follows, or by settle; nobody else may ask, because what those two are done with is forgotten. An
+ * application that settles inside its own transaction sees rows in it that may be rolled back;
+ * those are forgotten when it is done. Deletes of changes that were read back from the log after a
+ * restart have no outbox row any more, and are known by seq. */
 
 #ifndef SL_DELETES_H
 #define SL_DELETES_H

@@ -21,13 +21,46 @@ static enum syncline_status is_pending_kind(void *ctx, const struct sl_outbox_ro
     return SYNCLINE_OK;
 }
 
+static enum syncline_status is_delete(void *ctx, const struct sl_outbox_row *row, bool *wanted,
+                                      struct sl_error *err)
+{
+    (void)ctx;
+    (void)err;
+    *wanted = row->change == SYNCLINE_DELETE;
+    return SYNCLINE_OK;
+}
+
+void sl_pending_init(struct sl_pending *pending, const struct sl_allocator *alloc)
+{
+    *pending = (struct sl_pending){0};
+    sl_mentions_init(&pending->mentions, alloc);
+    sl_mentions_init(&pending->deletes, alloc);
+}
+
+void sl_pending_fini(struct sl_pending *pending)
+{
+    sl_mentions_fini(&pending->mentions);
+    sl_mentions_fini(&pending->deletes);
+}
+
 enum syncline_status sl_pending_read(struct sl_pending *pending, struct sl_core *core,
                                      struct sl_rows *rows, struct sl_error *err)
 {
     pending->drained = core->drained;
     int64_t drained_to = sl_drained_to(&pending->drained);
     sl_mentions_forget(&pending->mentions, drained_to + 1);
-    return sl_mentions_read(&pending->mentions, &rows->ldb, drained_to, is_pending_kind, core, err);
+    sl_mentions_forget(&pending->deletes, drained_to + 1);
+    enum syncline_status status =
+        sl_mentions_read(&pending->mentions, &rows->ldb, drained_to, is_pending_kind, core, err);
+    return status == SYNCLINE_OK
+               ? sl_mentions_read(&pending->deletes, &rows->ldb, drained_to, is_delete, NULL, err)
+               : status;
+}
+
+bool sl_pending_deletes_after(struct sl_pending *pending, const struct sl_model *model,
+                              const struct syncline_uuid *uuid, int64_t row)
+{
+    return sl_mentions_last(&pending->deletes, model->id_in_db, uuid).row > row;
 }
 
 bool sl_reconcile_covers(struct sl_core *core, const struct sl_birth *birth)
@@ -153,24 +186,10 @@ static bool row_is_about(const struct sl_core *core, const struct sl_pending *pe
     return false;
 }
 
-/* Is the record that the row inserted deleted by a later row? Then the one that is here is another,
- * which came since. */
-static enum syncline_status is_deleted_after(struct sl_core *core, struct sl_rows *rows,
-                                             const struct sl_pending *pending,
-                                             const struct asked *asked, int64_t row, bool *deleted,
-                                             struct sl_error *err)
-{
-    enum syncline_status status = sl_unsettled_read_deletes(&core->unsettled, &rows->ldb,
-                                                            sl_drained_to(&pending->drained), err);
-    *deleted = status == SYNCLINE_OK &&
-               sl_unsettled_deleted_after(&core->unsettled, asked->model, asked->uuid, row);
-    return status;
-}
-
 /* Is a change of just this record - this birth - in the outbox, after that row, and not in the log?
  */
 static enum syncline_status pending_on(struct sl_core *core, struct sl_rows *rows,
-                                       const struct sl_pending *pending, const struct asked *asked,
+                                       struct sl_pending *pending, const struct asked *asked,
                                        int64_t after, bool *pends, struct sl_error *err)
 {
     struct sl_outbox_row row = {.id = after};
@@ -183,10 +202,9 @@ static enum syncline_status pending_on(struct sl_core *core, struct sl_rows *row
         }
         *pends = row.change != SYNCLINE_DELETE && row.model == asked->model->id_in_db &&
                  row_is_about(core, pending, &row, asked);
+        /* A record inserted and deleted again was another; the one that is here came since. */
         if (*pends && row.change == SYNCLINE_INSERT && asked->birth->origin != core->self_number) {
-            bool deleted = false;
-            status = is_deleted_after(core, rows, pending, asked, row.id, &deleted, err);
-            *pends = !deleted;
+            *pends = !sl_pending_deletes_after(pending, asked->model, asked->uuid, row.id);
         }
     }
     sl_outbox_done(&rows->ldb);

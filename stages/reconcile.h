@@ -45,16 +45,25 @@ enum sl_verdict {
     SL_VERDICT_SET_ASIDE, /* it is refused; the reason is given */
 };
 
-/* The local changes that are in the outbox and not in the log, of shared records but for deletes.
- */
+/* The local changes that are in the outbox and not in the log. What others know of later deletes
+ * (stages/deletes.h) is no use here: they forget what is no longer asked about a change that has a
+ * seq, and a change that is superseded never gets one. */
 struct sl_pending {
-    struct sl_mentions mentions; /* of them */
+    struct sl_mentions mentions; /* of shared records, but for deletes */
+    struct sl_mentions deletes;  /* of all records */
     struct sl_drained drained;   /* the log's place in the outbox, when they were read */
 };
 
-/* Inside the caller's transaction; the caller holds clock_lock. */
+void sl_pending_init(struct sl_pending *pending, const struct sl_allocator *alloc);
+void sl_pending_fini(struct sl_pending *pending);
+/* At the beginning of the caller's transaction, before it writes to the outbox; the caller holds
+ * clock_lock. */
 enum syncline_status sl_pending_read(struct sl_pending *pending, struct sl_core *core,
                                      struct sl_rows *rows, struct sl_error *err);
+
+/* Is the record deleted by a pending change that was captured after this outbox row? */
+bool sl_pending_deletes_after(struct sl_pending *pending, const struct sl_model *model,
+                              const struct syncline_uuid *uuid, int64_t row);
 
 /* One received change of a record that was inserted before. */
 struct sl_received {

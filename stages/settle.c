@@ -252,14 +252,14 @@ static enum syncline_status run_due(struct sl_core *core, struct sl_error *err)
     if (core->living_due.len == 0) {
         return SYNCLINE_OK;
     }
-    sl_mentions_init(&pending.mentions, core->env->alloc);
+    sl_pending_init(&pending, core->env->alloc);
     (void)pthread_mutex_lock(&core->clock_lock);
     enum syncline_status status = sl_pending_read(&pending, core, &core->writer, err);
     (void)pthread_mutex_unlock(&core->clock_lock);
     if (status == SYNCLINE_OK) {
         status = sl_living_run_due(core, &pending, err);
     }
-    sl_mentions_fini(&pending.mentions);
+    sl_pending_fini(&pending);
     return status;
 }
 

@@ -96,7 +96,7 @@ bool sl_unsettled_take_along(struct sl_unsettled *list, uint32_t len, uint64_t c
 enum syncline_status sl_unsettled_read_deletes(struct sl_unsettled *list, struct sl_library_db *ldb,
                                                int64_t outbox_id, struct sl_error *err);
 /* Of what was read: is a record whose change has this outbox row deleted by a later one?
- */
+ * fk_resolve's. */
 bool sl_unsettled_deleted_after(struct sl_unsettled *list, const struct sl_model *model,
                                 const struct syncline_uuid *uuid, int64_t outbox_id);
 /* The seq of the birth of a record that lives and is not settled yet; 0: there is none.

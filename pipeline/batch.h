@@ -53,6 +53,8 @@ struct sl_batch {
     struct syncline_uuid *uuids; /* n */
     uint8_t *rows;               /* n row structs as captured, or NULL */
     struct sl_value *values;     /* n * field_count, read again from the table, or NULL */
+    bool *gone;                  /* n: an update whose row was not there then; NULL: none was */
+    bool some_gone;              /* inserts have left: no row, or a later mention */
 
     /* By fk_resolve: what is really sent. */
     uint32_t live_n;                  /* changes that go on */

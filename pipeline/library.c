@@ -557,6 +557,9 @@ static enum syncline_status open_engine(struct sl_library *library,
         status = sl_peer_log_open(&core->apply_log, core->env, config->sync_db, SL_DB_READ, err);
     }
     if (status == SYNCLINE_OK) {
+        status = sl_peer_log_open(&core->resolve_log, core->env, config->sync_db, SL_DB_READ, err);
+    }
+    if (status == SYNCLINE_OK) {
         status =
             sl_rows_open(&core->writer, core, config->library_db, SL_DB_WRITE, ENGINE_BUSY_MS, err);
     }
@@ -769,6 +772,7 @@ static void close_engine(struct sl_library *library)
     sl_rows_fini(&core->writer, core->models.count);
     close_log(&core->net_log);
     close_log(&core->apply_log);
+    close_log(&core->resolve_log);
     close_log(&core->log); /* last: it checkpoints */
     sl_signer_free(core->signer);
     sl_signer_free(core->net_signer);

@@ -250,6 +250,33 @@ static void stage(struct call *call)
 
 /* ---- The capture ---- */
 
+/* What pointed at the deleted may have gone with it, and what pointed at that, uncaptured: from
+ * here on ids of all these models may be other records'. */
+static enum syncline_status note_below(struct call *call, struct sl_error *err)
+{
+    const struct sl_model_set *set = &call->core->models;
+    bool below[SL_MODEL_COUNT_MAX] = {false};
+    below[call->model->index] = true;
+    enum syncline_status status = SYNCLINE_OK;
+    for (bool moved = true; moved && status == SYNCLINE_OK;) {
+        moved = false;
+        for (size_t m = 0; m < set->count && status == SYNCLINE_OK; m++) {
+            const struct sl_model *model = &set->models[m];
+            bool points = false;
+            for (uint32_t f = 0; f < model->field_count; f++) {
+                const struct sl_model *parent = model->fields[f].parent;
+                points = points || (parent != NULL && below[parent->index]);
+            }
+            if (points && !below[m]) {
+                below[m] = true;
+                moved = true;
+                status = sl_outbox_note_delete(&call->db->ldb, model->id_in_db, err);
+            }
+        }
+    }
+    return status;
+}
+
 static enum syncline_status write_outbox(struct call *call, struct sl_error *err)
 {
     enum syncline_status status = SYNCLINE_OK;
@@ -275,7 +302,8 @@ static enum syncline_status write_outbox(struct call *call, struct sl_error *err
     }
     status = sl_outbox_insert(&call->db->ldb, &row, err);
     call->outbox_id = row.id;
-    return status;
+    return status == SYNCLINE_OK && call->change == SYNCLINE_DELETE ? note_below(call, err)
+                                                                    : status;
 }
 
 /* Runs `work` so that its failure leaves the caller's transaction as it was. */

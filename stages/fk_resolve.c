@@ -14,6 +14,7 @@ void sl_fk_resolve_init(struct sl_fk_resolve *resolve, struct sl_core *core, con
 {
     memset(resolve, 0, sizeof(*resolve));
     resolve->core = core;
+    sl_birth_check_init(&resolve->check, core);
     sl_uuid_map_open(&resolve->map, map_path, map_size);
     sl_uuid_map_set_ttl(&resolve->map,
                         (uint64_t)sl_settings_number(&core->settings, SL_SETTING_UUID_MAP_TTL_MS));
@@ -26,6 +27,7 @@ void sl_fk_resolve_fini(struct sl_fk_resolve *resolve)
         resolve->batch = NULL;
     }
     sl_uuid_map_close(&resolve->map);
+    sl_birth_check_fini(&resolve->check);
 }
 
 static enum syncline_status no_memory(struct sl_error *err)
@@ -139,6 +141,12 @@ static enum syncline_status find_in_table(struct sl_fk_resolve *resolve, struct 
 
 /* ---- Keys ---- */
 
+/* Was it found, when it was read again, that its row is not there any more? */
+static bool is_gone(const struct sl_batch *batch, uint32_t i)
+{
+    return batch->gone != NULL && batch->gone[i];
+}
+
 static bool leave_out(struct sl_batch *batch, uint32_t i, const struct sl_field *field, int64_t id)
 {
     char reason[200];
@@ -214,6 +222,13 @@ static enum syncline_status resolve_field(struct sl_fk_resolve *resolve, struct 
             keys[i].as.data = &parents.uuids[p];
             continue;
         }
+        bool here = false;
+        int64_t id = 0;
+        status = sl_record_id(&resolve->core->resolver.tables[batch->model->index],
+                              &batch->uuids[i], &here, &id, err);
+        if (status != SYNCLINE_OK || !here) {
+            continue; /* it went with its parent: see look_up */
+        }
         if (alive[i] && !leave_out(batch, i, field, parents.ids[p])) {
             return no_memory(err);
         }
@@ -276,7 +291,10 @@ static enum syncline_status resolve_keys(struct sl_fk_resolve *resolve, struct s
             }
         } else if (field->type == SYNCLINE_TYPE_KEY) {
             for (uint32_t i = 0; i < batch->n; i++) {
-                keys[i] = batch->values[(size_t)i * batch->model->field_count + f];
+                struct sl_value none = {.type = SL_NULL};
+                keys[i] = is_gone(batch, i)
+                              ? none
+                              : batch->values[(size_t)i * batch->model->field_count + f];
             }
         } else if (field->type == SYNCLINE_TYPE_UUID_KEY) {
             for (uint32_t i = 0; i < batch->n; i++) {
@@ -297,6 +315,7 @@ struct known {
     int64_t born_to;     /* no id above it was ever born */
     int64_t last_delete; /* the outbox row of the last captured one, or 0 */
     bool some_unsettled; /* records of the batch may be in the list of the unsettled */
+    bool some_late;      /* births that came back late are kept */
 };
 
 /* More births that the capture of a change saw. */
@@ -325,6 +344,123 @@ static bool is_deleted_later(struct sl_fk_resolve *resolve, const struct sl_batc
                                       batch->outbox_id);
 }
 
+/* Rows that are in the outbox now may be about an insert that goes into the log with one of them,
+ * or never: the births that their captures saw are to be looked at. */
+static enum syncline_status begin_doubt(struct sl_fk_resolve *resolve, struct sl_error *err)
+{
+    int64_t newest = 0;
+    enum syncline_status status = sl_outbox_max(&resolve->core->resolver.ldb, &newest, err);
+    if (status == SYNCLINE_OK) {
+        resolve->doubted_to = newest;
+        resolve->has_begun = true;
+    }
+    return status;
+}
+
+/* Could a birth that the capture of an update saw be of a record that had the id before? */
+static enum syncline_status is_stale(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
+                                     uint32_t i, const struct known *known,
+                                     const struct sl_birth *captured, bool is_of_row, bool *stale,
+                                     struct sl_error *err)
+{
+    struct sl_core *core = resolve->core;
+    uint64_t unsettled = known->some_unsettled
+                             ? sl_unsettled_birth(&core->unsettled, batch->model, &batch->uuids[i])
+                             : 0;
+    bool is_newest = unsettled == 0 || (unsettled == captured->seq &&
+                                        sl_origin_equal(&captured->origin, &core->self));
+    *stale = false;
+    if (is_of_row && is_newest && batch->outbox_id > resolve->doubted_to) {
+        return SYNCLINE_OK;
+    }
+    bool is = true;
+    enum syncline_status status =
+        sl_birth_check_is(&resolve->check, batch->model, &batch->uuids[i], captured, &is, err);
+    *stale = !is;
+    return status;
+}
+
+/* The birth that stands at the record's id; *found = false: none, or another record's. */
+static enum syncline_status birth_of_row(struct sl_fk_resolve *resolve,
+                                         const struct sl_batch *batch, uint32_t i, int64_t id,
+                                         bool *found, struct sl_birth *birth, struct sl_error *err)
+{
+    struct sl_core *core = resolve->core;
+    struct sl_birth_run run;
+    enum syncline_status status =
+        sl_birth_get(&core->resolver.births, batch->model->id_in_db, id, found, &run, err);
+    if (status != SYNCLINE_OK || !*found) {
+        return status;
+    }
+    *birth = (struct sl_birth){.origin = core->self, .seq = run.seq};
+    if (run.origin != core->self_number) {
+        status = sl_library_db_origin(&core->resolver.ldb, run.origin, found, &birth->origin, err);
+    }
+    if (status == SYNCLINE_OK && *found && batch->change == SYNCLINE_INSERT) {
+        status =
+            sl_birth_check_is(&resolve->check, batch->model, &batch->uuids[i], birth, found, err);
+    }
+    return status;
+}
+
+/* The birth that a record which is gone had of this device; seq 0: none is known. */
+static enum syncline_status birth_of_gone(struct sl_fk_resolve *resolve,
+                                          const struct sl_batch *batch, uint32_t i,
+                                          struct sl_birth *birth, struct sl_error *err)
+{
+    struct sl_core *core = resolve->core;
+    birth->origin = core->self;
+    birth->seq = sl_unsettled_birth(&core->unsettled, batch->model, &batch->uuids[i]);
+    return birth->seq != 0 ? SYNCLINE_OK
+                           : sl_late_birth_get(&core->resolver.births, batch->model->id_in_db,
+                                               &batch->uuids[i], &birth->seq, err);
+}
+
+/* The birth that stands where a record was; seq 0: none of its own, or another record's. */
+static enum syncline_status birth_left(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
+                                       uint32_t i, struct sl_birth *birth, struct sl_error *err)
+{
+    struct sl_core *core = resolve->core;
+    struct sl_birth_run run;
+    bool found = false;
+    enum syncline_status status = sl_birth_get(&core->resolver.births, batch->model->id_in_db,
+                                               batch->ids[i], &found, &run, err);
+    found = status == SYNCLINE_OK && found && run.origin == core->self_number;
+    if (found) {
+        *birth = (struct sl_birth){.origin = core->self, .seq = run.seq};
+        status =
+            sl_birth_check_is(&resolve->check, batch->model, &batch->uuids[i], birth, &found, err);
+    }
+    birth->seq = found ? birth->seq : 0;
+    return status;
+}
+
+/* The row of an update is gone. Either its delete follows - then that says all - or it went with
+ * the delete of a record that it pointed at. The others may have had it point elsewhere until this
+ * very update, and would keep it: its delete is said then, in the place of the update. */
+static enum syncline_status outlive(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
+                                    uint32_t i, const struct known *known,
+                                    enum syncline_change *change, struct sl_birth *birth,
+                                    bool *alive, struct sl_error *err)
+{
+    struct sl_core *core = resolve->core;
+    *alive = false;
+    if (batch->change != SYNCLINE_UPDATE || batch->model->ownership != SYNCLINE_DEVICE_OWNED ||
+        is_deleted_later(resolve, batch, i, known)) {
+        return SYNCLINE_OK;
+    }
+    struct sl_birth own = {0};
+    enum syncline_status status = birth_of_gone(resolve, batch, i, &own, err);
+    if (status == SYNCLINE_OK && own.seq == 0) {
+        own = *birth;
+        status = own.seq == 0 ? birth_left(resolve, batch, i, &own, err) : SYNCLINE_OK;
+    }
+    *birth = own;
+    *change = SYNCLINE_DELETE;
+    *alive = own.seq != 0 && sl_origin_equal(&own.origin, &core->self);
+    return status;
+}
+
 /* What an update turns out to be; alive = false: nothing. birth is what its capture saw, and
  * becomes what the record has: another birth is another record, and the update superseded. */
 static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
@@ -339,39 +475,59 @@ static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct 
     bool found = false;
     enum syncline_status status =
         sl_record_id(&core->resolver.tables[model->index], &batch->uuids[i], &found, &id, err);
-    if (status != SYNCLINE_OK || !found) {
-        *alive = false;
+    if (status == SYNCLINE_OK && !found) {
+        status = outlive(resolve, batch, i, known, change, birth, alive, err);
+        bool later = status == SYNCLINE_OK && batch->change == SYNCLINE_INSERT;
+        return later ? begin_doubt(resolve, err) : status;
+    }
+    if (status != SYNCLINE_OK || is_gone(batch, i)) {
+        *alive = false; /* it has another id by now: another record */
         return status;
     }
-    struct sl_birth_run run;
-    status = sl_birth_get(&core->resolver.births, model->id_in_db, id, &found, &run, err);
+    status = birth_of_row(resolve, batch, i, id, &found, birth, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
     *change = SYNCLINE_UPDATE;
-    birth->origin = core->self;
-    birth->seq = run.seq;
-    if (found && run.origin != core->self_number) {
-        status = sl_library_db_origin(&core->resolver.ldb, run.origin, &found, &birth->origin, err);
-    }
-    if (status == SYNCLINE_OK && found && is_among(further, birth)) {
+    if (found && is_among(further, birth)) {
         *birth = captured.seq != 0 ? captured : *birth; /* twice does not matter */
         return SYNCLINE_OK;
     }
-    if (status == SYNCLINE_OK && captured.seq != 0) {
+    bool stale = false;
+    if (captured.seq != 0) {
         *alive = found && birth->seq == captured.seq &&
                  sl_origin_equal(&birth->origin, &captured.origin);
-        return SYNCLINE_OK;
+        status = is_stale(resolve, batch, i, known, &captured, *alive, &stale, err);
+        found = found && !(stale && *alive);
+    }
+    if (status != SYNCLINE_OK || (captured.seq != 0 && !stale)) {
+        return status;
     }
     /* An update captured before the birth had come back from the log: it is one of this device's.
      * An insert captured again is an update, whoever made the record. */
-    if (status == SYNCLINE_OK && !found) {
+    if (!found) {
+        birth->origin = core->self;
         birth->seq = sl_unsettled_birth(&core->unsettled, model, &batch->uuids[i]);
         *change = birth->seq != 0 ? SYNCLINE_UPDATE : SYNCLINE_INSERT;
     }
     *alive = (batch->change == SYNCLINE_INSERT || sl_origin_equal(&birth->origin, &core->self)) &&
              !is_deleted_later(resolve, batch, i, known);
     return status;
+}
+
+/* The capture of a delete saw a birth. It may be that of a record that had the id before: if this
+ * one was born so lately that the table did not show it, or was never sent at all. */
+static enum syncline_status doubt(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
+                                  uint32_t i, const struct known *known, struct sl_birth *birth,
+                                  struct sl_error *err)
+{
+    bool is = true;
+    if (!known->some_unsettled && !known->some_late && batch->outbox_id > resolve->doubted_to) {
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status =
+        sl_birth_check_is(&resolve->check, batch->model, &batch->uuids[i], birth, &is, err);
+    return status != SYNCLINE_OK || is ? status : birth_of_gone(resolve, batch, i, birth, err);
 }
 
 static enum syncline_status classify(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
@@ -382,16 +538,10 @@ static enum syncline_status classify(struct sl_fk_resolve *resolve, const struct
     struct sl_core *core = resolve->core;
     *change = batch->change;
     if (batch->change == SYNCLINE_DELETE) {
-        if (birth->seq == 0) {
-            birth->origin = core->self;
-            birth->seq = sl_unsettled_birth(&core->unsettled, batch->model, &batch->uuids[i]);
-        }
-        if (birth->seq == 0) {
-            enum syncline_status status = sl_late_birth_get(
-                &core->resolver.births, batch->model->id_in_db, &batch->uuids[i], &birth->seq, err);
-            if (status != SYNCLINE_OK) {
-                return status;
-            }
+        enum syncline_status status = birth->seq == 0 ? birth_of_gone(resolve, batch, i, birth, err)
+                                                      : doubt(resolve, batch, i, known, birth, err);
+        if (status != SYNCLINE_OK) {
+            return status;
         }
         if (birth->seq == 0 && further->len > 0) {
             *birth = further->list[0].birth;
@@ -455,6 +605,15 @@ static enum syncline_status resolve_births(struct sl_fk_resolve *resolve, struct
     if (found == SYNCLINE_OK && known.last_delete > batch->outbox_id) {
         found =
             sl_unsettled_read_deletes(&core->unsettled, &core->resolver.ldb, batch->outbox_id, err);
+    }
+    if (found != SYNCLINE_OK) {
+        return found;
+    }
+    if (batch->change == SYNCLINE_DELETE) {
+        found = sl_late_birth_some(&core->resolver.births, &known.some_late, err);
+    }
+    if (found == SYNCLINE_OK && (batch->some_gone || !resolve->has_begun)) {
+        found = begin_doubt(resolve, err);
     }
     if (found != SYNCLINE_OK) {
         return found;

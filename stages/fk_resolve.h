@@ -14,13 +14,19 @@
  * - There is no UUID map, or it fails: queries alone do the same.
  * - A parent is not in its table at all: the record is left out, with a reason that log_append sets
  *   aside; the batch goes on.
- * - An update or a repeated insert of a record that is gone: superseded by its delete, left out. An
+ * - An update or a repeated insert of a record that is gone: superseded by its delete, left out. If
+ *   no delete of it was captured, it went with one that it pointed at: an update of a device-owned
+ *   record is its delete then, since others may not know yet that it pointed there.
+ * - A birth that stands at the id is of a record that went so, and the id was used again: the log
+ *   is asked (stages/birth_check), where an insert meets a birth, where the row's birth is not
+ *   what the capture saw, and of rows that an insert left out may concern. An
  *   update of a record that was never born here is its insert; an insert of one that is born is an
  *   update; a delete of one that never was is nothing. */
 
 #ifndef SL_FK_RESOLVE_H
 #define SL_FK_RESOLVE_H
 
+#include "stages/birth_check.h"
 #include "stages/shared.h"
 #include "storage/uuid_map.h"
 
@@ -28,7 +34,11 @@ struct sl_fk_resolve {
     struct sl_core *core;
     struct sl_batch *batch; /* taken and not finished; kept over a failure */
     struct sl_uuid_map map; /* of this stage alone */
-    uint64_t now_ms;        /* monotonic, of this run: for the map */
+    struct sl_birth_check check;
+    int64_t doubted_to; /* outbox rows up to this one: an insert was left out that a later row
+                           may be about, and what its capture saw be of another record */
+    bool has_begun;
+    uint64_t now_ms; /* monotonic, of this run: for the map */
 };
 
 /* map_path, map_size: as for sl_uuid_map_open. */

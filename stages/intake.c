@@ -142,6 +142,9 @@ static void compact(struct sl_batch *batch, const bool *keep)
         if (kept != i) {
             batch->ids[kept] = batch->ids[i];
             batch->uuids[kept] = batch->uuids[i];
+            if (batch->gone != NULL) {
+                batch->gone[kept] = batch->gone[i];
+            }
             if (batch->births != NULL) {
                 batch->births[kept] = batch->births[i];
             }
@@ -204,7 +207,8 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *
     /* The batch's only when they are all read: without them it is not one that was read again. */
     struct sl_value *cell = sl_arena_alloc(&batch->arena, cells * sizeof(*cell));
     bool *keep = sl_arena_alloc(&batch->arena, batch->n * sizeof(*keep));
-    if (cell == NULL || keep == NULL) {
+    bool *gone = sl_arena_alloc(&batch->arena, batch->n * sizeof(*gone));
+    if (cell == NULL || keep == NULL || gone == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
     }
     int64_t newest = 0;
@@ -224,6 +228,8 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *
             return status;
         }
         keep[i] = found && sl_uuid_equal(&uuid, &batch->uuids[i]);
+        gone[i] = !keep[i] && batch->change == SYNCLINE_UPDATE;
+        batch->some_gone = batch->some_gone || (!keep[i] && batch->change == SYNCLINE_INSERT);
         char reason[200];
         const struct sl_value *values = cell + (size_t)i * model->field_count;
         if (keep[i] && !can_be_sent(model, values, orphan, reason)) {
@@ -232,12 +238,14 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *
                 return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");
             }
         }
+        keep[i] = keep[i] || gone[i]; /* fk_resolve decides what that means */
         if (batch->arena.used - before > data_max && i + 1 < batch->n) {
             batch->n = i + 1; /* the rest of the row is for the next batch */
             batch->taken_n = i + 1;
         }
     }
     batch->values = cell;
+    batch->gone = gone;
     compact(batch, keep);
     return SYNCLINE_OK;
 }
@@ -370,6 +378,7 @@ static enum syncline_status leave_to_last_mention(struct sl_intake *intake, int6
         keep[i] =
             sl_mentions_last(&intake->mentions, batch->model->id_in_db, &batch->uuids[i]).row <=
             row_id;
+        batch->some_gone = batch->some_gone || (!keep[i] && batch->change == SYNCLINE_INSERT);
     }
     compact(batch, keep);
     return SYNCLINE_OK;
@@ -382,7 +391,7 @@ static uint32_t room_in(const struct sl_batch_pool *pool, const struct sl_model 
 {
     /* ids, uuids, births, keep, keep; alive, births, changes, live; group, its uuids */
     size_t each = sizeof(int64_t) + 2 * sizeof(struct syncline_uuid) + 2 * sizeof(struct sl_birth) +
-                  3 * sizeof(bool) + sizeof(enum syncline_change) + sizeof(uint32_t) +
+                  4 * sizeof(bool) + sizeof(enum syncline_change) + sizeof(uint32_t) +
                   sizeof(struct sl_batch_group);
     size_t memory = pool->arena_kept_max;
     if (change != SYNCLINE_DELETE) {

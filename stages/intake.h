@@ -10,8 +10,9 @@
  *
  * Without a staged batch - another process captured, a crash lost the memory, the pool was empty -
  * the records are read again, in the transaction that reads the outbox row. What is not there any
- * more, or has another UUID, is superseded by its delete, which follows. A record read again may be
- * newer than its outbox row, and may point at one whose insert comes later; so the segments of
+ * more, or has another UUID, is superseded by its delete, which follows; an update goes on all the
+ * same, marked as gone, for its delete may not follow (stages/fk_resolve). A record read again may
+ * be newer than its outbox row, and may point at one whose insert comes later; so the segments of
  * everything captured up to that moment say that others follow which belong to them
  * (SL_SEGMENT_CONTINUED). And it is sent with the last row that mentions it, not before
  * (mentions.h). The batches for that are of two pools: calls of a few rows, of which there are

@@ -253,6 +253,7 @@ struct sl_core {
     /* The sender's. */
     struct sl_rows reader;             /* intake: reads only */
     struct sl_rows resolver;           /* fk_resolve: reads only */
+    struct sl_peer_log resolve_log;    /* fk_resolve: reads only */
     struct sl_hasher *hasher;          /* log_append */
     struct sl_signer *signer;          /* log_append */
     uint64_t next_seq;                 /* fk_resolve: provisional, for the next change resolved */

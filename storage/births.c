@@ -14,7 +14,8 @@ enum {
     HIGHEST,
     LATE_PUT,
     LATE_GET,
-    LATE_REMOVE
+    LATE_REMOVE,
+    LATE_SOME
 };
 
 static const char *const sql_texts[] = {
@@ -29,6 +30,7 @@ static const char *const sql_texts[] = {
     [LATE_PUT] = "INSERT OR REPLACE INTO _syncline_late_birth(model,uuid,seq,until)"
                  " VALUES(?1,?2,?3,?4)",
     [LATE_GET] = "SELECT seq FROM _syncline_late_birth WHERE model=?1 AND uuid=?2",
+    [LATE_SOME] = "SELECT 1 FROM _syncline_late_birth LIMIT 1",
     [LATE_REMOVE] = "DELETE FROM _syncline_late_birth WHERE until<=?1",
     [STAMPS_REMOVE] = "DELETE FROM _syncline_stamp WHERE model=?1 AND id BETWEEN ?2 AND ?3",
     [STAMP_REMOVE] = "DELETE FROM _syncline_stamp WHERE model=?1 AND id=?2",
@@ -339,6 +341,19 @@ enum syncline_status sl_late_birth_get(struct sl_births *births, int64_t model,
     status = sl_db_row(&births->ldb->db, stmt, &row, err);
     if (status == SYNCLINE_OK) {
         *seq = row ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+        sl_db_reset(stmt);
+    }
+    return status;
+}
+
+enum syncline_status sl_late_birth_some(struct sl_births *births, bool *some, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(births, LATE_SOME, &stmt, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_db_row(&births->ldb->db, stmt, some, err);
+    }
+    if (status == SYNCLINE_OK && *some) {
         sl_db_reset(stmt);
     }
     return status;

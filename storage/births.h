@@ -67,6 +67,8 @@ enum syncline_status sl_late_birth_put(struct sl_births *births, int64_t model,
 enum syncline_status sl_late_birth_get(struct sl_births *births, int64_t model,
                                        const struct syncline_uuid *uuid, uint64_t *seq,
                                        struct sl_error *err);
+/* Is any kept? */
+enum syncline_status sl_late_birth_some(struct sl_births *births, bool *some, struct sl_error *err);
 /* Outbox rows up to `outbox_id` are in the log: forgets what was kept for them. */
 enum syncline_status sl_late_birth_remove(struct sl_births *births, int64_t outbox_id,
                                           struct sl_error *err);

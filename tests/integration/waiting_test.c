@@ -764,6 +764,31 @@ Test(waiting, delete_against_update)
     check_equal();
 }
 
+/* The ids of a tree that went with its root are used again: what has them now are new records. */
+Test(waiting, ids_of_a_tree_used_again)
+{
+    set(a, FOLDER, 1, 0, 0, 1);
+    set(a, FOLDER, 2, 1, 0, 2);
+    set(a, FOLDER, 3, 2, 0, 3);
+    settle();
+    drop_after(a, FOLDER, 1,
+               "UPDATE folders SET parent_id=NULL; DELETE FROM folders WHERE value IN (2,3)");
+    settle();
+    cr_assert_eq(count(b, FOLDER), 0);
+    set(a, FOLDER, 4, 0, 0, 4);
+    set(a, FOLDER, 5, 4, 0, 5);
+    set(a, FOLDER, 6, 5, 0, 6);
+    set(a, FOLDER, 5, 4, 0, 7);
+    settle();
+    cr_assert_eq(number(a, "SELECT max(id) FROM folders"), 3);
+    cr_assert_eq(count(b, FOLDER), 3);
+    cr_assert_eq(value_of(b, FOLDER, 5), 7);
+    drop(a, FOLDER, 6);
+    settle();
+    cr_assert_eq(count(b, FOLDER), 2);
+    check_equal();
+}
+
 /* A tree of device-owned records goes by one delete of its root, and takes nothing along that
  * another device has made: that device does. */
 Test(waiting, tree_by_one_delete)

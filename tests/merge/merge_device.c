@@ -186,6 +186,7 @@ static void make_core(struct merge_device *device)
     sl_ring_init(&core->to_append);
     core->log = share_log(world);
     core->apply_log = share_log(world);
+    core->resolve_log = share_log(world);
     core->writer_version = -1;
     core->drained.complete = true;
     core->next_seq = 1;
@@ -277,6 +278,7 @@ static void free_device(struct merge_device *device)
     sl_rows_fini(&core->resolver, core->models.count);
     sl_statements_fini(&core->log.statements);
     sl_statements_fini(&core->apply_log.statements);
+    sl_statements_fini(&core->resolve_log.statements);
     for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
         sl_free(device->env.alloc, core->origins[i]);
     }

@@ -6,6 +6,7 @@
 
 #include "stages/comparison.h"
 #include "tests/integration/two_libraries.h"
+#include "tests/unit/counting_allocator.h"
 
 struct note {
     int64_t id;
@@ -27,6 +28,8 @@ static uint64_t mono(void *ctx)
     return sl_env_posix()->mono_ns(ctx) + later_ns;
 }
 static struct sl_env env;
+static struct counting counting;
+static const struct sl_allocator counted = {.resize = counting_resize, .ctx = &counting};
 static const struct two_libraries two = {
     .models = models, .contents = contents, .models_count = 1, .env = &env};
 
@@ -77,6 +80,7 @@ static void start(void)
     static struct syncline_uuid uuids[ROWS];
     env = *sl_env_posix();
     env.mono_ns = mono;
+    env.alloc = &counted;
     wants_more = true;
     make_two("CREATE TABLE notes(id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, text TEXT)");
     open_library(&a);
@@ -117,6 +121,7 @@ static void stop(void)
         open_library(&b);
     }
     remove_two();
+    cr_expect_eq(atomic_load(&counting.blocks), 0);
 }
 
 TestSuite(comparison, .init = start, .fini = stop);
@@ -149,6 +154,12 @@ static enum syncline_status take_answer(void)
 {
     return sl_inquiry_take(inquiry_of(&a), sl_library_core(a.library), comparison.id, &answer,
                            &err);
+}
+
+static bool are_linked(void)
+{
+    struct syncline_info info = SYNCLINE_INFO_INIT;
+    return sl_library_info(a.library, &info, &err) == SYNCLINE_OK && info.links == 1;
 }
 
 /* Steps both until the question is dealt with. */
@@ -196,6 +207,70 @@ Test(comparison, rows_are_found)
                  SYNCLINE_OK);
     cr_expect_eq(compare_all(), 2);
     cr_expect_eq(told, 1);
+}
+
+/* ---- Memory ---- */
+
+/* The whole of one comparison, as far as memory goes. */
+static enum syncline_status try_to_compare(void)
+{
+    bool is_any = true;
+    enum syncline_status status = sl_comparison_open(
+        &comparison, sl_library_core(a.library), a.library_db, a.sync_db, take, go_on, NULL, &err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    while (status == SYNCLINE_OK && is_any) {
+        status = sl_comparison_ask(&comparison, &question, &is_any, &err);
+        if (status == SYNCLINE_OK && is_any) {
+            status = post();
+        }
+        if (status == SYNCLINE_OK && is_any) {
+            status = wait_answer();
+        }
+        if (status == SYNCLINE_OK && is_any) {
+            status = take_it();
+        }
+    }
+    if (status != SYNCLINE_OK) {
+        sl_inquiry_drop(inquiry_of(&a), comparison.id);
+    }
+    sl_comparison_close(&comparison);
+    return status;
+}
+
+/* Whichever allocation fails, of who asks or of who answers: the comparison ends with that or does
+ * without, nothing is told that is not so, and the next one finds everything. */
+Test(comparison, memory_runs_out, .timeout = 300)
+{
+    long n = 1;
+    long failed = 0;
+    bool again = true;
+    sl_comparison_close(&comparison);
+    sql(b.db, "UPDATE notes SET text='x' WHERE id=300");
+    while (again) {
+        told = 0;
+        for (int round = 0; round < ROUNDS_MAX && !are_linked(); round++) {
+            step(&a);
+            step(&b);
+        }
+        counting_fail_at(&counting, n++, COUNTING_ANY);
+        enum syncline_status status = try_to_compare();
+        again = counting_has_failed(&counting);
+        if (status != SYNCLINE_OK) {
+            failed++;
+            cr_expect(status == SYNCLINE_ENOMEM || status == SYNCLINE_EREFUSED ||
+                          status == SYNCLINE_ENET || status == SYNCLINE_EDB,
+                      "allocation %ld: %d %s", n - 1, (int)status, err.text);
+        }
+        cr_expect_leq(told, 1, "allocation %ld", n - 1);
+        cr_expect(status != SYNCLINE_OK || told == 1, "allocation %ld", n - 1);
+        cr_expect(again || status == SYNCLINE_OK, "%s", err.text);
+    }
+    cr_expect_gt(failed, 10);
+    cr_assert_eq(sl_comparison_open(&comparison, sl_library_core(a.library), a.library_db,
+                                    a.sync_db, take, go_on, NULL, &err),
+                 SYNCLINE_OK); /* for the end */
 }
 
 /* ---- Answers that cannot be ---- */

@@ -73,8 +73,10 @@ enum syncline_status sl_rows_replace(struct sl_rows *rows, const struct sl_core 
         sl_record_table_fini(&rows->tables[i]);
     }
     sl_births_fini(&rows->births);
+    sl_hidden_births_fini(&rows->hidden);
     sl_library_db_replace(&rows->ldb, fresh);
     sl_births_init(&rows->births, &rows->ldb);
+    sl_hidden_births_init(&rows->hidden, &rows->ldb);
     rows->has_tables = false;
     (void)sl_rows_make_tables(rows, core); /* their memory is there */
     return SYNCLINE_OK;

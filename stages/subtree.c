@@ -129,7 +129,7 @@ static enum syncline_status begin_children(const struct sl_db *db, struct sl_chi
                                            const struct node *parent, struct sl_error *err)
 {
     const struct sl_model *model = key->model;
-    if (key->stmt == NULL) {
+    if (!sl_db_is_prepared(db, &key->stmt)) {
         char *sql =
             sqlite3_mprintf("SELECT \"%w\",\"%w\" FROM \"%w\" WHERE \"%w\"=?1", model->id.name,
                             model->uuid.name, model->table, key->field->name);

@@ -244,10 +244,19 @@ void sl_bind_uuid(sqlite3_stmt *stmt, int parameter, const struct syncline_uuid 
     (void)sqlite3_bind_blob(stmt, parameter, uuid, (int)sizeof(*uuid), SQLITE_STATIC);
 }
 
+bool sl_db_is_prepared(const struct sl_db *db, sqlite3_stmt **stmt)
+{
+    if (*stmt != NULL && sqlite3_db_handle(*stmt) != db->handle) {
+        (void)sqlite3_finalize(*stmt);
+        *stmt = NULL;
+    }
+    return *stmt != NULL;
+}
+
 enum syncline_status sl_statement(const struct sl_db *db, struct sl_statements *statements,
                                   unsigned number, sqlite3_stmt **stmt, struct sl_error *err)
 {
-    if (statements->stmt[number] == NULL) {
+    if (!sl_db_is_prepared(db, &statements->stmt[number])) {
         enum syncline_status status =
             sl_db_prepare(db, statements->sql[number], true, &statements->stmt[number], err);
         if (status != SYNCLINE_OK) {

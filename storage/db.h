@@ -71,6 +71,9 @@ struct sl_statements {
     sqlite3_stmt *stmt[SL_STATEMENT_COUNT_MAX];
 };
 
+/* Is the statement there, and of this connection? One of a connection that was replaced since
+ * (stages/reopen) is finalized, and NULL then, as it is before it is first prepared. */
+bool sl_db_is_prepared(const struct sl_db *db, sqlite3_stmt **stmt);
 /* The statement of that number, ready to bind; owned by the table. */
 enum syncline_status sl_statement(const struct sl_db *db, struct sl_statements *statements,
                                   unsigned number, sqlite3_stmt **stmt, struct sl_error *err);

@@ -150,7 +150,7 @@ static enum syncline_status get(struct sl_record_scan *scan, bool is_range, sqli
 {
     const struct sl_model *model = scan->model;
     sqlite3_stmt **kept = is_range ? &scan->range : &scan->one;
-    if (*kept == NULL) {
+    if (!sl_db_is_prepared(scan->db, kept)) {
         sqlite3_str *sql = sqlite3_str_new(scan->db->handle);
         write_select(sql, model);
         if (is_range) {

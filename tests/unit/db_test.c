@@ -324,3 +324,27 @@ Test(db, sync_failed)
     FAILS(sl_db_fail(&db, SQLITE_IOERR_DIR_FSYNC, "sync", &err), SYNCLINE_EIO, "sync.db");
     cr_expect(failed);
 }
+
+/* A statement that was prepared on a connection that has been replaced since is not run: it is
+ * prepared anew, on the one that is there. */
+Test(db, statement_of_a_replaced_connection)
+{
+    static const char *const texts[] = {"SELECT count(*) FROM t"};
+    struct sl_statements statements = {.sql = texts};
+    sqlite3_stmt *before = NULL;
+    sqlite3_stmt *after = NULL;
+    OK(open_as("a.db", SL_DB_CREATE));
+    OK(sl_db_exec(&db, "CREATE TABLE t(x)", &err));
+    OK(sl_statement(&db, &statements, 0, &before, &err));
+    cr_assert(sl_db_is_prepared(&db, &before));
+    sl_db_close(&db);
+    OK(open_as("a.db", SL_DB_WRITE));
+    OK(sl_db_exec(&db, "INSERT INTO t VALUES(1)", &err));
+    OK(sl_statement(&db, &statements, 0, &after, &err));
+    cr_assert_eq(sqlite3_db_handle(after), db.handle);
+    cr_assert_eq(sqlite3_step(after), SQLITE_ROW);
+    cr_assert_eq(sqlite3_column_int64(after, 0), 1);
+    sl_statements_fini(&statements);
+    cr_assert_not(sl_db_is_prepared(&db, &statements.stmt[0]));
+    sl_db_close(&db);
+}

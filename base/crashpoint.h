@@ -8,7 +8,7 @@
  * with SL_CRASHPOINTS, for the harness alone. The list is the only one: what is not hit is missed
  * there. S sends, R receives; the numbers are those of the fault catalogue, whose other points come
  * with what they are points of: S13 and R9 to R15 with pruning, snapshots, pairing and
- * revocation. S15 and R16 are this design's own. */
+ * revocation. R16 is this design's own. */
 
 #ifndef SL_CRASHPOINT_H
 #define SL_CRASHPOINT_H
@@ -29,7 +29,6 @@
     X(S11, "an acknowledgement is taken note of")                                                  \
     X(S12, "acknowledgements are written")                                                         \
     X(S14, "a checkpoint writes a database file (harness)")                                        \
-    X(S15, "what is in the log is settled, its outbox rows removed")                               \
     X(R1, "a segment is verified and queued")                                                      \
     X(R2, "the records of a segment are localized")                                                \
     X(R3, "one record is written")                                                                 \

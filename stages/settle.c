@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "base/crashpoint.h"
 #include "stages/decode.h"
 #include "stages/living.h"
 #include "stages/reopen.h"
@@ -272,14 +271,12 @@ enum syncline_status sl_settle_now(struct sl_core *core, struct sl_error *err)
     }
     sl_births_forget(&core->writer.births);
     status = sl_settle_into(core, &core->writer, &settled, err);
-    SL_CRASHPOINT(S15, BEFORE);
     if (status == SYNCLINE_OK) {
         status = run_due(core, err);
     }
     if (status == SYNCLINE_OK) {
         status = sl_library_db_commit(&core->writer.ldb, err);
     }
-    SL_CRASHPOINT(S15, AFTER);
     if (status != SYNCLINE_OK) {
         sl_library_db_rollback(&core->writer.ldb);
         return status;

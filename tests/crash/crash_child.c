@@ -18,9 +18,7 @@
 
 #define TXNS_PER_OPENING 60u /* then the application closes everything, and starts anew */
 #define TXNS_PER_OPENING_MIN 6u
-#define PAUSE_MS 1       /* between transactions */
-#define IDLE_MS 120      /* long enough for a settling that nobody else does */
-#define TXNS_PER_IDLE 4u /* while that is waited for */
+#define PAUSE_MS 1 /* between transactions */
 
 struct state {
     const struct crash_child *child;
@@ -133,11 +131,8 @@ void crash_child_run(const struct crash_child *child)
     }
     open_all(&state);
     for (;;) {
-        bool idle = state.writes && sl_crashpoint_is_armed(SL_CRASHPOINT_S15) &&
-                    state.txns % TXNS_PER_IDLE == 0;
         struct pollfd poll_fd = {.fd = child->commands, .events = POLLIN};
-        int timeout_ms = idle ? IDLE_MS : PAUSE_MS;
-        int ready = poll(&poll_fd, 1, state.writes ? timeout_ms : -1);
+        int ready = poll(&poll_fd, 1, state.writes ? PAUSE_MS : -1);
         struct crash_command command;
         if (ready > 0) {
             if (read(child->commands, &command, sizeof(command)) != (ssize_t)sizeof(command)) {

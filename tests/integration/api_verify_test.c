@@ -383,8 +383,8 @@ Test(api_verify, refusals)
     static const struct syncline_uuid nobody = {{0x42}};
     struct syncline_verified bad = {.size = 0};
     api_pair(&a, &b);
-    api_settle(&a, &b);
     struct syncline_uuid id = id_of(&b);
+    API_WAIT(syncline_verify(a.lib, &id, -1, take, &found, NULL) == SYNCLINE_OK); /* connected */
     API_REFUSED(a.lib, verify(a.lib, &nobody, -1), SYNCLINE_ENOTFOUND, "no other member");
     API_REFUSED(a.lib, verify(a.lib, NULL, -1), SYNCLINE_EINVAL, "NULL");
     API_REFUSED(a.lib, syncline_verify(a.lib, &id, -1, NULL, NULL, NULL), SYNCLINE_EINVAL, "NULL");

@@ -892,13 +892,16 @@ struct syncline_info {
     struct syncline_uuid device_id; /* first 16 bytes of SHA-256 of the public key */
     char library_name[128];         /* UTF-8, NUL-terminated */
     char device_name[128];
-    char listen[64];           /* the address served, with its port; "" if none */
-    bool runs_engine;          /* this handle does */
-    uint32_t members;          /* other devices */
-    uint32_t links;            /* of them connected now */
-    uint64_t outbox;           /* changes committed here that are not in the log yet */
-    uint64_t own_seq;          /* changes of this device in its log */
-    uint64_t acked_seq;        /* of those, in the log of every member */
+    char listen[64];    /* the address served, with its port; "" if none */
+    bool runs_engine;   /* this handle does */
+    bool paused;        /* the engine is; see syncline_pause */
+    bool degraded;      /* a sync has failed, and its file is not opened again and checked yet: what
+                           needs it waits; see the event log */
+    uint32_t members;   /* other devices */
+    uint32_t links;     /* of them connected now */
+    uint64_t outbox;    /* changes committed here that are not in the log yet */
+    uint64_t own_seq;   /* changes of this device in its log */
+    uint64_t acked_seq; /* of those, in the log of every member */
     uint64_t applied_seq;      /* of those, in the tables of every member */
     uint64_t received;         /* changes of others in this log */
     uint64_t received_applied; /* of those, dealt with here */
@@ -910,9 +913,6 @@ struct syncline_info {
     int64_t
         engine_pid;   /* of the process that runs the engine; 0: none does, or it does not answer */
     char notice[512]; /* the last thing the engine found worth telling; "" if nothing */
-    bool paused;      /* the engine is; see syncline_pause */
-    bool degraded;    /* a sync has failed, and its file is not opened again and checked yet: what
-                         needs it waits; see the event log */
     uint64_t unscanned;      /* rows older than the library that are still to be looked at */
     uint64_t clock_ahead_ms; /* this device's changes are stamped so far ahead of its clock, which
                                 was set back: others may hold them as long. 0: it is not much */

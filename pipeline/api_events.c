@@ -276,10 +276,9 @@ bool sl_events_is_own_thread(struct syncline *lib)
 static enum syncline_status open_follow(struct syncline *lib, struct sl_follow *follow,
                                         struct sl_error *err)
 {
-    struct sl_view view = sl_library_view_lock(lib->library);
-    const char *sync_db = sqlite3_db_filename(view.log->db.handle, "main");
-    const char *library_db = sqlite3_db_filename(view.rows->ldb.db.handle, "main");
-    sl_library_view_unlock(lib->library); /* the names live as long as the connections */
+    const char *sync_db = NULL;
+    const char *library_db = NULL;
+    sl_library_paths(lib->library, &sync_db, &library_db);
     return sl_follow_open(follow, sl_library_core(lib->library), sync_db, library_db, err);
 }
 

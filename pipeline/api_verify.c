@@ -188,10 +188,9 @@ static enum syncline_status compare(struct verify *verify, struct sl_error *err)
 {
     struct sl_comparison comparison;
     struct sl_core *core = sl_library_core(verify->lib->library);
-    struct sl_view view = sl_library_view_lock(verify->lib->library);
-    const char *sync_db = sqlite3_db_filename(view.log->db.handle, "main");
-    const char *library_db = sqlite3_db_filename(view.rows->ldb.db.handle, "main");
-    sl_library_view_unlock(verify->lib->library); /* the names live as long as the connections */
+    const char *sync_db = NULL;
+    const char *library_db = NULL;
+    sl_library_paths(verify->lib->library, &sync_db, &library_db);
     enum syncline_status status =
         sl_comparison_open(&comparison, core, library_db, sync_db, tell, go_on, verify, err);
     if (status != SYNCLINE_OK) {

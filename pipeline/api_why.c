@@ -20,10 +20,9 @@ static enum syncline_status read_history(struct syncline *lib, struct sl_history
         return sl_fail(err, SYNCLINE_EMODEL, "model '%s' was not given when this handle was opened",
                        model_name);
     }
-    struct sl_view view = sl_library_view_lock(lib->library);
-    const char *sync_db = sqlite3_db_filename(view.log->db.handle, "main");
-    const char *library_db = sqlite3_db_filename(view.rows->ldb.db.handle, "main");
-    sl_library_view_unlock(lib->library); /* the names live as long as the connections */
+    const char *sync_db = NULL;
+    const char *library_db = NULL;
+    sl_library_paths(lib->library, &sync_db, &library_db);
     enum syncline_status status =
         sl_history_read(history, core, sync_db, library_db, model, uuid, err);
     if (status == SYNCLINE_OK && history->len == 0) {

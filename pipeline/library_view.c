@@ -145,6 +145,14 @@ enum syncline_status sl_library_info(struct sl_library *library, struct syncline
     return SYNCLINE_OK;
 }
 
+void sl_library_paths(struct sl_library *library, const char **sync_db, const char **library_db)
+{
+    struct sl_view view = sl_library_view_lock(library);
+    *sync_db = sqlite3_db_filename(view.log->db.handle, "main");
+    *library_db = sqlite3_db_filename(view.rows->ldb.db.handle, "main");
+    sl_library_view_unlock(library); /* the names live as long as the connections */
+}
+
 enum syncline_status sl_library_digest(struct sl_library *library,
                                        const struct syncline_model *model, uint64_t *count,
                                        uint8_t hash[SL_HASH_SIZE], struct sl_error *err)

@@ -21,6 +21,8 @@ struct sl_view {
 struct sl_core *sl_library_core(struct sl_library *library);
 struct sl_view sl_library_view_lock(struct sl_library *library);
 void sl_library_view_unlock(struct sl_library *library);
+/* Where the two databases are, for connections of the caller's. Valid while the library is open. */
+void sl_library_paths(struct sl_library *library, const char **sync_db, const char **library_db);
 const char *sl_library_bound(const struct sl_library *library); /* "": not listening */
 /* What carries questions to members; NULL without an engine. */
 struct sl_inquiry *sl_library_inquiry(struct sl_library *library);

@@ -54,9 +54,6 @@ struct log {
     size_t devices_len;
 };
 
-static const char *const change_names[] = {
-    [SYNCLINE_INSERT] = "insert", [SYNCLINE_UPDATE] = "update", [SYNCLINE_DELETE] = "delete"};
-
 static struct entry entry_of(const struct syncline_event *event)
 {
     struct entry entry = {.hlc = event->hlc,
@@ -108,7 +105,7 @@ static json_t *entry_json(const struct entry *entry, const struct known *device_
                      (json_int_t)syncline_hlc_ms(&entry->hlc), "hlc", hlc, "device_id", device,
                      "device_name", cli_json_name(device_name, strlen(device_name)), "own",
                      entry->own, "seq", (json_int_t)entry->seq, "change",
-                     change_names[entry->change], "model",
+                     cli_change_name(entry->change), "model",
                      cli_json_name(entry->model, strlen(entry->model)), "records",
                      (json_int_t)entry->records, "uuid", uuid);
 }
@@ -122,7 +119,7 @@ static void print_entry(const struct entry *entry, const struct known *device_of
     cli_style_begin(stdout, CLI_STYLE_NAME);
     cli_print_name(stdout, device_name, strlen(device_name));
     cli_style_end(stdout, CLI_STYLE_NAME);
-    printf("  %s  ", change_names[entry->change]);
+    printf("  %s  ", cli_change_name(entry->change));
     cli_print_name(stdout, entry->model, strlen(entry->model));
     if (entry->records != 1) {
         printf("  %" PRIu32 " records\n", entry->records);

@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/commands.h"
 #include "cli/devices.h"
@@ -14,9 +13,6 @@
 #include "cli/table.h"
 #include "indexer/entry_manager.h"
 #include "indexer/tag_manager.h"
-
-static const char *const change_names[] = {
-    [SYNCLINE_INSERT] = "insert", [SYNCLINE_UPDATE] = "update", [SYNCLINE_DELETE] = "delete"};
 
 static const char *const fate_names[] = {[SYNCLINE_FATE_CAPTURED] = "captured",
                                          [SYNCLINE_FATE_RECEIVED] = "received",
@@ -33,20 +29,6 @@ struct why {
     struct cli_devices devices; /* ours */
 };
 
-/* The clock's time in UTC; "" where there is none yet. */
-static void time_text(const struct syncline_hlc *hlc, char out[48])
-{
-    int64_t ms = syncline_hlc_ms(hlc);
-    time_t seconds = (time_t)(ms / 1000);
-    char when[32] = "";
-    struct tm utc;
-    out[0] = '\0';
-    if (hlc->time != 0 && gmtime_r(&seconds, &utc) != NULL) {
-        (void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &utc);
-        snprintf(out, 48, "%s.%03dZ", when, (int)(ms % 1000));
-    }
-}
-
 static json_t *change_json(const struct syncline_why *why, const char *device)
 {
     char hlc[SYNCLINE_HLC_TEXT_SIZE];
@@ -56,7 +38,7 @@ static json_t *change_json(const struct syncline_why *why, const char *device)
     cli_hex(why->hlc.device.bytes, sizeof(why->hlc.device.bytes), device_id);
     cli_hex(why->birth_device.bytes, sizeof(why->birth_device.bytes), birth_device);
     return json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:o, s:I, s:s, s:I, s:I, s:I, s:I, s:I}",
-                     "change", change_names[why->change], "fate", fate_names[why->fate], "why",
+                     "change", cli_change_name(why->change), "fate", fate_names[why->fate], "why",
                      why->why, "hlc", why->hlc.time != 0 ? json_string(hlc) : json_null(), "own",
                      why->own, "device_id", device_id, "device_name",
                      cli_json_name(device, strlen(device)), "seq", (json_int_t)why->seq,
@@ -67,9 +49,11 @@ static json_t *change_json(const struct syncline_why *why, const char *device)
 
 static void add_row(struct cli_table *table, const struct syncline_why *why, const char *device)
 {
-    char when[48];
+    char when[CLI_TIME_SIZE] = "";
     char text[SYNCLINE_WHY_SIZE + 128];
-    time_text(&why->hlc, when);
+    if (why->hlc.time != 0) {
+        cli_time_text(syncline_hlc_ms(&why->hlc), when);
+    }
     int len = snprintf(text, sizeof(text), "%s", why->why);
     if (why->own && why->seq > 0 && why->members > 0 && len > 0) {
         snprintf(text + len, sizeof(text) - (size_t)len,
@@ -80,7 +64,7 @@ static void add_row(struct cli_table *table, const struct syncline_why *why, con
     cli_table_text(table, when);
     cli_table_text(table, device);
     cli_table_number(table, why->seq);
-    cli_table_text(table, change_names[why->change]);
+    cli_table_text(table, cli_change_name(why->change));
     cli_table_text(table, fate_names[why->fate]);
     cli_table_text(table, text);
 }

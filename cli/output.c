@@ -77,7 +77,7 @@ void cli_print_name(FILE *out, const void *data, size_t len)
     print_escaped(out, data, len, true);
 }
 
-void cli_print_time(int64_t ms)
+void cli_time_text(int64_t ms, char out[CLI_TIME_SIZE])
 {
     char when[32] = "";
     time_t seconds = (time_t)(ms / 1000);
@@ -85,7 +85,14 @@ void cli_print_time(int64_t ms)
     if (gmtime_r(&seconds, &utc) != NULL) {
         (void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &utc);
     }
-    printf("%s.%03dZ", when, (int)(ms % 1000));
+    snprintf(out, CLI_TIME_SIZE, "%s.%03dZ", when, (int)(ms % 1000));
+}
+
+void cli_print_time(int64_t ms)
+{
+    char when[CLI_TIME_SIZE];
+    cli_time_text(ms, when);
+    fputs(when, stdout);
 }
 
 json_t *cli_json_name(const void *data, size_t len)

@@ -36,6 +36,9 @@ void cli_hex(const uint8_t *data, size_t len, char *out);
 
 /* Writes a time, ms since 1970, as people read it: 2026-01-17T09:30:00.123Z. */
 void cli_print_time(int64_t ms);
+/* The same as text. */
+#define CLI_TIME_SIZE 48u
+void cli_time_text(int64_t ms, char out[CLI_TIME_SIZE]);
 
 /* Colours and weights, for people: only if the stream is a terminal that has them, and the
  * environment variable NO_COLOR is not set or empty. */

@@ -295,3 +295,10 @@ int cli_session_wait_for(struct cli_session *session, const struct syncline_uuid
         (void)cli_stop_wait(POLL_MS);
     }
 }
+
+const char *cli_change_name(enum syncline_change change)
+{
+    static const char *const names[] = {
+        [SYNCLINE_INSERT] = "insert", [SYNCLINE_UPDATE] = "update", [SYNCLINE_DELETE] = "delete"};
+    return names[change];
+}

@@ -33,6 +33,9 @@ int64_t cli_session_engine(const struct cli_options *options);
 /* Reads session->info anew. */
 int cli_session_info(struct cli_session *session);
 
+/* "insert", "update" or "delete". */
+const char *cli_change_name(enum syncline_change change);
+
 /* Makes the row of this device if it is not there. */
 int cli_session_register(struct cli_session *session);
 

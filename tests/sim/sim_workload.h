@@ -36,13 +36,13 @@
  *                       capture, captures in autocommit. Off: such a row is sent by nobody until it
  *                       is changed again, as no scan looks for it
  *     orphans           a record is deleted while another device points something at it, and while
- *                       rows older than the library are still to be taken in. Off: what points at
- *                       it would have to wait, and there is no waiting room. So a record that was
+ *                       rows older than the library are still to be taken in. Off: some schedules
+ *                       still fail with three devices or more. Without it a record that was
  *                       deleted anywhere gets no new references, and one is deleted only when all
  *                       that ever pointed at it is gone for good (sl_sim_record_deletable)
  *     twins             one UUID is inserted by devices that do not know of each other's record.
- *                       Off: only one birth of a UUID is kept. So a UUID is inserted again only by
- *                       who once had its last record (sl_sim_record_buried)
+ *                       Off: some schedules still fail. Without it a UUID is inserted again
+ *                       only by who once had its last record (sl_sim_record_buried)
  *     applied_acks      what was acknowledged as applied is there after a power cut. Off: the
  *                       tables are not synced before it is said, only the log is; what is missing
  *                       there is applied again from the log

@@ -1,76 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-#include "pipeline/library.h"
+#include "pipeline/library_parts.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "pipeline/library_view.h"
-#include "stages/acknowledge.h"
-#include "stages/apply.h"
-#include "stages/capture.h"
 #include "stages/clock.h"
 #include "stages/commit_record.h"
-#include "stages/compare.h"
 #include "stages/doubt.h"
-#include "stages/event_log.h"
-#include "stages/fk_resolve.h"
-#include "stages/intake.h"
-#include "stages/log_append.h"
-#include "stages/log_hold.h"
-#include "stages/meet.h"
-#include "stages/net_flush.h"
 #include "stages/roster.h"
-#include "stages/scan.h"
-#include "stages/serialize.h"
-#include "stages/settle.h"
-#include "stages/shared.h"
-#include "stages/stream.h"
-#include "stages/verify.h"
 #include "storage/key_check.h"
 
 #define ENGINE_BUSY_MS 0 /* the engine never waits for a lock; it comes again */
-
-/* A stage as the executor sees it. */
-struct stage {
-    bool (*run)(void *self);
-    void *self;
-};
-
-struct sl_library {
-    struct sl_core core;
-    struct sl_capture capture;
-    struct sl_intake intake;
-    struct sl_fk_resolve fk_resolve;
-    struct sl_serialize serialize;
-    struct sl_log_append log_append;
-    struct sl_settle settle;
-    struct sl_scan scan;
-    struct sl_event_log event_log;
-    struct sl_net_flush net_flush;
-    struct sl_verify verify;
-    struct sl_log_hold log_hold;
-    struct sl_apply apply;
-    struct sl_acknowledge acknowledge;
-    struct sl_compare compare;
-    struct stage stages[SL_STAGE_COUNT];
-    size_t stage_count;
-
-    /* Reading for people: own connections, under their lock. */
-    pthread_mutex_t view_lock;
-    struct sl_rows view;
-    struct sl_peer_log view_log;
-
-    struct sl_identity identity;
-    char bound[SL_ADDRESS_SIZE_MAX + 1];
-    bool shared_ready; /* what open must undo: locks and pools are made */
-    bool capture_ready;
-    bool engine_ready;
-    bool apply_ready;
-    bool append_ready;
-    bool view_ready;
-};
 
 /* ---- Making a library ---- */
 
@@ -105,218 +48,6 @@ enum syncline_status sl_library_create(const struct sl_library_config *config,
     }
     status = sl_library_db_create(&ldb, library_id, err);
     sl_library_db_fini(&ldb);
-    return status;
-}
-
-/* ---- The network's events ---- */
-
-static enum syncline_status admit(void *ctx, const struct sl_hello *hello, bool joining,
-                                  struct sl_error *err)
-{
-    (void)joining; /* nobody is authenticated yet: who knows the library may come */
-    return sl_roster_admit(&((struct sl_library *)ctx)->core, hello, NULL, err);
-}
-
-static void ready(void *ctx, struct sl_session *session)
-{
-    struct sl_core *core = &((struct sl_library *)ctx)->core;
-    struct sl_member_state *member = sl_core_member(core, &session->peer.device_id);
-    if (member == NULL) {
-        sl_session_close(session, SYNCLINE_EREFUSED, "not a member of this library");
-        return;
-    }
-    session->user = member;
-    member->session = session;
-    sl_meet_begin(core, member);
-    sl_compare_forget(&((struct sl_library *)ctx)->compare, member);
-    sl_core_progress_members(core);
-    sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO, "device \"%s\" is connected",
-                    member->known.name);
-}
-
-/* The member at the other end. NULL: of a link that another one has replaced. */
-static struct sl_member_state *member_at(const struct sl_session *session)
-{
-    struct sl_member_state *member = session->user;
-    return member != NULL && member->session == session ? member : NULL;
-}
-
-/* Is a frame of this type to be looked at? */
-static bool takes(const struct sl_member_state *member, enum sl_frame_type type,
-                  enum syncline_status *status, struct sl_error *err)
-{
-    *status = member != NULL ? sl_meet_check(member, type, err) : SYNCLINE_OK;
-    return member != NULL && *status == SYNCLINE_OK;
-}
-
-static enum syncline_status summary_came(void *ctx, struct sl_session *session,
-                                         const uint8_t hash[SL_HASH_SIZE], struct sl_error *err)
-{
-    struct sl_member_state *member = member_at(session);
-    enum syncline_status status;
-    if (!takes(member, SL_FRAME_SUMMARY, &status, err)) {
-        return status;
-    }
-    return sl_meet_summary(&((struct sl_library *)ctx)->core, member, hash, err);
-}
-
-static enum syncline_status roster_came(void *ctx, struct sl_session *session,
-                                        const struct sl_roster_entry *entries, size_t len,
-                                        struct sl_error *err)
-{
-    struct sl_member_state *member = member_at(session);
-    enum syncline_status status;
-    if (!takes(member, SL_FRAME_ROSTER, &status, err)) {
-        return status;
-    }
-    return sl_meet_roster(&((struct sl_library *)ctx)->core, member, entries, len, err);
-}
-
-static enum syncline_status vector_came(void *ctx, struct sl_session *session,
-                                        const struct sl_vector_entry *entries, size_t len,
-                                        struct sl_error *err)
-{
-    struct sl_member_state *member = member_at(session);
-    enum syncline_status status;
-    if (!takes(member, SL_FRAME_VECTOR, &status, err)) {
-        return status;
-    }
-    return sl_acknowledge_vector(&((struct sl_library *)ctx)->core, member, entries, len, err);
-}
-
-static enum syncline_status segment_came(void *ctx, struct sl_session *session, const uint8_t *data,
-                                         size_t len, struct sl_error *err)
-{
-    struct sl_member_state *member = member_at(session);
-    enum syncline_status status;
-    if (!takes(member, SL_FRAME_SEGMENT, &status, err)) {
-        return status;
-    }
-    return sl_verify_segment(&((struct sl_library *)ctx)->verify, member, data, len, err);
-}
-
-static enum syncline_status member_came(void *ctx, struct sl_session *session,
-                                        const struct sl_hello *device, struct sl_error *err)
-{
-    struct sl_member_state *member = member_at(session);
-    enum syncline_status status;
-    if (!takes(member, SL_FRAME_MEMBER, &status, err)) {
-        return status;
-    }
-    return sl_roster_member(&((struct sl_library *)ctx)->core, member, device, err);
-}
-
-static enum syncline_status statement_came(void *ctx, struct sl_session *session,
-                                           const struct sl_statement *statement,
-                                           const uint8_t *data, size_t size, struct sl_error *err)
-{
-    struct sl_member_state *member = member_at(session);
-    enum syncline_status status;
-    if (!takes(member, SL_FRAME_STATEMENT, &status, err)) {
-        return status;
-    }
-    return sl_roster_statement(&((struct sl_library *)ctx)->core, member, statement, data, size,
-                               err);
-}
-
-static enum syncline_status ask_came(void *ctx, struct sl_session *session,
-                                     const struct sl_vector_entry *entry, struct sl_error *err)
-{
-    struct sl_member_state *member = member_at(session);
-    enum syncline_status status;
-    if (takes(member, SL_FRAME_ASK, &status, err)) {
-        sl_stream_asked(&((struct sl_library *)ctx)->core, member, entry);
-    }
-    return status;
-}
-
-static enum syncline_status query_came(void *ctx, struct sl_session *session, const uint8_t *data,
-                                       size_t len, struct sl_error *err)
-{
-    struct sl_member_state *member = member_at(session);
-    enum syncline_status status;
-    if (!takes(member, SL_FRAME_QUERY, &status, err)) {
-        return status;
-    }
-    return sl_compare_ask(&((struct sl_library *)ctx)->compare, member, data, len, err);
-}
-
-static enum syncline_status answer_came(void *ctx, struct sl_session *session, const uint8_t *data,
-                                        size_t len, struct sl_error *err)
-{
-    struct sl_member_state *member = member_at(session);
-    enum syncline_status status;
-    if (!takes(member, SL_FRAME_ANSWER, &status, err)) {
-        return status;
-    }
-    return sl_compare_answer(&((struct sl_library *)ctx)->compare, member, data, len, err);
-}
-
-static void session_closed(void *ctx, struct sl_session *session)
-{
-    struct sl_core *core = &((struct sl_library *)ctx)->core;
-    struct sl_member_state *member = member_at(session);
-    if (member != NULL) {
-        member->session = NULL;
-        sl_meet_end(core, member);
-        sl_compare_forget(&((struct sl_library *)ctx)->compare, member);
-        sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO,
-                        "device \"%s\" is not connected any more", member->known.name);
-    }
-    sl_core_progress_members(core);
-}
-
-static void notice(void *ctx, enum syncline_status status, const char *text)
-{
-    struct sl_core *core = &((struct sl_library *)ctx)->core;
-    /* Who cannot be reached is away, which is nothing worth keeping. */
-    if (sl_core_notice(core, status, text) && status != SYNCLINE_ENET) {
-        struct sl_event event = {.code = SYNCLINE_CODE_LINK_REFUSED, .status = status};
-        (void)snprintf(event.text, sizeof(event.text), "%s", text);
-        sl_core_event(core, &event);
-    }
-}
-
-static const struct sl_network_events network_events = {.admit = admit,
-                                                        .ready = ready,
-                                                        .vector = vector_came,
-                                                        .segment = segment_came,
-                                                        .member = member_came,
-                                                        .summary = summary_came,
-                                                        .roster = roster_came,
-                                                        .statement = statement_came,
-                                                        .ask = ask_came,
-                                                        .query = query_came,
-                                                        .answer = answer_came,
-                                                        .closed = session_closed,
-                                                        .notice = notice};
-
-static enum syncline_status open_network(struct sl_library *library,
-                                         const struct sl_library_config *config,
-                                         struct sl_error *err)
-{
-    struct sl_core *core = &library->core;
-    if (config->transport == NULL) {
-        return SYNCLINE_OK;
-    }
-    struct sl_hello self = {.library_id = core->who.library_id,
-                            .device_id = library->identity.device_id};
-    memcpy(self.public_key, library->identity.public_key, sizeof(self.public_key));
-    (void)snprintf(self.device_name, sizeof(self.device_name), "%s", core->who.device_name);
-    enum syncline_status status =
-        sl_network_new(core->env, config->transport, &self, core->who.library_name, &network_events,
-                       library, &core->network);
-    if (status != SYNCLINE_OK) {
-        return sl_fail(err, status, "no memory for the network");
-    }
-    sl_network_set_redial_max(
-        core->network, (uint32_t)sl_settings_number(&core->settings, SL_SETTING_RECONNECT_MAX_MS));
-    if (config->listen != NULL) {
-        status = sl_network_listen(core->network, config->listen, library->bound, err);
-    }
-    for (size_t i = 0; i < config->peers_count && status == SYNCLINE_OK; i++) {
-        status = sl_network_add_peer(core->network, config->peers[i], err);
-    }
     return status;
 }
 
@@ -517,7 +248,7 @@ static enum syncline_status load_state(struct sl_core *core, bool *doubt, struct
 
 static void list_stages(struct sl_library *library)
 {
-    const struct stage stages[SL_STAGE_COUNT] = {
+    const struct sl_library_stage stages[SL_STAGE_COUNT] = {
         [SL_STAGE_INTAKE] = {sl_intake_run, &library->intake},
         [SL_STAGE_FK_RESOLVE] = {sl_fk_resolve_run, &library->fk_resolve},
         [SL_STAGE_SERIALIZE] = {sl_serialize_run, &library->serialize},
@@ -617,7 +348,7 @@ static enum syncline_status open_engine(struct sl_library *library,
     }
     list_stages(library);
     if (status == SYNCLINE_OK) {
-        status = open_network(library, config, err);
+        status = sl_library_open_network(library, config, err);
     }
     sl_core_progress_members(core);
     sl_core_progress_log(core, &core->drained, core->origins[0]->head.held_seq);

@@ -7,7 +7,9 @@
 #include "net/network.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -335,6 +337,33 @@ Test(transport_tcp, no_descriptor_is_reported)
     cr_assert_not_null(strstr(err.text, "too many open files"), "%s", err.text);
     cr_assert_eq(listened, SYNCLINE_ENET);
     cr_assert_eq(made, SYNCLINE_ENET);
+    connect_both();
+}
+
+/* Who dials a process that may open no more files is turned away, and nothing else comes of it: the
+ * listener goes on, and once there is a descriptor again the next dial is accepted. */
+Test(transport_tcp, no_descriptor_to_accept_with)
+{
+    struct rlimit before;
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                  .sin_port = htons((uint16_t)atoi(strrchr(bound, ':') + 1))};
+    int dialler = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char byte;
+
+    cr_assert_geq(dialler, 0);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int next = dup(dialler);
+    cr_assert_geq(next, 0);
+    (void)close(next);
+    struct rlimit low = {.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+    cr_assert_eq(connect(dialler, (struct sockaddr *)&address, sizeof(address)), 0);
+    while (recv(dialler, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN)
+        poll_one(1, 1000);
+    cr_expect_eq(seens[1].opened, 0);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    (void)close(dialler);
     connect_both();
 }
 

@@ -420,6 +420,26 @@ Test(ownership, owned_comes_to_a_shared_model)
     check_receiver_of_other_class(SYNCLINE_DEVICE_OWNED);
 }
 
+/* A member whose own tables were made to say that A's records are everybody's, and which so sends
+ * changes of them. They are set aside, and nothing of A's moves. */
+Test(ownership, changes_by_others_are_set_aside)
+{
+    char shared[64];
+    make_both_kinds(SYNCLINE_DEVICE_OWNED);
+    (void)snprintf(shared, sizeof(shared), "UPDATE _syncline_birth SET class=%d", SYNCLINE_SHARED);
+    sql(b.db, shared);
+    cr_assert_eq(save(&b, 0, 1, "by b", SYNCLINE_UPDATE), SYNCLINE_OK, "%s", err.text);
+    cr_assert_eq(save(&b, 1, 1, "by b", SYNCLINE_DELETE), SYNCLINE_OK, "%s", err.text);
+    settle();
+    check_text(&a, 0, "new");
+    check_text(&a, 1, "new");
+    cr_expect_eq(info_of(&a).set_aside, 2);
+    cr_assert_eq(save(&b, 2, 1, "by b", SYNCLINE_UPDATE), SYNCLINE_OK, "%s", err.text);
+    settle();
+    check_both(2, "by b");
+    cr_expect_eq(info_of(&a).set_aside, 2);
+}
+
 static unsigned strategies; /* lines at debug level */
 static char strategy[512];  /* the last of them */
 

@@ -19,7 +19,9 @@
  *     PENDING_IGNORED     own changes are applied again as if nothing were in the outbox
  *     FORGET_FIRST        sync.db forgets drained rows before library.db is synced
  *     OWN_ENTRY_FIRST     the own vector entry moves in a commit before the births
- *     APPEND_FIRST        a change is in the log by a commit before its outbox row is drained */
+ *     APPEND_FIRST        a change is in the log by a commit before its outbox row is drained
+ *
+ * Run: */
 
 #define RECORDS 3
 #define IDS 8        /* outbox ids, and no schedule needs more */

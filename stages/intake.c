@@ -321,11 +321,15 @@ static enum syncline_status read_births(struct sl_core *core, const struct sl_ou
             at += run.n;
             continue;
         }
-        for (uint32_t k = 0; k < run.n && at < end; k++, at++) {
+        uint32_t k = 0;
+        for (; k < run.n && at < end; k++, at++) {
             if (at >= first) {
                 batch->births[at - first] = run.birth;
                 batch->births[at - first].seq += run.number != 0 ? k : 0;
             }
+        }
+        if (k < run.n) {
+            break; /* so does the run: what follows it is of a record there */
         }
     }
     if (!memory) {

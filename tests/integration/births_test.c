@@ -4,6 +4,7 @@
 /* Records that two devices inserted before they knew of each other. What must hold in every history
  * of one record is tests/merge's; here are many records in a call, keys, restarts and limits. */
 
+#include "stages/decode.h"
 #include "tests/integration/two_libraries.h"
 
 struct tag {
@@ -163,6 +164,53 @@ Test(births, an_update_is_of_all_that_it_saw)
                         "SELECT count(*) FROM _syncline_hidden_birth h, _syncline_stamp s, tags t"
                         " WHERE h.uuid=t.uuid AND s.id=t.id AND s.hlc=h.hlc"),
                  4);
+}
+
+/* The changes from that seq on in the device's own log that name more than one birth; those of
+ * another record than the UUID's are a failure. */
+static uint32_t name_several(struct device *device, uint64_t seq, uint8_t wanted)
+{
+    struct sl_core *core = sl_library_core(device->library);
+    const struct sl_log_head *head = &core->origins[0]->head;
+    struct sl_decoded decoded;
+    uint32_t found = 0;
+    cr_assert_eq(sl_decoded_init(&decoded, &sl_allocator_libc, &err), SYNCLINE_OK);
+    while (seq <= head->held_seq) {
+        cr_assert_eq(sl_decode_from_log(&decoded, &core->apply_log, head->number, seq, &err),
+                     SYNCLINE_OK, "%s", err.text);
+        for (uint32_t g = 0; g < decoded.group_count; g++) {
+            const struct sl_group *group = &decoded.groups[g];
+            for (uint32_t i = 0; i < group->n && group->births != NULL; i++) {
+                struct sl_birth births[SL_CHANGE_BIRTHS_MAX];
+                if (sl_group_births(group, i, births) > 1) {
+                    cr_assert_eq(group->uuids[i].bytes[15], wanted, "tag %d has one birth",
+                                 group->uuids[i].bytes[15]);
+                    found++;
+                }
+            }
+        }
+        seq = sl_segment_last_seq(&decoded.segment) + 1;
+    }
+    sl_decoded_fini(&decoded);
+    return found;
+}
+
+/* A call may be cut anywhere, also inside a run of births of which the last record has another one:
+ * each change names the births of its own record. */
+Test(births, a_call_is_cut_before_a_record_with_two_births)
+{
+    write_tags(&a, SYNCLINE_INSERT, 5, 1, 100);
+    write_tags(&b, SYNCLINE_INSERT, 1, 8, 200);
+    settle();
+    for (uint32_t len = 1; len <= 8; len++) {
+        uint64_t seq = sl_library_core(b.library)->origins[0]->head.held_seq + 1;
+        int64_t color = 1000 * (int64_t)len;
+        write_on(&b, &tag, SYNCLINE_UPDATE, 1, 8, color, len, SYNCLINE_OK);
+        settle();
+        check_equal();
+        cr_assert_eq(name_several(&b, seq, 5), 1, "cut after %u", len);
+        cr_assert_eq(number(a.db, "SELECT sum(color) FROM tags"), 8 * color + 28);
+    }
 }
 
 /* What is read again after a restart names the same births as what was staged. */

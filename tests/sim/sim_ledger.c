@@ -238,6 +238,12 @@ static void set_outcome(struct sl_sim_ledger *ledger, struct sl_sim_tx *tx,
         }
     } else if (outcome == SL_SIM_UNDONE_BY_APP) {
         sl_sim_ledger_undo(ledger, tx->device, tx->ops, tx->ops_len);
+    } else {
+        for (size_t i = 0; i < tx->ops_len; i++) { /* for now what it deleted is there */
+            const struct sl_sim_op *op = &tx->ops[i];
+            struct sl_sim_birth *birth = birth_of(ledger, op->seen != 0 ? op->seen : op->rev);
+            birth->deleting &= ~(1u << tx->device);
+        }
     }
     tx->outcome = outcome;
 }

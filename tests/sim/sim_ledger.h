@@ -10,9 +10,9 @@
  *
  * What is written belongs to a transaction of the application, which has a number. The application
  * writes the number into a table of its own (sim_tx), in the same transaction: so it can be asked
- * after a crash which of them are there. One that ended in an error is unknown until then; one that
- * was committed and is not there any more was lost by the host's disk, which may be so only where
- * the application did not sync. */
+ * after a crash which of them are there. One that ended in an error is unknown until then: while
+ * nothing else was committed, a crash may make it true. One that was committed and is not there any
+ * more was lost by the host's disk, which may be so only where the application did not sync. */
 
 #ifndef SL_SIM_LEDGER_H
 #define SL_SIM_LEDGER_H

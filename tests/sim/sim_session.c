@@ -209,9 +209,10 @@ bool sl_sim_session_release(struct sl_sim_session *session)
 /* ---- What is there ------------------------------------------------------------------------ */
 
 void sl_sim_session_settle(struct sl_sim_session *session, struct sl_sim_ledger *ledger,
-                           bool was_cut)
+                           enum sl_sim_look look)
 {
     struct sl_sim_device *device = session->device;
+    bool was_cut = look == SL_SIM_LOOK_AFTER_CRASH;
     sqlite3_stmt *stmt = NULL;
     for (uint32_t i = 0; i < ledger->txs_len && device->world->failures == 0; i++) {
         const struct sl_sim_tx *tx = &ledger->txs[i];
@@ -233,7 +234,7 @@ void sl_sim_session_settle(struct sl_sim_session *session, struct sl_sim_ledger 
                         "device %d: transaction %u was committed and synced, and is not there "
                         "after the power cut",
                         device->index, i + 1);
-        } else {
+        } else if (rc == SQLITE_ROW || look != SL_SIM_LOOK_RUNNING) {
             sl_sim_tx_settle(ledger, i + 1, rc == SQLITE_ROW);
         }
     }

@@ -65,9 +65,17 @@ bool sl_sim_session_savepoint(struct sl_sim_session *session);
 bool sl_sim_session_rollback_to(struct sl_sim_session *session, struct sl_sim_ledger *ledger);
 bool sl_sim_session_release(struct sl_sim_session *session);
 
-/* Looks which of the device's transactions are there. `was_cut`: after a power cut, which may have
- * taken some that were committed; without, only those are asked for that are not known. */
+/* When the device's transactions are looked for: what that says of one that is not there. */
+enum sl_sim_look {
+    SL_SIM_LOOK_RUNNING, /* of one whose COMMIT failed nothing yet: its frames may stand in the WAL
+                            behind the last commit, and be one after a crash */
+    SL_SIM_LOOK_AFTER_CRASH, /* it is gone for good; committed ones are asked for, too */
+    SL_SIM_LOOK_LAST         /* no crash will come: it is gone for good */
+};
+
+/* Looks which of the device's transactions are there: of those that are not known. Nobody may be
+ * writing. */
 void sl_sim_session_settle(struct sl_sim_session *session, struct sl_sim_ledger *ledger,
-                           bool was_cut);
+                           enum sl_sim_look look);
 
 #endif

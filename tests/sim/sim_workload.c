@@ -287,8 +287,9 @@ static void act_writing(struct sl_sim_workload *work, struct sl_sim_session *ses
 
 /* ---- Handles opened and closed ------------------------------------------------------------ */
 
-/* The applications of a device have connections again, and know what is there. */
-static void come_up(struct sl_sim_workload *work, unsigned d)
+/* The applications of a device have connections again, and know what is there. `is_last`: no fault
+ * can happen any more. */
+static void come_up(struct sl_sim_workload *work, unsigned d, bool is_last)
 {
     struct sl_sim_device *device = &work->world->devices[d];
     for (unsigned k = 0; k < 2; k++) {
@@ -296,8 +297,11 @@ static void come_up(struct sl_sim_workload *work, unsigned d)
             sl_sim_session_open(&work->sessions[d][k], device, k == 0);
         }
     }
-    if (work->was_cut[d] || work->settled_hits[d] != device->hits) {
-        sl_sim_session_settle(&work->sessions[d][0], &work->ledger, work->was_cut[d]);
+    if (work->was_cut[d] || is_last || work->settled_hits[d] != device->hits) {
+        enum sl_sim_look look = work->was_cut[d] ? SL_SIM_LOOK_AFTER_CRASH
+                                : is_last        ? SL_SIM_LOOK_LAST
+                                                 : SL_SIM_LOOK_RUNNING;
+        sl_sim_session_settle(&work->sessions[d][0], &work->ledger, look);
         work->was_cut[d] = false;
         work->settled_hits[d] = device->hits;
     }
@@ -378,7 +382,7 @@ void sl_sim_workload_tick(struct sl_sim_workload *work, unsigned d)
         work->sessions[d][1].state == SL_SIM_WRITING) {
         return;
     }
-    come_up(work, d);
+    come_up(work, d, false);
     if (work->world->failures == 0 && sl_sim_engine_open(device) && device->capture == NULL) {
         (void)sl_sim_capture_open(device);
     }
@@ -431,7 +435,7 @@ void sl_sim_workload_act(struct sl_sim_workload *work, unsigned d)
     if (work->settled_hits[d] != world->devices[d].hits &&
         work->sessions[d][0].state != SL_SIM_WRITING &&
         work->sessions[d][1].state != SL_SIM_WRITING) {
-        come_up(work, d);
+        come_up(work, d, false);
     }
     work->actions_left[d]--;
     switch (session->state) {
@@ -467,7 +471,7 @@ void sl_sim_workload_finish(struct sl_sim_workload *work)
         if (device->engine != NULL && !sl_sim_engine_is_well(device)) {
             close_engine(work, i, 0);
         }
-        come_up(work, i);
+        come_up(work, i, true);
         if (device->engine == NULL) {
             (void)sl_sim_engine_open(device);
         }

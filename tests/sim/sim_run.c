@@ -22,6 +22,7 @@
 
 #include "tests/sim/sim_events.h"
 #include "tests/sim/sim_oracle.h"
+#include "tests/sim/sim_signature.h"
 
 #define STAGES_MAX 32u
 #define STREAM_DEVICES 101      /* a stream of the seed that nothing else has */
@@ -317,6 +318,7 @@ void sl_sim_run(uint64_t seed, const struct sl_sim_options *options, struct sl_s
 {
     struct sl_sim_world world;
     memset(result, 0, sizeof(*result));
+    sl_sim_signature_begin(seed);
     int64_t memory = sqlite3_memory_used();
     struct sl_sim_faults faults;
     sl_sim_faults_draw(&faults, seed, &options->faults);

@@ -45,9 +45,8 @@ static void mix(struct sl_sim_trace *trace, uint64_t value)
 {
     const wide prime = ((wide)1 << 88) + 0x13b;
     wide hash = ((wide)trace->hash.high << 64) | trace->hash.low;
-    for (unsigned shift = 0; shift < 64; shift += 8) {
-        hash = (hash ^ ((value >> shift) & 0xff)) * prime;
-    }
+    hash = (hash ^ value) * prime;
+    hash ^= hash >> 64; /* a product only carries upwards */
     trace->hash.high = (uint64_t)(hash >> 64);
     trace->hash.low = (uint64_t)hash;
 }

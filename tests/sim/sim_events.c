@@ -11,18 +11,15 @@
 /* What there is of each code in one device's log. */
 static void read_codes(struct sl_sim_device *device, uint64_t codes[64])
 {
-    sqlite3 *db = NULL;
-    if (sqlite3_open_v2(device->sync_db, &db, SQLITE_OPEN_READWRITE, SL_SIM_VFS_NAME) ==
-        SQLITE_OK) {
+    sqlite3 *db = sl_sim_look(device, SL_SIM_SYNC_DB);
+    if (db != NULL) {
         sqlite3_stmt *stmt = sl_sim_prepare(db, "SELECT code,count(*) FROM event GROUP BY code");
         while (sqlite3_step(stmt) == SQLITE_ROW) {
             codes[sqlite3_column_int(stmt, 0) & 63] = (uint64_t)sqlite3_column_int64(stmt, 1);
         }
         sqlite3_finalize(stmt);
-    } else {
-        sl_sim_fail(device->world, SL_SIM_INVARIANT, "%s: %s", device->sync_db, sqlite3_errmsg(db));
+        sl_sim_look_end(device, SL_SIM_SYNC_DB, db);
     }
-    sqlite3_close(db);
 }
 
 static void expect(struct sl_sim_device *device, bool is_right, const char *what)

@@ -181,12 +181,9 @@ static void read_segment(struct reader *reader, struct sl_decoded *decoded, cons
 static void read_device(struct reader *reader, struct sl_decoded *decoded)
 {
     struct sl_sim_world *world = reader->ledger->world;
-    const struct sl_sim_device *device = &world->devices[reader->device];
-    sqlite3 *db = NULL;
-    if (sqlite3_open_v2(device->sync_db, &db, SQLITE_OPEN_READWRITE, SL_SIM_VFS_NAME) !=
-        SQLITE_OK) {
-        sl_sim_fail(world, SL_SIM_INVARIANT, "%s: %s", device->sync_db, sqlite3_errmsg(db));
-        sqlite3_close(db);
+    struct sl_sim_device *device = &world->devices[reader->device];
+    sqlite3 *db = sl_sim_look(device, SL_SIM_SYNC_DB);
+    if (db == NULL) {
         return;
     }
     sqlite3_stmt *stmt =
@@ -200,7 +197,7 @@ static void read_device(struct reader *reader, struct sl_decoded *decoded)
                      (size_t)sqlite3_column_bytes(stmt, 0));
     }
     sqlite3_finalize(stmt);
-    sqlite3_close(db);
+    sl_sim_look_end(device, SL_SIM_SYNC_DB, db);
 }
 
 static uint32_t find_birth(const struct sl_sim_log *log, const struct sl_birth *birth)

@@ -174,7 +174,10 @@ static void check_local(struct sl_sim_workload *work, int device, const struct s
 static void check_device(struct sl_sim_workload *work, const struct sl_sim_fold *fold, int device)
 {
     struct sl_sim_world *world = work->world;
-    sqlite3 *db = sl_sim_db_open(&world->devices[device]);
+    sqlite3 *db = sl_sim_look(&world->devices[device], SL_SIM_LIBRARY_DB);
+    if (db == NULL) {
+        return;
+    }
     bool *present = sl_sim_alloc(work->ledger.records_len * sizeof(*present));
     for (uint32_t i = 0; i < world->schema.models_len; i++) {
         const struct sl_sim_model *model = &world->schema.models[i];
@@ -202,7 +205,7 @@ static void check_device(struct sl_sim_workload *work, const struct sl_sim_fold 
         }
     }
     free(present);
-    sqlite3_close(db);
+    sl_sim_look_end(&world->devices[device], SL_SIM_LIBRARY_DB, db);
 }
 
 void sl_sim_check_ledger(struct sl_sim_workload *work)
@@ -230,13 +233,12 @@ struct believed {
 };
 
 /* Runs a SELECT of a device id and two numbers, which are added to the device's. */
-static void add_up(struct sl_sim_world *world, const char *path, const char *sql, int64_t *first,
-                   int64_t *second)
+static void add_up(struct sl_sim_device *device, enum sl_sim_file file, const char *sql,
+                   int64_t *first, int64_t *second)
 {
-    sqlite3 *db = NULL;
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, SL_SIM_VFS_NAME) != SQLITE_OK) {
-        sl_sim_fail(world, SL_SIM_INVARIANT, "%s: %s", path, sqlite3_errmsg(db));
-        sqlite3_close(db);
+    const struct sl_sim_world *world = device->world;
+    sqlite3 *db = sl_sim_look(device, file);
+    if (db == NULL) {
         return;
     }
     sqlite3_stmt *stmt = sl_sim_prepare(db, sql);
@@ -251,17 +253,16 @@ static void add_up(struct sl_sim_world *world, const char *path, const char *sql
         }
     }
     sqlite3_finalize(stmt);
-    sqlite3_close(db);
+    sl_sim_look_end(device, file, db);
 }
 
-static void read_believed(struct sl_sim_world *world, const struct sl_sim_device *device,
-                          struct believed *out)
+static void read_believed(struct sl_sim_device *device, struct believed *out)
 {
     int64_t none[SL_SIM_DEVICES_MAX] = {0};
-    add_up(world, device->sync_db, "SELECT device,held_seq,0 FROM origin", out->held, none);
-    add_up(world, device->library_db, "SELECT device,applied_seq,0 FROM _syncline_origin",
+    add_up(device, SL_SIM_SYNC_DB, "SELECT device,held_seq,0 FROM origin", out->held, none);
+    add_up(device, SL_SIM_LIBRARY_DB, "SELECT device,applied_seq,0 FROM _syncline_origin",
            out->there, none);
-    add_up(world, device->sync_db, "SELECT device,acked_seq,applied_seq FROM member", out->acked,
+    add_up(device, SL_SIM_SYNC_DB, "SELECT device,acked_seq,applied_seq FROM member", out->acked,
            out->applied);
 }
 
@@ -272,7 +273,7 @@ void sl_sim_check_always(struct sl_sim_workload *work)
     memset(believed, 0, sizeof(believed));
     for (unsigned d = 0; d < world->devices_len; d++) {
         if (!world->devices[d].has_died) {
-            read_believed(world, &world->devices[d], &believed[d]);
+            read_believed(&world->devices[d], &believed[d]);
         }
     }
     for (unsigned a = 0; a < world->devices_len; a++) {
@@ -297,32 +298,31 @@ void sl_sim_check_always(struct sl_sim_workload *work)
 
 /* ---- The files ---------------------------------------------------------------------------- */
 
-static void check_pragma(struct sl_sim_world *world, const char *path, const char *pragma)
+static void check_pragma(struct sl_sim_device *device, enum sl_sim_file file, const char *pragma)
 {
-    sqlite3 *db;
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, SL_SIM_VFS_NAME) != SQLITE_OK) {
-        sl_sim_fail(world, SL_SIM_INVARIANT, "%s: %s", path, sqlite3_errmsg(db));
-        sqlite3_close(db);
+    sqlite3 *db = sl_sim_look(device, file);
+    if (db == NULL) {
         return;
     }
     sqlite3_stmt *stmt = sl_sim_prepare(db, pragma);
     if (sqlite3_step(stmt) == SQLITE_ROW) {
         const char *text = (const char *)sqlite3_column_text(stmt, 0);
         if (text == NULL || strcmp(text, "ok") != 0) {
-            sl_sim_fail(world, SL_SIM_INVARIANT, "%s: %s: %s", path, pragma,
+            sl_sim_fail(device->world, SL_SIM_INVARIANT, "%s: %s: %s",
+                        file == SL_SIM_LIBRARY_DB ? device->library_db : device->sync_db, pragma,
                         text != NULL ? text : "");
         }
     }
     sqlite3_finalize(stmt);
-    sqlite3_close(db);
+    sl_sim_look_end(device, file, db);
 }
 
 void sl_sim_check_structure(struct sl_sim_world *world)
 {
     for (unsigned i = 0; i < world->devices_len; i++) {
-        check_pragma(world, world->devices[i].library_db, "PRAGMA integrity_check");
-        check_pragma(world, world->devices[i].library_db, "PRAGMA foreign_key_check");
-        check_pragma(world, world->devices[i].sync_db, "PRAGMA integrity_check");
+        check_pragma(&world->devices[i], SL_SIM_LIBRARY_DB, "PRAGMA integrity_check");
+        check_pragma(&world->devices[i], SL_SIM_LIBRARY_DB, "PRAGMA foreign_key_check");
+        check_pragma(&world->devices[i], SL_SIM_SYNC_DB, "PRAGMA integrity_check");
     }
 }
 
@@ -344,15 +344,15 @@ static void tell_set_aside(struct sl_sim_device *device)
 /* Records that wait for their parents or births. */
 static uint64_t count_waiting(struct sl_sim_device *device)
 {
-    sqlite3 *db = sl_sim_db_open(device);
+    sqlite3 *db = sl_sim_look(device, SL_SIM_LIBRARY_DB);
     sqlite3_stmt *stmt = NULL;
     uint64_t count = 0;
-    if (sqlite3_prepare_v2(db, "SELECT count(*) FROM _syncline_waiting", -1, &stmt, NULL) ==
-        SQLITE_OK) { /* else there is no waiting room */
+    if (db != NULL && sqlite3_prepare_v2(db, "SELECT count(*) FROM _syncline_waiting", -1, &stmt,
+                                         NULL) == SQLITE_OK) { /* else there is no waiting room */
         count = sqlite3_step(stmt) == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
     }
     sqlite3_finalize(stmt);
-    sqlite3_close(db);
+    sl_sim_look_end(device, SL_SIM_LIBRARY_DB, db);
     return count;
 }
 
@@ -431,16 +431,15 @@ uint64_t sl_sim_traffic(struct sl_sim_world *world)
         if (sl_sim_info(&world->devices[i], &info)) {
             traffic += info.own_seq + info.received + info.segments_sent;
         }
-        sqlite3 *db;
-        if (sqlite3_open_v2(world->devices[i].sync_db, &db, SQLITE_OPEN_READWRITE,
-                            SL_SIM_VFS_NAME) == SQLITE_OK) {
+        sqlite3 *db = sl_sim_look(&world->devices[i], SL_SIM_SYNC_DB);
+        if (db != NULL) {
             sqlite3_stmt *stmt = sl_sim_prepare(db, "SELECT count(*) FROM segment");
             if (sqlite3_step(stmt) == SQLITE_ROW) {
                 traffic += (uint64_t)sqlite3_column_int64(stmt, 0);
             }
             sqlite3_finalize(stmt);
+            sl_sim_look_end(&world->devices[i], SL_SIM_SYNC_DB, db);
         }
-        sqlite3_close(db);
     }
     return traffic;
 }

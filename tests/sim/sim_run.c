@@ -16,11 +16,11 @@
 #include "tests/sim/sim_run.h"
 
 #include <errno.h>
-#include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "tests/sim/sim_events.h"
+#include "tests/sim/sim_memory.h"
 #include "tests/sim/sim_oracle.h"
 #include "tests/sim/sim_signature.h"
 
@@ -319,7 +319,7 @@ void sl_sim_run(uint64_t seed, const struct sl_sim_options *options, struct sl_s
     struct sl_sim_world world;
     memset(result, 0, sizeof(*result));
     sl_sim_signature_begin(seed);
-    int64_t memory = sqlite3_memory_used();
+    int64_t memory = sl_sim_memory_used();
     struct sl_sim_faults faults;
     sl_sim_faults_draw(&faults, seed, &options->faults);
     result->devices = draw_devices(seed, options);
@@ -347,10 +347,10 @@ void sl_sim_run(uint64_t seed, const struct sl_sim_options *options, struct sl_s
     result->events = world.trace.events;
     memcpy(result->about, world.about, sizeof(result->about));
     sl_sim_world_fini(&world);
-    if (result->failures == 0 && sqlite3_memory_used() != memory) {
+    if (result->failures == 0 && sl_sim_memory_used() != memory) {
         result->failures = SL_SIM_INVARIANT;
         snprintf(result->text, sizeof(result->text), "SQLite has %lld bytes more after the run",
-                 (long long)(sqlite3_memory_used() - memory));
+                 (long long)(sl_sim_memory_used() - memory));
     }
     for (unsigned i = 0; i < result->devices && result->failures == 0; i++) {
         if (world.devices[i].allocated_max > MEMORY_MAX) {

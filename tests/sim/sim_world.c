@@ -530,6 +530,10 @@ void sl_sim_engine_close(struct sl_sim_device *device)
     }
     sl_sim_trace_event(&device->world->trace, device->world->now_ns, device->index, "close", 0, 0,
                        NULL, 0);
+    for (size_t i = 0; i < SL_SIM_FILES; i++) {
+        sqlite3_close(device->looks[i]);
+        device->looks[i] = NULL;
+    }
     sl_library_close(device->engine);
     device->engine = NULL;
     device->transport->ops->free(device->transport);
@@ -625,6 +629,31 @@ sqlite3 *sl_sim_db_open(struct sl_sim_device *device)
         abort();
     }
     return db;
+}
+
+sqlite3 *sl_sim_look(struct sl_sim_device *device, enum sl_sim_file file)
+{
+    const char *path = file == SL_SIM_LIBRARY_DB ? device->library_db : device->sync_db;
+    sqlite3 *db = device->looks[file];
+    if (db != NULL) {
+        return db;
+    }
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, SL_SIM_VFS_NAME) != SQLITE_OK) {
+        sl_sim_fail(device->world, SL_SIM_INVARIANT, "%s: %s", path, sqlite3_errmsg(db));
+        sqlite3_close(db);
+        return NULL;
+    }
+    if (device->engine != NULL) {
+        device->looks[file] = db;
+    }
+    return db;
+}
+
+void sl_sim_look_end(struct sl_sim_device *device, enum sl_sim_file file, sqlite3 *db)
+{
+    if (db != device->looks[file]) {
+        sqlite3_close(db);
+    }
 }
 
 bool sl_sim_exec(struct sl_sim_device *device, sqlite3 *db, const char *sql)

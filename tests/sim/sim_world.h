@@ -26,6 +26,9 @@ enum sl_sim_failure {
     SL_SIM_INVARIANT = 8, /* anything else that must always hold */
 };
 
+/* What a device's disk holds. */
+enum sl_sim_file { SL_SIM_LIBRARY_DB, SL_SIM_SYNC_DB, SL_SIM_FILES };
+
 struct sl_sim_world;
 
 struct sl_sim_device {
@@ -50,10 +53,11 @@ struct sl_sim_device {
     uint32_t settle_along_len; /* likewise */
     uint32_t scan_len;         /* older rows in a slice of the scan; 0: the default */
     struct sl_identity identity;
-    struct sl_transport *transport; /* while the engine is open */
-    struct sl_library *engine;      /* NULL: not running */
-    struct sl_library *capture;     /* a second handle, in the capture role; NULL: not open */
-    bool syncs_commits;             /* its applications commit with synchronous=FULL */
+    struct sl_transport *transport;      /* while the engine is open */
+    struct sl_library *engine;           /* NULL: not running */
+    struct sl_library *capture;          /* a second handle, in the capture role; NULL: not open */
+    struct sqlite3 *looks[SL_SIM_FILES]; /* sl_sim_look's, while the engine is open */
+    bool syncs_commits;                  /* its applications commit with synchronous=FULL */
 
     /* What the faults do to it (sim_fault.h). They meet it only while it is exposed: inside calls
      * of the product, and in the applications' COMMIT. */
@@ -153,6 +157,11 @@ bool sl_sim_info(struct sl_sim_device *device, struct syncline_info *info);
 /* An application's connection to the device's library.db; ends the program when it cannot be had.
  */
 struct sqlite3 *sl_sim_db_open(struct sl_sim_device *device);
+/* A connection of the judges', to be given back by sl_sim_look_end. One is kept while the engine
+ * runs: to parse a schema takes longer than to look. It is closed before the engine's, so that the
+ * last one to be closed is the product's. NULL: a failure was noted. */
+struct sqlite3 *sl_sim_look(struct sl_sim_device *device, enum sl_sim_file file);
+void sl_sim_look_end(struct sl_sim_device *device, enum sl_sim_file file, struct sqlite3 *db);
 /* Runs statements without results. False: a failure was noted. */
 bool sl_sim_exec(struct sl_sim_device *device, struct sqlite3 *db, const char *sql);
 /* Prepares a statement; ends the program when the SQL is wrong. */

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/sim/sim_memory.h"
 #include "tests/sim/sim_run.h"
 
 #define JOBS_MAX 64u
@@ -447,6 +448,7 @@ int main(int argc, char **argv)
 #define X(name, default_) options.run.allowed.name = default_;
     SL_SIM_SWITCHES_MAP(X)
 #undef X
+    sl_sim_memory_init();
     parse(argc, argv, &options);
     options.run.faults.far_clocks = options.run.allowed.far_clocks;
     if (options.jobs > options.count) {

@@ -263,9 +263,7 @@ static void pack_plain_column(msgpack_packer *pack, const struct sl_value *value
 static uint32_t dict_add(struct syncline_uuid *dict, uint32_t *dict_len, uint32_t *slots,
                          uint32_t mask, const struct syncline_uuid *uuid)
 {
-    uint64_t a = sl_get_u64(uuid->bytes);
-    uint64_t b = sl_get_u64(uuid->bytes + 8);
-    uint32_t slot = (uint32_t)(((a * 31 + b) * 0x9e3779b97f4a7c15u) >> 32) & mask;
+    uint32_t slot = sl_uuid_hash(uuid) & mask;
     while (slots[slot] != 0) {
         if (sl_uuid_equal(&dict[slots[slot] - 1], uuid)) {
             return slots[slot];

@@ -19,6 +19,17 @@ bool sl_uuid_equal(const struct syncline_uuid *a, const struct syncline_uuid *b)
     return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
+uint32_t sl_uuid_hash(const struct syncline_uuid *uuid)
+{
+    uint64_t words[2];
+    memcpy(words, uuid->bytes, sizeof(words));
+    /* The last bytes, in which neighbours differ, are the highest of a word on little-endian
+     * machines: a product alone would leave them there. */
+    uint64_t mixed = words[0] * 0xff51afd7ed558ccdu ^ words[1];
+    mixed = (mixed ^ mixed >> 32) * 0x9e3779b97f4a7c15u;
+    return (uint32_t)(mixed >> 32);
+}
+
 int sl_uuid_compare(const struct syncline_uuid *a, const struct syncline_uuid *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof(a->bytes));

@@ -25,6 +25,9 @@ struct sl_vector_entry {
 };
 
 bool sl_uuid_equal(const struct syncline_uuid *a, const struct syncline_uuid *b);
+/* For tables of slots: all bits depend on all of the UUID, so that those that count up do not
+ * meet. */
+uint32_t sl_uuid_hash(const struct syncline_uuid *uuid);
 int sl_uuid_compare(const struct syncline_uuid *a, const struct syncline_uuid *b);
 bool sl_origin_equal(const struct sl_origin *a, const struct sl_origin *b);
 

@@ -3,8 +3,6 @@
 
 #include "stages/promises.h"
 
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/vector.h"
 
@@ -30,10 +28,7 @@ void sl_promises_clear(struct sl_promises *promises)
 static struct sl_promise *slot_of(struct sl_promise *slots, size_t capacity,
                                   const struct sl_model *model, const struct syncline_uuid *uuid)
 {
-    uint64_t words[2];
-    memcpy(words, uuid->bytes, sizeof(words));
-    uint64_t mixed = (words[0] ^ words[1] ^ model->index) * 0x9e3779b97f4a7c15u;
-    size_t at = (size_t)(mixed >> 32) & (capacity - 1);
+    size_t at = (sl_uuid_hash(uuid) + model->index) & (capacity - 1);
     while (slots[at].model != NULL &&
            (slots[at].model != model || !sl_uuid_equal(&slots[at].uuid, uuid))) {
         at = (at + 1) & (capacity - 1);

@@ -57,6 +57,9 @@ struct tree {
     struct list hidden;        /* size_t: nodes whose children are to be looked at */
     struct list authored;      /* struct sl_author_delete */
     struct sl_promises places; /* of nodes, by record */
+    int64_t origin;            /* whose device was asked for last; 0: none's */
+    struct syncline_uuid origin_device;
+    bool noted[SL_MODEL_COUNT_MAX]; /* by model: that records of it were deleted */
 };
 
 static enum syncline_status no_memory(struct sl_error *err)
@@ -181,14 +184,19 @@ static enum syncline_status has_children(struct sl_record_writer *writer, const 
 
 /* ---- Judging a child ---- */
 
-static enum syncline_status device_of(const struct tree *tree, int64_t origin,
+/* Most rows of a tree are of one origin: the last answer is kept. */
+static enum syncline_status device_of(struct tree *tree, int64_t origin,
                                       struct syncline_uuid *device, struct sl_error *err)
 {
     struct sl_origin name = {{{0}}, 0};
     bool found = false;
-    enum syncline_status status =
-        sl_library_db_origin(&tree->writer->core->writer.ldb, origin, &found, &name, err);
-    *device = name.device;
+    enum syncline_status status = SYNCLINE_OK;
+    if (origin == 0 || tree->origin != origin) {
+        status = sl_library_db_origin(&tree->writer->core->writer.ldb, origin, &found, &name, err);
+        tree->origin = status == SYNCLINE_OK ? origin : 0;
+        tree->origin_device = name.device;
+    }
+    *device = tree->origin_device;
     return status;
 }
 
@@ -208,7 +216,7 @@ static enum syncline_status is_on_its_way(const struct tree *tree, bool *is, str
 }
 
 /* Who made the latest content of a row? *device is not set when it is on its way into the log. */
-static enum syncline_status author_of(const struct tree *tree, const struct node *node, bool *pends,
+static enum syncline_status author_of(struct tree *tree, const struct node *node, bool *pends,
                                       struct syncline_uuid *device, struct sl_error *err)
 {
     struct sl_record_writer *writer = tree->writer;
@@ -247,7 +255,7 @@ static enum syncline_status entry_points_at(const struct tree *tree, const struc
 }
 
 /* A row that points at a dead record. */
-static enum syncline_status judge_row(const struct tree *tree, const struct dead *parent,
+static enum syncline_status judge_row(struct tree *tree, const struct dead *parent,
                                       struct node *node, struct sl_error *err)
 {
     struct syncline_uuid device = {{0}};
@@ -692,7 +700,11 @@ static enum syncline_status remove_row(struct tree *tree, const struct node *nod
         status = sl_birth_drop(&rows->births, model, node->id, err);
     }
     writer->clear_of_births[node->model->index] = false;
-    return status == SYNCLINE_OK ? sl_outbox_note_delete(&rows->ldb, model, err) : status;
+    if (status == SYNCLINE_OK && !tree->noted[node->model->index]) {
+        status = sl_outbox_note_delete(&rows->ldb, model, err);
+        tree->noted[node->model->index] = status == SYNCLINE_OK;
+    }
+    return status;
 }
 
 /* The edges by child: [starts[c], starts[c + 1]) are the parents of node c. */

@@ -73,3 +73,19 @@ Test(vector, add_wraps)
     struct syncline_uuid sum = sl_uuid_add(&uuid, 2);
     cr_assert(sl_uuid_equal(&sum, &(struct syncline_uuid){{[15] = 1}}));
 }
+
+/* UUIDs that count up, as a batch of new records has them, spread over a table's slots as well as
+ * any others. */
+Test(vector, hashes_of_neighbours_spread)
+{
+    enum { UUIDS = 4096, SLOTS = 8192 };
+    static bool taken[SLOTS];
+    unsigned distinct = 0;
+    for (unsigned i = 0; i < UUIDS; i++) {
+        struct syncline_uuid uuid = {{0x01, 0x9a, [14] = (uint8_t)(i >> 8), [15] = (uint8_t)i}};
+        bool *slot = &taken[sl_uuid_hash(&uuid) % SLOTS];
+        distinct += *slot ? 0 : 1;
+        *slot = true;
+    }
+    cr_expect_gt(distinct, UUIDS * 3 / 5, "%u slots", distinct); /* by chance it is 0.79 of them */
+}

@@ -15,7 +15,6 @@
 #include "cli/quantity.h"
 #include "cli/suggest.h"
 
-#define BATCH_LEN_DEFAULT 1000u
 #define BATCH_LEN_MAX 65536u
 #define PAIRS_DEFAULT 5u
 #define PAIRS_MAX 1000u
@@ -67,7 +66,8 @@ static const struct option option_table[] = {
      "allow the network: loopback only, since nobody is authenticated yet"},
     {"--device-name", "NAME", CLI_OPT_DEVICE_NAME, OPTION_DEVICE_NAME,
      "what people call this device (default: the host's name)"},
-    {"--batch", "N", CLI_OPT_BATCH, OPTION_BATCH, "rows per transaction (default 1000)"},
+    {"--batch", "N", CLI_OPT_BATCH, OPTION_BATCH,
+     "rows per transaction (default 1000, and 100000 where entries are removed)"},
     {"--plain", NULL, CLI_OPT_PLAIN, OPTION_PLAIN,
      "index without syncing, for measuring: the rows stay on this device"},
     {"--wait", "TIME", CLI_OPT_WAIT, OPTION_WAIT,
@@ -407,7 +407,6 @@ int cli_options_parse(int argc, char *const argv[], const struct cli_command *co
 
     memset(options, 0, sizeof(*options));
     *help_group = NULL;
-    options->batch_len = BATCH_LEN_DEFAULT;
     options->pairs = PAIRS_DEFAULT;
     options->wait_ms = WAIT_S_DEFAULT * 1000;
     options->timeout_ms = -1;

@@ -88,7 +88,7 @@ struct cli_options {
     const char *location;                  /* --location, or NULL */
     const char *member;                    /* --member, or NULL */
     uint64_t limit;                        /* --limit; UINT64_MAX: none */
-    uint32_t batch_len;                    /* --batch: rows per transaction */
+    uint32_t batch_len;                    /* --batch: rows per transaction; 0: as is usual */
     uint32_t pairs;                        /* --pairs */
     int64_t wait_ms;                       /* --wait */
     int64_t timeout_ms;                    /* --timeout; -1: for ever */

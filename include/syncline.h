@@ -550,12 +550,14 @@ struct syncline_batch_options {
  *
  * Capture changes in the order in which they were made, each before an id is used again.
  *
- * A delete says that this record is gone, on all devices. Records here that pointed at it are to
- * be deleted, or pointed elsewhere, by calls of their own: what ON DELETE does to them is not seen.
- * On the other devices ON DELETE decides nothing either: there device-owned records of this device
- * that still point at it go with it, the whole tree. And where another device has pointed a record
- * at it that this one did not know of, that record becomes invisible everywhere, until that device
- * hears of the delete and deletes it, too - or has pointed it elsewhere meanwhile.
+ * A delete says that this record is gone, on all devices. Records here that pointed at it are to be
+ * deleted, or pointed elsewhere, in the same transaction. Device-owned records of this device are
+ * best deleted without a call: on the other devices they go with it, the whole tree, so one delete
+ * is enough for a folder and all that is in it. All others need calls of their own: what ON DELETE
+ * does to them is not seen. On the other devices ON DELETE decides nothing either: where another
+ * device has pointed a record at it that this one did not know of, that record becomes invisible
+ * everywhere, until that device hears of the delete and deletes it, too - or has pointed it
+ * elsewhere meanwhile.
  *
  * Fill every member of a struct as its row is, id and UUID included: in a transaction the struct is
  * what is sent, and a member left empty empties the column on the other devices; in autocommit the

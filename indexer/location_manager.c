@@ -17,19 +17,14 @@
 
 #include "indexer/entry_batch.h"
 #include "indexer/folder_rows.h"
-#include "indexer/library_lock.h"
+#include "indexer/location_run.h"
 #include "indexer/location_store.h"
 #include "indexer/moved_files.h"
 #include "indexer/removal.h"
-#include "indexer/schema.h"
 
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-#define BATCH_SIZE_MAX 65536u
 
 /* A folder's tag in the walk: its number in the batch, and whether this run inserts it. */
 #define TAG(folder, is_fresh) ((folder) << 1 | ((is_fresh) ? 1u : 0u))
@@ -43,42 +38,18 @@ struct gone {
 };
 
 struct run {
-    struct syncline *lib;                           /* NULL: no syncing */
-    struct sqlite3 *db;                             /* the caller's */
-    const char *path;                               /* absolute, without links */
-    const struct indexer_location_options *options; /* the caller's */
-    struct indexer_location_stats *stats;           /* the caller's */
-    struct indexer_error *err;                      /* the caller's */
-    enum syncline_status status;                    /* why the walk was ended */
-    uint64_t started_ns;                            /* CLOCK_MONOTONIC */
-    struct indexer_entry_batch batch;               /* rows on their way out */
-    struct indexer_folder_rows known;               /* of the folder that is walked */
-    struct indexer_moved_files moved;               /* what was moved, and where it is */
-    bool is_rescan;                                 /* remove what is gone */
-    bool is_other_root;                             /* another folder than was indexed */
-    struct gone *gone;                              /* rows not met, ours */
-    size_t gone_count;                              /* there */
-    size_t gone_capacity;                           /* there is room for */
-    size_t gone_before;                             /* of them in the folders before this one */
+    struct indexer_location_run *frame; /* the run as such */
+    enum syncline_status status;        /* why the walk was ended */
+    struct indexer_entry_batch batch;   /* rows on their way out */
+    struct indexer_folder_rows known;   /* of the folder that is walked */
+    struct indexer_moved_files moved;   /* what was moved, and where it is */
+    bool is_rescan;                     /* remove what is gone */
+    bool is_other_root;                 /* another folder than was indexed */
+    struct gone *gone;                  /* rows not met, ours */
+    size_t gone_count;                  /* there */
+    size_t gone_capacity;               /* there is room for */
+    size_t gone_before;                 /* of them in the folders before this one */
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static void count_commit(struct run *run)
-{
-    struct indexer_location_stats *stats = run->stats;
-    stats->last_commit_ns = now_ns();
-    if (stats->batches++ == 0)
-        stats->first_commit_ns = stats->last_commit_ns;
-    stats->total_ms = (stats->last_commit_ns - run->started_ns) / 1000000u;
-    if (run->options->progress != NULL)
-        run->options->progress(run->options->ctx, stats);
-}
 
 static enum syncline_status flush(struct run *run)
 {
@@ -87,13 +58,13 @@ static enum syncline_status flush(struct run *run)
     size_t updates = run->batch.updates_count - moves;
     if (indexer_entry_batch_len(&run->batch) == 0)
         return SYNCLINE_OK;
-    enum syncline_status status = indexer_entry_batch_flush(&run->batch, run->err);
+    enum syncline_status status = indexer_entry_batch_flush(&run->batch, run->frame->err);
     if (status != SYNCLINE_OK)
         return status;
-    run->stats->inserted += inserts;
-    run->stats->updated += updates;
-    run->stats->moved += moves;
-    count_commit(run);
+    run->frame->stats->inserted += inserts;
+    run->frame->stats->updated += updates;
+    run->frame->stats->moved += moves;
+    indexer_location_run_committed(run->frame);
     return SYNCLINE_OK;
 }
 
@@ -106,7 +77,7 @@ static enum indexer_walk_next next_after(struct run *run, enum syncline_status s
 
 static enum syncline_status no_memory(struct run *run)
 {
-    return indexer_fail(run->err, SYNCLINE_ENOMEM,
+    return indexer_fail(run->frame->err, SYNCLINE_ENOMEM,
                         "out of memory: use a smaller batch size or end other programs");
 }
 
@@ -156,11 +127,11 @@ static enum syncline_status take_known(struct run *run, const struct entry_row *
 static enum syncline_status open_location(struct run *run, const struct indexer_walk_entry *root,
                                           uint64_t *tag)
 {
-    struct indexer_location_stats *stats = run->stats;
+    struct indexer_location_stats *stats = run->frame->stats;
     struct entry_row row = row_of(root);
-    enum syncline_status status =
-        indexer_location_open(&run->batch, &run->options->device, run->path, !run->is_rescan, &row,
-                              &stats->location, &stats->existed, run->err);
+    enum syncline_status status = indexer_location_open(
+        &run->batch, &run->frame->options->device, run->frame->path, !run->is_rescan, &row,
+        &stats->location, &stats->existed, run->frame->err);
     if (status != SYNCLINE_OK)
         return status;
     uint64_t folder = indexer_entry_batch_folder(&run->batch, row.id);
@@ -169,7 +140,7 @@ static enum syncline_status open_location(struct run *run, const struct indexer_
     *tag = TAG(folder, !stats->existed);
     if (!stats->existed) {
         stats->inserted++;
-        count_commit(run);
+        indexer_location_run_committed(run->frame);
         return SYNCLINE_OK;
     }
     row.name = root->name;
@@ -223,10 +194,10 @@ static enum syncline_status take_moved(struct run *run, const struct indexer_wal
 {
     struct entry_row row;
     *is_moved = false;
-    if (!run->stats->existed || entry->is_skipped)
+    if (!run->frame->stats->existed || entry->is_skipped)
         return SYNCLINE_OK;
     enum syncline_status status =
-        indexer_moved_files_find(&run->moved, entry, &row, is_moved, run->err);
+        indexer_moved_files_find(&run->moved, entry, &row, is_moved, run->frame->err);
     if (status != SYNCLINE_OK || !*is_moved)
         return status;
     if (entry->kind == INDEXER_FOLDER) {
@@ -299,7 +270,7 @@ static enum indexer_walk_next on_entry(void *ctx, const struct indexer_walk_entr
     if (!entry->is_root)
         return next_after(run, take_entry(run, entry, tag));
     if (entry->is_skipped)
-        return next_after(run, indexer_fail(run->err, SYNCLINE_EINVAL,
+        return next_after(run, indexer_fail(run->frame->err, SYNCLINE_EINVAL,
                                             "this is the library's own folder: give another one"));
     return next_after(run, open_location(run, entry, tag));
 }
@@ -312,7 +283,7 @@ static enum indexer_walk_next on_enter(void *ctx, uint64_t folder_tag)
     if (TAG_IS_FRESH(folder_tag))
         return INDEXER_WALK_ON;
     int64_t id = indexer_entry_batch_folder_id(&run->batch, TAG_FOLDER(folder_tag));
-    return next_after(run, indexer_folder_rows_load(&run->known, id, run->err));
+    return next_after(run, indexer_folder_rows_load(&run->known, id, run->frame->err));
 }
 
 /* What is left of a folder's rows is gone, if all of it was read. */
@@ -329,26 +300,20 @@ static enum indexer_walk_next on_leave(void *ctx, uint64_t folder_tag, bool is_w
 static void on_unreadable(void *ctx, struct syncline_bytes path, int error_number)
 {
     const struct run *run = ctx;
-    if (run->options->unreadable != NULL)
-        run->options->unreadable(run->options->ctx, path, error_number);
+    if (run->frame->options->unreadable != NULL)
+        run->frame->options->unreadable(run->frame->options->ctx, path, error_number);
 }
 
 /* An empty folder that is not the one that was indexed: the place of a disk that is not there. */
 static enum syncline_status check_root(struct run *run)
 {
-    const struct indexer_walk_stats *walk = &run->stats->walk;
+    const struct indexer_walk_stats *walk = &run->frame->stats->walk;
     uint64_t seen = walk->files + walk->folders + walk->links + walk->others;
     if (!run->is_other_root || seen > 1 || run->gone_count == 0)
         return SYNCLINE_OK;
-    return indexer_fail(run->err, SYNCLINE_EREFUSED,
+    return indexer_fail(run->frame->err, SYNCLINE_EREFUSED,
                         "it is empty and another folder than the one that was indexed: mount its "
                         "disk, or give the location up with `syncline location remove`");
-}
-
-static bool is_stopped(const struct run *run)
-{
-    const atomic_int *stop = run->options->stop;
-    return stop != NULL && atomic_load_explicit(stop, memory_order_relaxed) != 0;
 }
 
 /* Lists what is gone, but not what was found elsewhere after it had been missed. */
@@ -357,113 +322,77 @@ static enum syncline_status list_gone(struct run *run, struct indexer_removal *r
     enum syncline_status status = SYNCLINE_OK;
     for (size_t i = 0; i < run->gone_count && status == SYNCLINE_OK; i++) {
         const struct gone *gone = &run->gone[i];
+        const struct indexer_removal_tree tree = {.id = gone->id, .below_only = gone->below_only};
         if (gone->below_only || !indexer_moved_files_is_placed(&run->moved, gone->id))
-            status = indexer_removal_add(removal, gone->id, gone->below_only, run->err);
+            status = indexer_removal_add(removal, &tree, run->frame->err);
     }
     return status;
 }
 
 /* Removes the rows of what is gone, when everything else is written. */
-static enum syncline_status remove_gone(struct run *run, size_t batch_size)
+static enum syncline_status remove_gone(struct run *run)
 {
+    struct indexer_location_run *frame = run->frame;
     struct indexer_removal removal;
     enum syncline_status status = check_root(run);
     if (status != SYNCLINE_OK || run->gone_count == 0)
         return status;
-    status = indexer_removal_init(&removal, run->lib, run->db, batch_size, run->err);
+    status = indexer_removal_init(&removal, frame->lib, frame->db, frame->options->batch_size,
+                                  frame->err);
     if (status != SYNCLINE_OK)
         return status;
     status = list_gone(run, &removal);
-    uint64_t count = 1;
-    while (status == SYNCLINE_OK && count > 0 && !run->stats->walk.stopped) {
-        status = indexer_removal_step(&removal, &count, run->err);
-        run->stats->removed += count;
-        run->stats->removing = removal.left;
-        if (status == SYNCLINE_OK && count > 0)
-            count_commit(run);
-        run->stats->walk.stopped = is_stopped(run) && removal.left > 0;
-    }
+    if (status == SYNCLINE_OK)
+        status = indexer_location_run_remove(frame, &removal);
     indexer_removal_fini(&removal);
     return status;
 }
 
-/* Everything between the lock and its release. */
-static enum syncline_status walk_and_write(struct run *run, const char *dir, size_t batch_size)
+static enum syncline_status walk_and_write(struct indexer_location_run *frame, bool is_rescan)
 {
+    struct run run = {.frame = frame, .is_rescan = is_rescan};
+    const struct indexer_location_options *options = frame->options;
+    size_t batch_size = options->batch_size == 0 ? INDEXER_BATCH_SIZE : options->batch_size;
     enum syncline_status status =
-        indexer_entry_batch_init(&run->batch, run->lib, run->db, batch_size, run->err);
+        indexer_entry_batch_init(&run.batch, frame->lib, frame->db, batch_size, frame->err);
     if (status != SYNCLINE_OK)
         return status;
-    indexer_folder_rows_init(&run->known, run->db);
-    indexer_moved_files_init(&run->moved, run->db, &run->options->device);
-    const char *skip[] = {dir};
-    struct indexer_walk_options walk = {.ctx = run,
+    indexer_folder_rows_init(&run.known, frame->db);
+    indexer_moved_files_init(&run.moved, frame->db, &options->device);
+    const char *skip[] = {frame->dir};
+    struct indexer_walk_options walk = {.ctx = &run,
                                         .entry = on_entry,
                                         .enter = on_enter,
                                         .leave = on_leave,
                                         .unreadable = on_unreadable,
                                         .skip = skip,
-                                        .skip_count = dir != NULL ? 1 : 0,
-                                        .stop = run->options->stop};
+                                        .skip_count = frame->dir != NULL ? 1 : 0,
+                                        .stop = options->stop};
     struct indexer_error walk_error = {0};
-    status = indexer_walk(run->path, &walk, &run->stats->walk, &walk_error);
+    status = indexer_walk(frame->path, &walk, &frame->stats->walk, &walk_error);
     if (status != SYNCLINE_OK)
-        indexer_fail(run->err, status, "%s", walk_error.text);
+        indexer_fail(frame->err, status, "%s", walk_error.text);
     if (status == SYNCLINE_OK)
-        status = run->status;
+        status = run.status;
     if (status == SYNCLINE_OK)
-        status = flush(run);
-    if (status == SYNCLINE_OK && !run->stats->walk.stopped)
-        status = remove_gone(run, batch_size);
-    free(run->gone);
-    indexer_moved_files_fini(&run->moved);
-    indexer_folder_rows_fini(&run->known);
-    indexer_entry_batch_fini(&run->batch);
+        status = flush(&run);
+    if (status == SYNCLINE_OK && !frame->stats->walk.stopped)
+        status = remove_gone(&run);
+    free(run.gone);
+    indexer_moved_files_fini(&run.moved);
+    indexer_folder_rows_fini(&run.known);
+    indexer_entry_batch_fini(&run.batch);
     return status;
 }
 
-static enum syncline_status run_location(struct syncline *lib, struct sqlite3 *db, const char *path,
-                                         bool is_rescan,
-                                         const struct indexer_location_options *options,
-                                         struct indexer_location_stats *stats,
-                                         struct indexer_error *err)
+static enum syncline_status add_entries(struct indexer_location_run *run)
 {
-    *stats = (struct indexer_location_stats){0};
-    size_t batch_size = options->batch_size == 0 ? INDEXER_BATCH_SIZE : options->batch_size;
-    if (batch_size > BATCH_SIZE_MAX)
-        return indexer_fail(err, SYNCLINE_EINVAL,
-                            "a batch of %zu rows is too large: use at most %u", batch_size,
-                            BATCH_SIZE_MAX);
-    struct indexer_error reason = {0};
-    struct run run = {.lib = lib,
-                      .db = db,
-                      .options = options,
-                      .stats = stats,
-                      .err = &reason,
-                      .is_rescan = is_rescan,
-                      .started_ns = now_ns()};
-    char *resolved = NULL;
-    enum syncline_status status = indexer_walk_resolve(path, &resolved, err);
-    if (status != SYNCLINE_OK)
-        return status;
-    run.path = resolved;
-    char *dir = indexer_db_dir(db);
-    int lock = -1;
-    if (dir != NULL)
-        status = indexer_library_lock(dir, &lock, &reason);
-    if (status == SYNCLINE_OK)
-        status = walk_and_write(&run, dir, batch_size);
-    if (lock >= 0)
-        close(lock);
-    stats->total_ms = (now_ns() - run.started_ns) / 1000000u;
-    if (status != SYNCLINE_OK) {
-        char name[512];
-        indexer_fail(err, status, "%s was not indexed: %s",
-                     indexer_escape(name, sizeof(name), resolved, strlen(resolved)), reason.text);
-    }
-    free(dir);
-    free(resolved);
-    return status;
+    return walk_and_write(run, false);
+}
+
+static enum syncline_status scan_again(struct indexer_location_run *run)
+{
+    return walk_and_write(run, true);
 }
 
 enum syncline_status indexer_location_add(struct syncline *lib, struct sqlite3 *db,
@@ -472,7 +401,9 @@ enum syncline_status indexer_location_add(struct syncline *lib, struct sqlite3 *
                                           struct indexer_location_stats *stats,
                                           struct indexer_error *err)
 {
-    return run_location(lib, db, path, false, options, stats, err);
+    static const struct indexer_location_work adding = {"indexed", indexer_walk_resolve,
+                                                        add_entries};
+    return indexer_location_run(&adding, lib, db, path, options, stats, err);
 }
 
 enum syncline_status indexer_location_rescan(struct syncline *lib, struct sqlite3 *db,
@@ -481,5 +412,7 @@ enum syncline_status indexer_location_rescan(struct syncline *lib, struct sqlite
                                              struct indexer_location_stats *stats,
                                              struct indexer_error *err)
 {
-    return run_location(lib, db, path, true, options, stats, err);
+    static const struct indexer_location_work rescanning = {"indexed", indexer_walk_resolve,
+                                                            scan_again};
+    return indexer_location_run(&rescanning, lib, db, path, options, stats, err);
 }

@@ -35,7 +35,8 @@ struct indexer_location_stats {
 
 struct indexer_location_options {
     struct syncline_uuid device; /* this device: syncline_info.device_id; registered before */
-    uint32_t batch_size;         /* rows per transaction; 0: INDEXER_BATCH_SIZE */
+    uint32_t batch_size;         /* rows per transaction; 0: INDEXER_BATCH_SIZE, and where entries
+                                    are removed INDEXER_REMOVAL_SIZE (removal.h) */
     const atomic_int *stop;      /* not 0: commit what is collected and return; may be NULL */
     void *ctx;                   /* first argument of the callbacks */
     /* After every COMMIT; may be NULL. */
@@ -61,7 +62,8 @@ indexer_location_add(struct syncline *lib, struct sqlite3 *db, const char *path,
                      struct indexer_location_stats *stats, struct indexer_error *err);
 
 /* The same of a location that is there, and then removes the entries that are gone from the disk,
- * with what is below them, leaves first. What could not be read stays. Errors: the same, and
+ * with what is below them: a folder is one change, if it has no more rows than a transaction
+ * (removal.h). What could not be read stays. Errors: the same, and
  * ENOTFOUND (no such location), EREFUSED (the folder is empty and not the one that was indexed, as
  * when its disk is not mounted). */
 SYNCLINE_MUST_USE enum syncline_status
@@ -70,11 +72,12 @@ indexer_location_rescan(struct syncline *lib, struct sqlite3 *db, const char *pa
                         struct indexer_location_stats *stats, struct indexer_error *err);
 
 /* Removes the location `path` of this device and its entries from the library; the disk is not
- * touched, and the folder need not be there. Leaves first, batch_size rows a transaction, the
- * location last: run again after any interruption it goes on where it was. Of the options
- * `unreadable` is not used; of *stats `location`, `existed`, `removed`, `removing`, the commits and
- * the time are filled in, and walk.stopped. Errors: ENOTFOUND (no such location), EINVAL, EBUSY,
- * ENOSPC, EIO, EDB, ENOMEM, and what Syncline's calls return. */
+ * touched, and the folder need not be there. It is one transaction and one change, if it has no
+ * more rows than a transaction; else several, and the location goes with the last of them: run
+ * again after any interruption it goes on where it was. Of the options `unreadable` is not used; of
+ * *stats `location`, `existed`, `removed`, `removing`, the commits and the time are filled in, and
+ * walk.stopped. Errors: ENOTFOUND (no such location), EINVAL, EBUSY, ENOSPC, EIO, EDB, ENOMEM, and
+ * what Syncline's calls return. */
 SYNCLINE_MUST_USE enum syncline_status
 indexer_location_remove(struct syncline *lib, struct sqlite3 *db, const char *path,
                         const struct indexer_location_options *options,

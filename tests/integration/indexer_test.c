@@ -107,6 +107,11 @@ Test(indexer, writes_nothing_that_is_not_captured)
     cr_expect_eq(indexer_location_add(lib, db, tree, &options, &stats, &err), SYNCLINE_EMODEL);
     cr_expect_not_null(strstr(err.text, "entries could not be synced"), "%s", err.text);
     cr_expect_eq(query(db, "SELECT count(*) FROM entries"), before);
+    cr_expect_eq(indexer_location_remove(lib, db, tree, &options, &stats, &err), SYNCLINE_EMODEL);
+    cr_expect_not_null(strstr(err.text, "the removal of 1 entries could not be synced"), "%s",
+                       err.text);
+    cr_expect_eq(query(db, "SELECT count(*) FROM entries"), before);
+    cr_expect_eq(query(db, "SELECT count(*) FROM locations"), 1);
     cr_expect_neq(sqlite3_get_autocommit(db), 0);
     indexer_db_close(db);
     syncline_close(lib);

@@ -252,7 +252,7 @@ static void remove_at_ten_points(const char *const args[], int64_t rest, void (*
 }
 
 /* A rescan, and then a removal, while another process runs the engine: interrupted in both ways in
- * turn, they go on; the device that serves gets it all, leaves before what they are in. */
+ * turn, they go on; the device that serves gets it all. */
 Test(interrupt, rescan_and_remove)
 {
     static struct cmd_result result;

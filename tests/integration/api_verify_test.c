@@ -110,6 +110,8 @@ Test(api_verify, equal_devices_are_equal)
     struct api_device a;
     struct api_device b;
     api_pair(&a, &b);
+    struct syncline_uuid id = id_of(&b);
+    API_WAIT(verify(a.lib, &id, API_DEADLINE_MS) == SYNCLINE_OK); /* connected */
     verify_ok(&a, &b);
     cr_expect_eq(found.verified.records, 0);
     cr_expect_eq(found.verified.round_trips, 1);

@@ -24,7 +24,8 @@ struct reader {
     int device;
     uint32_t changes_room;
     uint32_t births_room;
-    uint64_t hlc; /* of the change before */
+    uint64_t hlc;      /* of the change before */
+    unsigned failures; /* that were noted before */
 };
 
 static struct sl_sim_change *add_change(struct reader *reader)
@@ -171,7 +172,7 @@ static void read_segment(struct reader *reader, struct sl_decoded *decoded, cons
         return;
     }
     uint64_t seq = segment->first_seq;
-    for (uint32_t i = 0; i < decoded->group_count && world->failures == 0; i++) {
+    for (uint32_t i = 0; i < decoded->group_count && world->failures == reader->failures; i++) {
         read_group(reader, &segment->origin, seq, &decoded->groups[i]);
         seq += decoded->groups[i].n;
     }
@@ -192,7 +193,7 @@ static void read_device(struct reader *reader, struct sl_decoded *decoded)
     sqlite3_bind_blob(stmt, 1, &device->identity.device_id, sizeof(struct syncline_uuid),
                       SQLITE_STATIC);
     reader->hlc = 0;
-    while (sqlite3_step(stmt) == SQLITE_ROW && world->failures == 0) {
+    while (sqlite3_step(stmt) == SQLITE_ROW && world->failures == reader->failures) {
         read_segment(reader, decoded, sqlite3_column_blob(stmt, 0),
                      (size_t)sqlite3_column_bytes(stmt, 0));
     }
@@ -222,8 +223,8 @@ void sl_sim_log_read(struct sl_sim_log *log, struct sl_sim_ledger *ledger)
     if (sl_decoded_init(&decoded, &sl_allocator_libc, &err) != SYNCLINE_OK) {
         abort(); /* no memory: there is no run to save */
     }
-    struct reader reader = {.log = log, .ledger = ledger};
-    for (unsigned i = 0; i < world->devices_len && world->failures == 0; i++) {
+    struct reader reader = {.log = log, .ledger = ledger, .failures = world->failures};
+    for (unsigned i = 0; i < world->devices_len && world->failures == reader.failures; i++) {
         reader.device = (int)i;
         read_device(&reader, &decoded);
     }

@@ -215,11 +215,18 @@ void sl_sim_check_ledger(struct sl_sim_workload *work)
     for (unsigned i = 0; i < work->world->devices_len && work->world->failures == 0; i++) {
         check_device(work, &fold, (int)i);
     }
-    if (work->world->blamed != 0) {
-        sl_sim_fold_tell(&fold, work->world->blamed - 1, work->world->about,
-                         sizeof(work->world->about));
-    }
     sl_sim_fold_fini(&fold);
+}
+
+void sl_sim_tell_blamed(struct sl_sim_workload *work)
+{
+    struct sl_sim_world *world = work->world;
+    struct sl_sim_fold fold;
+    if (world->blamed != 0) {
+        sl_sim_fold_init(&fold, &work->ledger);
+        sl_sim_fold_tell(&fold, world->blamed - 1, world->about, sizeof(world->about));
+        sl_sim_fold_fini(&fold);
+    }
 }
 
 /* ---- At any time -------------------------------------------------------------------------- */
@@ -341,15 +348,22 @@ static void tell_set_aside(struct sl_sim_device *device)
     }
 }
 
-/* Records that wait for their parents or births. */
-static uint64_t count_waiting(struct sl_sim_device *device)
+/* Records that wait for their parents or births, and what the first of them waits for. */
+static uint64_t count_waiting(struct sl_sim_device *device, struct syncline_uuid *lacks)
 {
     sqlite3 *db = sl_sim_look(device, SL_SIM_LIBRARY_DB);
-    sqlite3_stmt *stmt = NULL;
     uint64_t count = 0;
-    if (db != NULL && sqlite3_prepare_v2(db, "SELECT count(*) FROM _syncline_waiting", -1, &stmt,
-                                         NULL) == SQLITE_OK) { /* else there is no waiting room */
-        count = sqlite3_step(stmt) == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+    if (db == NULL) {
+        return 0;
+    }
+    sqlite3_stmt *stmt =
+        sl_sim_prepare(db, "SELECT count(*) OVER (),iif(lacks_model=0,uuid,lacks_uuid)"
+                           " FROM _syncline_waiting ORDER BY id LIMIT 1");
+    if (sqlite3_step(stmt) == SQLITE_ROW) {
+        count = (uint64_t)sqlite3_column_int64(stmt, 0);
+        if (sqlite3_column_bytes(stmt, 1) == (int)sizeof(*lacks)) {
+            memcpy(lacks, sqlite3_column_blob(stmt, 1), sizeof(*lacks));
+        }
     }
     sqlite3_finalize(stmt);
     sl_sim_look_end(device, SL_SIM_LIBRARY_DB, db);
@@ -357,8 +371,8 @@ static uint64_t count_waiting(struct sl_sim_device *device)
 }
 
 /* Notes what is not as it is at rest. Returns whether all is. */
-static bool check_facts(struct sl_sim_device *device, const struct syncline_info *info,
-                        uint64_t others_seq, bool quiet)
+static bool check_facts(struct sl_sim_workload *work, struct sl_sim_device *device,
+                        const struct syncline_info *info, uint64_t others_seq, bool quiet)
 {
     struct sl_sim_world *world = device->world;
     bool is_direct = device->neighbours == world->devices_len - 1 || world->relayed_acks;
@@ -398,16 +412,24 @@ static bool check_facts(struct sl_sim_device *device, const struct syncline_info
                     device->index, facts[k].what, facts[k].is, facts[k].wanted,
                     notice.text[0] != '\0' ? notice.text : "none");
     }
-    uint64_t waiting = all ? count_waiting(device) : 0;
+    struct syncline_uuid lacks = {{0}};
+    uint64_t waiting = all ? count_waiting(device, &lacks) : 0;
     if (waiting > 0 && !quiet) {
-        sl_sim_fail(world, SL_SIM_STUCK, "device %d: %" PRIu64 " changes wait for ever",
-                    device->index, waiting);
+        char uuid[37];
+        sl_uuid_format(&lacks, uuid);
+        sl_sim_fail(world, SL_SIM_STUCK, "device %d: %" PRIu64 " changes wait for ever, one for %s",
+                    device->index, waiting, uuid);
+        const struct sl_sim_record *record = sl_sim_record_find(&work->ledger, &lacks);
+        if (record != NULL) {
+            sl_sim_blame(world, sl_sim_record_number(&work->ledger, record));
+        }
     }
     return all && waiting == 0;
 }
 
-bool sl_sim_check_info(struct sl_sim_world *world, bool quiet)
+bool sl_sim_check_info(struct sl_sim_workload *work, bool quiet)
 {
+    struct sl_sim_world *world = work->world;
     struct syncline_info infos[SL_SIM_DEVICES_MAX];
     uint64_t all_seq = 0;
     for (unsigned i = 0; i < world->devices_len; i++) {
@@ -418,7 +440,8 @@ bool sl_sim_check_info(struct sl_sim_world *world, bool quiet)
     }
     bool all = true;
     for (unsigned i = 0; i < world->devices_len && (all || !quiet); i++) {
-        all = check_facts(&world->devices[i], &infos[i], all_seq - infos[i].own_seq, quiet) && all;
+        all = check_facts(work, &world->devices[i], &infos[i], all_seq - infos[i].own_seq, quiet) &&
+              all;
     }
     return all;
 }

@@ -20,7 +20,9 @@ void sl_sim_check_structure(struct sl_sim_world *world);
 /* Nothing set aside, nothing in the outbox, nothing announced and not received, received and not
  * applied, or made and not acknowledged: stuck. Only looks when `quiet` is set, and then says no
  * without noting a failure. */
-bool sl_sim_check_info(struct sl_sim_world *world, bool quiet);
+bool sl_sim_check_info(struct sl_sim_workload *work, bool quiet);
+/* After a failure: what the applications and the logs say of the record that it is about. */
+void sl_sim_tell_blamed(struct sl_sim_workload *work);
 /* Rows of the log and segments sent, of all devices: what must not grow while nothing happens. */
 uint64_t sl_sim_traffic(struct sl_sim_world *world);
 

@@ -208,7 +208,7 @@ static void drain(struct sl_sim_workload *work, size_t stages)
     for (unsigned n = 0; n < DRAIN_ROUNDS_MAX && world->failures == 0; n++) {
         bool did = do_round(work, stages);
         idle = did ? 0 : idle + 1;
-        if (idle >= REST_ROUNDS && sl_sim_check_info(world, true)) {
+        if (idle >= REST_ROUNDS && sl_sim_check_info(work, true)) {
             return;
         }
         if (idle > DRAIN_IDLE_MAX) {
@@ -217,7 +217,7 @@ static void drain(struct sl_sim_workload *work, size_t stages)
         sl_sim_advance(world, did ? sl_sim_random_scale(&world->clocks, 1000, 1000000)
                                   : sl_sim_random_range(&world->clocks, 1000000, 100000000));
     }
-    if (world->failures == 0 && sl_sim_check_info(world, false)) {
+    if (world->failures == 0 && sl_sim_check_info(work, false)) {
         sl_sim_fail(world, SL_SIM_STUCK, "all is applied, but the stages never come to rest");
     }
 }
@@ -241,7 +241,7 @@ static void idle_on(struct sl_sim_workload *work, size_t stages)
 static void judge(struct sl_sim_workload *work)
 {
     struct sl_sim_world *world = work->world;
-    (void)sl_sim_check_info(world, false);
+    (void)sl_sim_check_info(work, false);
     sl_sim_check_always(work);
     sl_sim_check_ledger(work);
     sl_sim_check_digest(world);
@@ -282,6 +282,7 @@ static void run_workload(struct sl_sim_world *world, const struct sl_sim_switche
     if (world->failures == 0) {
         judge(&work);
     }
+    sl_sim_tell_blamed(&work);
     result->counts = work.counts;
     result->pairs = work.coverage.pairs;
     sl_sim_workload_fini(&work);

@@ -172,11 +172,16 @@ void sl_db_reset(sqlite3_stmt *stmt)
 }
 
 /* What quick_check says of a page that could not be read is no statement about the page: the code
- * of that failure; SQLITE_OK if it speaks of damage. */
+ * of that failure; SQLITE_OK if it speaks of damage. Of pages in chains it does not say the code,
+ * but it has looked before whether there is such a page. */
 static int unread_code(const char *said)
 {
     static const char mark[] = "error code=";
+    static const char chain_mark[] = "failed to get page";
     const char *at = strstr(said, mark);
+    if (at == NULL && strstr(said, chain_mark) != NULL) {
+        return SQLITE_IOERR_READ;
+    }
     int code = at != NULL ? (int)strtol(at + sizeof(mark) - 1, NULL, 10) : SQLITE_OK;
     return (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_NOMEM ? code : SQLITE_OK;
 }

@@ -343,7 +343,7 @@ static enum syncline_status read_births(struct sl_core *core, const struct sl_ou
 }
 
 struct second {
-    struct sl_core *core;
+    struct sl_intake *intake;
     int64_t row_id;
 };
 
@@ -352,23 +352,28 @@ static enum syncline_status is_second(void *ctx, const struct sl_outbox_row *row
                                       struct sl_error *err)
 {
     const struct second *asked = ctx;
+    struct sl_intake *intake = asked->intake;
     *second = row->change == SYNCLINE_UPDATE;
+    if (row->change == SYNCLINE_DELETE && row->id > intake->newest_delete) {
+        intake->newest_delete = row->id;
+    }
     if (row->change != SYNCLINE_INSERT) {
         return SYNCLINE_OK;
     }
     int64_t last_delete = 0;
     enum syncline_status status =
-        sl_outbox_last_delete(&asked->core->reader.ldb, row->model, &last_delete, err);
+        sl_outbox_last_delete(&intake->core->reader.ldb, row->model, &last_delete, err);
     *second = last_delete >= asked->row_id;
     return status;
 }
 
-/* Records that a later row mentions again are that row's. */
+/* Records that a later row mentions again are that row's, but for those that may have been moved
+ * away from what is deleted in between. */
 static enum syncline_status leave_to_last_mention(struct sl_intake *intake, int64_t row_id,
                                                   struct sl_batch *batch, struct sl_error *err)
 {
     sl_mentions_forget(&intake->mentions, row_id + 1);
-    struct second asked = {.core = intake->core, .row_id = row_id};
+    struct second asked = {.intake = intake, .row_id = row_id};
     enum syncline_status status = sl_mentions_read(&intake->mentions, &intake->core->reader.ldb,
                                                    row_id, is_second, &asked, err);
     bool *keep = sl_arena_alloc(&batch->arena, batch->n * sizeof(*keep));
@@ -378,10 +383,14 @@ static enum syncline_status leave_to_last_mention(struct sl_intake *intake, int6
     if (status != SYNCLINE_OK) {
         return status;
     }
+    bool may_be_moved = batch->change == SYNCLINE_UPDATE &&
+                        batch->model->ownership == SYNCLINE_DEVICE_OWNED &&
+                        intake->newest_delete > row_id;
     for (uint32_t i = 0; i < batch->n; i++) {
         keep[i] =
+            (may_be_moved && !batch->gone[i]) ||
             sl_mentions_last(&intake->mentions, batch->model->id_in_db, &batch->uuids[i]).row <=
-            row_id;
+                row_id;
         batch->some_gone = batch->some_gone || (!keep[i] && batch->change == SYNCLINE_INSERT);
     }
     compact(batch, keep);

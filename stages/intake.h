@@ -15,9 +15,13 @@
  * be newer than its outbox row, and may point at one whose insert comes later; so the segments of
  * everything captured up to that moment say that others follow which belong to them
  * (SL_SEGMENT_CONTINUED). And it is sent with the last row that mentions it, not before
- * (mentions.h). The batches for that are of two pools: calls of a few rows, of which there are
- * many, get small ones, and calls of many rows large ones. A batch takes as many changes as it can
- * keep memory for, so that reading again allocates nothing, either.
+ * (mentions.h): sent before, another device could build on it and lose to the last mention. But a
+ * delete in between is one of all that this device has below the deleted, as others know it: an
+ * update may have moved a record away from there. So before a delete, device-owned records, which
+ * nobody else builds on, are sent with every row that mentions them. The batches for that are of
+ * two pools: calls of a few rows, of which there are many, get small ones, and calls of many rows
+ * large ones. A batch takes as many changes as it can keep memory for, so that reading again
+ * allocates nothing, either.
  *
  * A row of a model that was not given at open stops intake, with a notice: order is kept. */
 
@@ -35,6 +39,7 @@ struct sl_intake {
     bool more;                   /* it may hold more rows than were taken */
     bool stopped;                /* by a row that this handle cannot read */
     struct sl_mentions mentions; /* later rows that name records of those read again */
+    int64_t newest_delete;       /* the last row with deletes that was met with them */
     struct sl_batch *staged[SL_STAGED_LEN_MAX]; /* popped and not matched yet, oldest first */
     size_t staged_len;
 };

@@ -824,6 +824,29 @@ Test(waiting, tree_by_one_delete)
     check_equal();
 }
 
+/* A record is moved away from another one, which is deleted, and changed once more: it stays, also
+ * if all of that was captured while no engine ran and its content is read again. */
+Test(waiting, moved_away_before_the_delete)
+{
+    set(a, FOLDER, 1, 0, 0, 10);
+    set(a, FOLDER, 2, 0, 0, 20);
+    set(a, FOLDER, 3, 1, 0, 30);
+    settle();
+    leave(a);
+    a->config.engine = false;
+    cr_assert_eq(sl_library_open(&a->config, &a->library, &err), SYNCLINE_OK, "%s", err.text);
+    set(a, FOLDER, 3, 2, 0, 31);
+    drop(a, FOLDER, 1);
+    set(a, FOLDER, 3, 2, 0, 32);
+    sl_library_close(a->library);
+    a->config.engine = true;
+    come(a);
+    settle();
+    cr_assert(!has(b, FOLDER, 1) && has(b, FOLDER, 3));
+    cr_assert_eq(value_of(b, FOLDER, 3), 32);
+    check_equal();
+}
+
 /* The delete of a record that waits takes the device-owned records with it that wait for it. */
 Test(waiting, delete_of_what_waits)
 {

@@ -547,6 +547,7 @@ bool sl_intake_run(void *stage)
     int64_t version = 0;
     enum syncline_status status = sl_library_db_data_version(&core->reader.ldb, &version, &err);
     if (status == SYNCLINE_OK && version == intake->version && !intake->more) {
+        sl_core_works(core, SL_STAGE_INTAKE); /* all was read, and there was nothing in it */
         return false;
     }
     struct sl_batch *batch = NULL;

@@ -298,6 +298,7 @@ bool sl_settle_run(void *stage)
     bool moved = settled_seq(core) > before;
     if (status == SYNCLINE_OK && settled_seq(core) >= sl_core_held(core, core->origins[0])) {
         settle->due_ns = 0;
+        sl_core_works(core, SL_STAGE_SETTLE); /* somebody else has settled what it could not */
         return moved;
     }
     uint64_t now = core->env->mono_ns(core->env->ctx);

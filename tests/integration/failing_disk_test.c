@@ -152,6 +152,30 @@ Test(failing_disk, what_cannot_be_checked_is_not_damaged)
     sl_db_close(&db);
 }
 
+/* A stage that could not look whether there is something to do does not count as failing for ever
+ * when there is nothing: it is over once it has looked. Each read fails once. */
+Test(failing_disk, nothing_to_do_is_a_success)
+{
+    struct stepped_device *a = stepped_make("a");
+    stepped_insert(a, 3);
+    STEPPED_UNTIL(stepped_info(a).outbox == 0);
+    int met = 0;
+    for (int after = 0; after < 8; after++) {
+        stepped_sql(a, "UPDATE notes SET text='not captured'");
+        stepped_sql(a, "PRAGMA wal_checkpoint(TRUNCATE)");
+        stepped_fail(1u << SL_SIM_DISK_READ, "/d0/library.db", SL_SIM_DISK_ERROR, 1);
+        stepped_fault.after = after;
+        stepped_rounds(20);
+        met += stepped_fault.met;
+        stepped_heal();
+        stepped_rounds(20);
+    }
+    cr_assert_gt(met, 2);
+    cr_assert_gt(stepped_events(a, SYNCLINE_CODE_IO_FAILED), 1);
+    cr_assert_eq(stepped_events(a, SYNCLINE_CODE_WORKS_AGAIN),
+                 stepped_events(a, SYNCLINE_CODE_IO_FAILED));
+}
+
 /* The same on the side that receives: what was not synced is not acknowledged. */
 Test(failing_disk, what_is_received_is_not_acknowledged)
 {

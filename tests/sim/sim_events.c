@@ -8,6 +8,8 @@
 
 #include <sqlite3.h>
 
+#include "pipeline/library_view.h"
+
 /* What there is of each code in one device's log. */
 static void read_codes(struct sl_sim_device *device, uint64_t codes[64])
 {
@@ -27,6 +29,20 @@ static void expect(struct sl_sim_device *device, bool is_right, const char *what
     if (!is_right) {
         sl_sim_fail(device->world, SL_SIM_INVARIANT, "device %d: its event log: %s", device->index,
                     what);
+    }
+}
+
+/* Once nothing fails any more no stage may still count as failing. */
+static void check_over(struct sl_sim_device *device)
+{
+    const struct sl_core *core = sl_library_core(device->engine);
+    for (size_t i = 0; i < SL_STATUS_COUNT; i++) {
+        if (core->events.failing[i] != 0) {
+            sl_sim_fail(device->world, SL_SIM_INVARIANT,
+                        "device %d: its event log: a failure that is not over: %s (stages %x)",
+                        device->index, syncline_status_name((enum syncline_status)i),
+                        core->events.failing[i]);
+        }
     }
 }
 
@@ -52,6 +68,9 @@ static void check_device(struct sl_sim_workload *work, struct sl_sim_device *dev
            !work->switches.failures_end || device->opens > 1 ||
                codes[SYNCLINE_CODE_EVENTS_LOST] > 0 || (ends == 0) == (begins == 0),
            "a failure that is not over"); /* one may turn into another, which then is over */
+    if (work->switches.failures_end) {
+        check_over(device);
+    }
     work->counts.events_no_space += codes[SYNCLINE_CODE_NO_SPACE];
     work->counts.events_no_memory += codes[SYNCLINE_CODE_NO_MEMORY];
     work->counts.events_io_failed += codes[SYNCLINE_CODE_IO_FAILED];

@@ -23,9 +23,7 @@
  *     reinserts         a deleted UUID is inserted again
  *     shuffled_batches  a call names its rows in another order than they were inserted
  *     self_loops        a record points at itself
- *     cycles            records of a table point at each other in a circle. Off: a record that is
- *                       read again goes out with its newest keys, and a circle has no order in
- *                       which each record finds its parent
+ *     cycles            records of a table point at each other in a circle
  *     second_process    captures through a handle without the engine
  *     reopens           handles are closed and opened in the middle
  *     rollbacks         transactions and savepoints are rolled back
@@ -46,6 +44,8 @@
  *     applied_acks      what was acknowledged as applied is there after a power cut. Off: the
  *                       tables are not synced before it is said, only the log is; what is missing
  *                       there is applied again from the log
+ *     failures_end      each kind of failure that the event log tells of is told to be over, and no
+ *                       stage counts as failing when nothing fails any more
  *     relayed_acks      devices that have no link learn what of theirs the other has
  *     far_clocks        clocks may be ahead by more than the drift bound. Off: nothing holds what
  *                       they stamp */
@@ -53,7 +53,7 @@
     X(reinserts, true)                                                                             \
     X(shuffled_batches, true)                                                                      \
     X(self_loops, true)                                                                            \
-    X(cycles, false)                                                                               \
+    X(cycles, true)                                                                                \
     X(second_process, true)                                                                        \
     X(reopens, true)                                                                               \
     X(rollbacks, true)                                                                             \
@@ -64,7 +64,7 @@
     X(orphans, false)                                                                              \
     X(twins, false)                                                                                \
     X(applied_acks, false)                                                                         \
-    X(failures_end, false)                                                                         \
+    X(failures_end, true)                                                                          \
     X(relayed_acks, true)                                                                          \
     X(far_clocks, false)
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GROW_FROM 16u /* items */
+
 static void *libc_resize(void *ctx, void *block, size_t size)
 {
     (void)ctx;
@@ -40,6 +42,20 @@ void *sl_resize(const struct sl_allocator *alloc, void *block, size_t count, siz
     }
     size_t total = count * size;
     return alloc->resize(alloc->ctx, block, total > 0 ? total : 1);
+}
+
+void *sl_grow(const struct sl_allocator *alloc, void *block, size_t len, size_t *capacity,
+              size_t size)
+{
+    if (len < *capacity) {
+        return block;
+    }
+    size_t more = *capacity == 0 ? GROW_FROM : 2 * *capacity;
+    void *grown = *capacity > SIZE_MAX / 2 ? NULL : sl_resize(alloc, block, more, size);
+    if (grown != NULL) {
+        *capacity = more;
+    }
+    return grown;
 }
 
 void sl_free(const struct sl_allocator *alloc, void *block)

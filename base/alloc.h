@@ -26,6 +26,11 @@ void *sl_calloc(const struct sl_allocator *alloc, size_t count, size_t size);
 /* The block (or NULL) with room for `count` times `size` bytes; what it held stays, what is new is
  * not zeroed. On NULL the block is as it was. */
 void *sl_resize(const struct sl_allocator *alloc, void *block, size_t count, size_t size);
+/* Room for one item more than the `len` that are in the block, which has room for *capacity: the
+ * block, or one of twice the room in its place. On NULL the block and *capacity are as they were.
+ */
+void *sl_grow(const struct sl_allocator *alloc, void *block, size_t len, size_t *capacity,
+              size_t size);
 /* Frees what one of the calls above made with the same allocator. NULL is allowed. */
 void sl_free(const struct sl_allocator *alloc, void *block);
 

@@ -43,16 +43,13 @@ enum syncline_status sl_record_set_aside(struct sl_record_writer *writer,
                                          const struct syncline_uuid *uuid, const char reason[256],
                                          struct sl_error *err)
 {
-    if (writer->aside_len == writer->aside_capacity) {
-        size_t capacity = writer->aside_capacity == 0 ? 64 : 2 * writer->aside_capacity;
-        struct sl_record_aside *grown =
-            sl_resize(writer->core->env->alloc, writer->asides, capacity, sizeof(*grown));
-        if (grown == NULL) {
-            return sl_fail(err, SYNCLINE_ENOMEM, "no memory to set records aside");
-        }
-        writer->asides = grown;
-        writer->aside_capacity = capacity;
+    struct sl_record_aside *grown =
+        sl_grow(writer->core->env->alloc, writer->asides, writer->aside_len,
+                &writer->aside_capacity, sizeof(*grown));
+    if (grown == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to set records aside");
     }
+    writer->asides = grown;
     struct sl_record_aside *aside = &writer->asides[writer->aside_len++];
     *aside = (struct sl_record_aside){.origin = *origin, .seq = seq, .model = model, .uuid = *uuid};
     memcpy(aside->reason, reason, sizeof(aside->reason));
@@ -335,16 +332,12 @@ static enum syncline_status update_record(struct sl_record_writer *writer,
 static enum syncline_status add_gone(struct sl_record_writer *writer, const struct sl_birth *birth,
                                      struct sl_error *err)
 {
-    if (writer->gone_len == writer->gone_capacity) {
-        size_t capacity = writer->gone_capacity == 0 ? 64 : 2 * writer->gone_capacity;
-        struct sl_birth *grown =
-            sl_resize(writer->core->env->alloc, writer->gone, capacity, sizeof(*grown));
-        if (grown == NULL) {
-            return sl_fail(err, SYNCLINE_ENOMEM, "no memory to apply deletes");
-        }
-        writer->gone = grown;
-        writer->gone_capacity = capacity;
+    struct sl_birth *grown = sl_grow(writer->core->env->alloc, writer->gone, writer->gone_len,
+                                     &writer->gone_capacity, sizeof(*grown));
+    if (grown == NULL) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to apply deletes");
     }
+    writer->gone = grown;
     writer->gone[writer->gone_len++] = *birth;
     return SYNCLINE_OK;
 }

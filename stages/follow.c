@@ -38,15 +38,11 @@ static struct sl_follow_place *take_place(struct sl_follow_point *point,
     if (place != NULL) {
         return place;
     }
-    if (point->len == point->capacity) {
-        size_t capacity = point->capacity == 0 ? 8 : 2 * point->capacity;
-        place = sl_resize(alloc, point->places, capacity, sizeof(*place));
-        if (place == NULL) {
-            return NULL;
-        }
-        point->places = place;
-        point->capacity = capacity;
+    place = sl_grow(alloc, point->places, point->len, &point->capacity, sizeof(*place));
+    if (place == NULL) {
+        return NULL;
     }
+    point->places = place;
     place = &point->places[point->len++];
     *place = (struct sl_follow_place){.name = head->origin, .number = head->number};
     return place;

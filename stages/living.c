@@ -566,15 +566,12 @@ enum syncline_status sl_living_settle(struct sl_core *core, struct sl_rows *rows
 bool sl_living_due_add(struct sl_living_due *due, const struct sl_allocator *alloc,
                        const struct sl_model *model, const struct syncline_uuid *uuid)
 {
-    if (due->len == due->capacity) {
-        size_t capacity = due->capacity == 0 ? 16 : 2 * due->capacity;
-        struct sl_living_record *grown = sl_resize(alloc, due->records, capacity, sizeof(*grown));
-        if (grown == NULL) {
-            return false;
-        }
-        due->records = grown;
-        due->capacity = capacity;
+    struct sl_living_record *grown =
+        sl_grow(alloc, due->records, due->len, &due->capacity, sizeof(*grown));
+    if (grown == NULL) {
+        return false;
     }
+    due->records = grown;
     due->records[due->len++] = (struct sl_living_record){.model = model, .uuid = *uuid};
     return true;
 }

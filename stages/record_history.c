@@ -42,17 +42,13 @@ void sl_history_fini(struct sl_history *history)
 /* A new last entry, all zero; NULL: no memory. */
 static struct sl_history_entry *add(struct sl_history *history, struct sl_error *err)
 {
-    if (history->len == history->capacity) {
-        size_t capacity = history->capacity == 0 ? 16 : 2 * history->capacity;
-        struct sl_history_entry *grown =
-            sl_resize(history->alloc, history->entries, capacity, sizeof(*grown));
-        if (grown == NULL) {
-            (void)sl_fail(err, SYNCLINE_ENOMEM, "no memory for the changes of a record");
-            return NULL;
-        }
-        history->entries = grown;
-        history->capacity = capacity;
+    struct sl_history_entry *grown =
+        sl_grow(history->alloc, history->entries, history->len, &history->capacity, sizeof(*grown));
+    if (grown == NULL) {
+        (void)sl_fail(err, SYNCLINE_ENOMEM, "no memory for the changes of a record");
+        return NULL;
     }
+    history->entries = grown;
     struct sl_history_entry *entry = &history->entries[history->len++];
     *entry = (struct sl_history_entry){.seq = 0};
     return entry;

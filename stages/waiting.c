@@ -46,16 +46,12 @@ static enum syncline_status no_memory(struct sl_error *err)
 enum syncline_status sl_waiting_note(struct sl_waiting_work *work,
                                      const struct sl_waiting_event *event, struct sl_error *err)
 {
-    if (work->len == work->capacity) {
-        size_t capacity = work->capacity == 0 ? 64 : 2 * work->capacity;
-        struct sl_waiting_event *grown =
-            sl_resize(work->arena.alloc, work->events, capacity, sizeof(*grown));
-        if (grown == NULL) {
-            return no_memory(err);
-        }
-        work->events = grown;
-        work->capacity = capacity;
+    struct sl_waiting_event *grown =
+        sl_grow(work->arena.alloc, work->events, work->len, &work->capacity, sizeof(*grown));
+    if (grown == NULL) {
+        return no_memory(err);
     }
+    work->events = grown;
     work->events[work->len++] = *event;
     return SYNCLINE_OK;
 }

@@ -74,3 +74,34 @@ Test(alloc, edges)
     sl_free(&counted, block);
     cr_expect_eq(counting.blocks, 0);
 }
+
+/* An array that grows by one item at a time keeps what is in it and asks for memory seldom. Without
+ * memory, and with more than there are addresses for, it stays as it was. */
+Test(alloc, arrays_grow)
+{
+    uint32_t *items = NULL;
+    size_t capacity = 0;
+    for (uint32_t len = 0; len < 1000; len++) {
+        uint32_t *grown = sl_grow(&counted, items, len, &capacity, sizeof(*items));
+        cr_assert_not_null(grown);
+        cr_assert_gt(capacity, len);
+        items = grown;
+        items[len] = len;
+    }
+    for (uint32_t i = 0; i < 1000; i++) {
+        cr_assert_eq(items[i], i);
+    }
+    cr_expect_leq(counting.calls, 10);
+    size_t before = capacity;
+    counting_fail_at(&counting, 1, COUNTING_ANY);
+    cr_expect_null(sl_grow(&counted, items, capacity, &capacity, sizeof(*items)));
+    cr_assert(counting_has_failed(&counting));
+    cr_expect_eq(capacity, before);
+    cr_expect_eq(items[999], 999);
+    cr_expect_eq(sl_grow(&counted, items, capacity - 1, &capacity, sizeof(*items)), items);
+    size_t endless = SIZE_MAX / 2 + 1;
+    cr_expect_null(sl_grow(&counted, items, endless, &endless, 1));
+    cr_expect_eq(endless, SIZE_MAX / 2 + 1);
+    sl_free(&counted, items);
+    cr_expect_eq(counting.blocks, 0);
+}

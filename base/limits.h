@@ -27,6 +27,7 @@
 #define SL_ZSTD_LEVEL 3                /* of segments */
 #define SL_STAGED_LEN_MAX 64u          /* captured batches waiting in memory */
 #define SL_ATTACHED_COUNT_MAX 64u      /* connections attached to one handle */
+#define SL_STUCK_AFTER_MS 10000u       /* after which what a running engine has not taken is told */
 #define SL_CALLS_MADE 8u               /* captures at once that have memory from the start */
 #define SL_CALLS_KEPT_MAX 32u          /* captures at once whose memory is kept */
 #define SL_ARENA_KEPT_MAX (4u * 1024u * 1024u) /* bytes that an arena keeps for its next use */

@@ -84,16 +84,9 @@ static void print_bytes(uint64_t bytes)
 
 static void print_age(int64_t ms)
 {
-    int64_t s = ms < 0 ? 0 : ms / 1000;
-    if (s < 60) {
-        printf("%" PRId64 " s", s);
-    } else if (s < 3600) {
-        printf("%" PRId64 " min %" PRId64 " s", s / 60, s % 60);
-    } else if (s < 86400) {
-        printf("%" PRId64 " h %" PRId64 " min", s / 3600, s % 3600 / 60);
-    } else {
-        printf("%" PRId64 " days %" PRId64 " h", s / 86400, s % 86400 / 3600);
-    }
+    char age[CLI_AGE_SIZE];
+    cli_age_text(ms, age);
+    fputs(age, stdout);
 }
 
 static void print_engine(const struct syncline_info *info)

@@ -28,6 +28,7 @@ int cmd_log(const struct cli_options *options);
 int cmd_events(const struct cli_options *options);
 int cmd_status(const struct cli_options *options);
 int cmd_why(const struct cli_options *options);
+int cmd_stuck(const struct cli_options *options);
 int cmd_wait(const struct cli_options *options);
 int cmd_verify(const struct cli_options *options);
 int cmd_digest(const struct cli_options *options);

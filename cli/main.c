@@ -232,6 +232,16 @@ static const struct cli_command commands[] = {
          "superseded or dead, and why; of this device's also how far it has come. Reads the\n"
          "whole log. Exit code 1 if nothing is known of such a record.\n",
      .run = cmd_why},
+    {.name = "stuck",
+     .args = "[MODEL]",
+     .args_count_max = 1,
+     .options = CLI_OPT_LIMIT,
+     .summary = "what waits on this device, and why",
+     .details =
+         "What has waited longest comes first: changes that do not come into the log, those\n"
+         "of other devices that are not applied or cannot be, records that wait for others,\n"
+         "and records that were set aside. Exit code 1 if anything is stuck.\n",
+     .run = cmd_stuck},
     {.name = "events",
      .args = "",
      .options = CLI_OPT_LIMIT | CLI_OPT_FOLLOW,

@@ -82,7 +82,7 @@ static const struct option option_table[] = {
     {"--location", "PATH", CLI_OPT_LOCATION, OPTION_LOCATION,
      "only what is in the location with this path, on any device"},
     {"--limit", "N", CLI_OPT_LIMIT, OPTION_LIMIT,
-     "at most so many (default: all; log, events: 20; verify: 1000)"},
+     "at most so many (default: all; log, events, stuck: 20; verify: 1000)"},
     {"--follow", NULL, CLI_OPT_FOLLOW, OPTION_FOLLOW, "go on with what comes, until Ctrl-C"},
     {"--pairs", "N", CLI_OPT_PAIRS, OPTION_PAIRS, "pairs of runs, off and on (default 5)"},
     {"--keep", NULL, CLI_OPT_KEEP, OPTION_KEEP,

@@ -4,6 +4,7 @@
 #include "cli/output.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,20 @@ void cli_time_text(int64_t ms, char out[CLI_TIME_SIZE])
         (void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &utc);
     }
     snprintf(out, CLI_TIME_SIZE, "%s.%03dZ", when, (int)(ms % 1000));
+}
+
+void cli_age_text(int64_t ms, char out[CLI_AGE_SIZE])
+{
+    int64_t s = ms < 0 ? 0 : ms / 1000;
+    if (s < 60) {
+        snprintf(out, CLI_AGE_SIZE, "%" PRId64 " s", s);
+    } else if (s < 3600) {
+        snprintf(out, CLI_AGE_SIZE, "%" PRId64 " min %" PRId64 " s", s / 60, s % 60);
+    } else if (s < 86400) {
+        snprintf(out, CLI_AGE_SIZE, "%" PRId64 " h %" PRId64 " min", s / 3600, s % 3600 / 60);
+    } else {
+        snprintf(out, CLI_AGE_SIZE, "%" PRId64 " days %" PRId64 " h", s / 86400, s % 86400 / 3600);
+    }
 }
 
 void cli_print_time(int64_t ms)

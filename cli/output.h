@@ -40,6 +40,10 @@ void cli_print_time(int64_t ms);
 #define CLI_TIME_SIZE 48u
 void cli_time_text(int64_t ms, char out[CLI_TIME_SIZE]);
 
+#define CLI_AGE_SIZE 48
+/* How long something has lasted, in ms, as people say it: 3 min 20 s. */
+void cli_age_text(int64_t ms, char out[CLI_AGE_SIZE]);
+
 /* Colours and weights, for people: only if the stream is a terminal that has them, and the
  * environment variable NO_COLOR is not set or empty. */
 enum cli_style {

@@ -1020,6 +1020,61 @@ SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_why(struct syncline *lib, const char *model, const struct syncline_uuid *uuid,
              syncline_why_fn fn, void *ctx, bool *is_here);
 
+/* ---- What is stuck ------------------------------------------------------------------------- */
+
+enum syncline_stuck_kind {
+    SYNCLINE_STUCK_CAPTURED = 1, /* changes made here that have not come into the log: nobody runs
+                                    the engine, or it has not got to them for 10 s */
+    SYNCLINE_STUCK_RECEIVED = 2, /* changes of a device in the log here that nobody applies: no
+                                    engine runs, or it is paused */
+    SYNCLINE_STUCK_HELD = 3,     /* changes of a device in the log here that cannot be applied; or
+                                    that come no more, since its log has split */
+    SYNCLINE_STUCK_WAITING = 4,  /* a received change that lacks another record, or its own */
+    SYNCLINE_STUCK_SET_ASIDE = 5 /* a record that could not be sent or applied */
+};
+
+/* Something that waits on this device, and why. Of a version of the library that is newer it may be
+ * of another kind. */
+struct syncline_stuck {
+    size_t size; /* sizeof(struct syncline_stuck), of the library's version */
+    enum syncline_stuck_kind kind;
+    int64_t since_ms;  /* ms since 1970 UTC, by this device's clock; of changes in the log, until
+                          they  were found to be held, by that of their device; 0: not known */
+    uint64_t changes;  /* 1; CAPTURED, RECEIVED and HELD: how many; HELD 0: its log has split */
+    const char *model; /* its name, the library's until the function returns; NULL: of a device's
+                          changes, which are told together */
+    struct syncline_uuid uuid; /* of the record; CAPTURED: the first; all zero: no one record */
+    struct syncline_uuid device_id; /* that made the change */
+    bool own;                       /* this device */
+    uint64_t seq; /* of the change, or the first of them, among those of its device; 0: not in the
+                     log, or not known */
+    /* WAITING: what is not here. */
+    const char *lacks_model;           /* a record of this model, the library's as above; NULL: the
+                                          change that inserted the record itself */
+    struct syncline_uuid lacks_uuid;   /* that record */
+    struct syncline_uuid birth_device; /* who made the change that inserted the record itself */
+    uint64_t birth_seq;                /* which it is; of other kinds 0 */
+    char why[SYNCLINE_WHY_SIZE];       /* one line for people */
+};
+
+/* Returns false for: no more. */
+typedef bool (*syncline_stuck_fn)(void *ctx, const struct syncline_stuck *stuck);
+
+/* Calls fn for everything that waits on this device, those that have waited longest first; not at
+ * all if nothing does. `model` names the one that it is about, NULL: all; held changes of a device
+ * are told in any case, since they may be of it. What the engine is at work on is not stuck.
+ *
+ * Reads library.db and sync.db over connections of its own, in any process, whoever runs the
+ * engine. It holds a read transaction meanwhile, so fn should only take it down. fn runs on this
+ * thread, and may make any call but those that close the handle. Any thread; blocks on the disk,
+ * and on an engine in another process that does not answer up to 2 s. Errors: EMODEL (no model of
+ * that name was given), EINVAL (fn is NULL), ENOMEM, EDB, EIO, EBUSY, ECORRUPT, ECLOSED, EFORK;
+ * some may have been told. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_stuck(struct syncline *lib, const char *model, syncline_stuck_fn fn, void *ctx);
+
+/* ---- Content ------------------------------------------------------------------------------- */
+
 /* Count and SHA-256 of what syncs of one model: every record in UUID order with its columns, keys
  * as UUIDs. Equal on two devices means equal content. One read transaction; blocks while it reads
  * the table. Errors: EMODEL, EDB, EINVAL, EFORK. */

@@ -44,6 +44,16 @@ static void add_engine_view(struct syncline *lib, struct syncline_info *info)
     info->segments_sent = view.segments_sent;
 }
 
+enum syncline_status sl_handle_info(struct syncline *lib, struct syncline_info *info,
+                                    struct sl_error *err)
+{
+    enum syncline_status status = sl_library_info(lib->library, info, err);
+    if (status == SYNCLINE_OK) {
+        add_engine_view(lib, info);
+    }
+    return status;
+}
+
 enum syncline_status syncline_info(struct syncline *lib, struct syncline_info *info)
 {
     enum syncline_status status = check_out(lib, info != NULL ? &info->size : NULL);
@@ -52,9 +62,8 @@ enum syncline_status syncline_info(struct syncline *lib, struct syncline_info *i
     if (status != SYNCLINE_OK) {
         return status;
     }
-    status = sl_library_info(lib->library, &read, &err);
+    status = sl_handle_info(lib, &read, &err);
     if (status == SYNCLINE_OK) {
-        add_engine_view(lib, &read);
         sl_handle_give(info, info->size, &read, sizeof(read));
     }
     return sl_handle_keep(lib, status, &err);

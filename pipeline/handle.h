@@ -83,6 +83,9 @@ enum syncline_status sl_handle_check_level(enum syncline_level level, struct sl_
  * not answer; all is zero then. An answer is good for 50 ms, so that calls made in a row agree, and
  * one who did not answer is not asked again for a second. Any thread. */
 bool sl_handle_ask_engine(struct syncline *lib, struct sl_engine_view *view);
+/* As syncline_info, which fills it whole: pipeline/api_view.c. */
+enum syncline_status sl_handle_info(struct syncline *lib, struct syncline_info *info,
+                                    struct sl_error *err);
 /* As syncline_remove, the text in `err`: pipeline/api_remove.c. */
 enum syncline_status sl_library_remove(const struct sl_env *env, const char *dir,
                                        struct sl_error *err);

@@ -161,7 +161,8 @@ static enum syncline_status load_origins(struct sl_core *core, struct sl_error *
             return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the vector");
         }
         origin->head = head;
-        status = sl_fork_find(&core->log, head.number, &origin->forked, err);
+        uint64_t at_ms = 0;
+        status = sl_fork_find(&core->log, head.number, &origin->forked, &at_ms, err);
     }
     if (status == SYNCLINE_OK && self->head.number == 0) {
         status = sl_peer_log_begin(&core->log, err);

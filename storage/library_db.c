@@ -32,6 +32,7 @@ enum {
     OUTBOX_MAX,
     OUTBOX_COUNT,
     OUTBOX_TOKEN,
+    MODEL_NAME,
     DELETE_NOTE,
     DELETE_LAST,
     DELETE_NOTE_MAX,
@@ -65,6 +66,7 @@ static const char *const sql_texts[] = {
     [OUTBOX_MAX] = "SELECT max(id) FROM _syncline_outbox",
     [OUTBOX_TOKEN] = "SELECT token FROM _syncline_outbox WHERE id=?1",
     [OUTBOX_COUNT] = "SELECT sum(n) FROM _syncline_outbox WHERE id>?1 AND id<=?2",
+    [MODEL_NAME] = "SELECT name FROM _syncline_model WHERE number=?1",
     [DELETE_NOTE] = "UPDATE _syncline_model SET last_delete=?2 WHERE number=?1",
     [DELETE_LAST] = "SELECT last_delete FROM _syncline_model WHERE number=?1",
     [DELETE_NOTE_MAX] = "UPDATE _syncline_model SET last_delete="
@@ -814,6 +816,28 @@ enum syncline_status sl_outbox_count_between(struct sl_library_db *ldb, int64_t 
     status = one_int64(ldb, stmt, &found, &sum, err);
     if (status == SYNCLINE_OK) {
         *changes = (uint64_t)sum;
+    }
+    return status;
+}
+
+enum syncline_status sl_library_db_model_name(struct sl_library_db *ldb, int64_t number,
+                                              char name[SL_NAME_SIZE_MAX + 1], struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool found = false;
+    enum syncline_status status = get(ldb, MODEL_NAME, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, number);
+    status = sl_db_row(&ldb->db, stmt, &found, err);
+    if (status == SYNCLINE_OK && !found) {
+        status = sl_fail(err, SYNCLINE_ECORRUPT, "library.db: there is no model %lld",
+                         (long long)number);
+    }
+    if (status == SYNCLINE_OK) {
+        (void)sqlite3_snprintf(SL_NAME_SIZE_MAX + 1, name, "%s", sqlite3_column_text(stmt, 0));
+        sl_db_reset(stmt);
     }
     return status;
 }

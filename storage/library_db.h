@@ -165,6 +165,11 @@ enum syncline_status sl_outbox_count_above(struct sl_library_db *ldb, int64_t id
                                            struct sl_error *err);
 enum syncline_status sl_outbox_count_between(struct sl_library_db *ldb, int64_t id, int64_t last,
                                              uint64_t *changes, struct sl_error *err);
+/* The name of a model that has this number, whether its descriptor was given or not. Errors:
+ * ECORRUPT (there is none). */
+enum syncline_status sl_library_db_model_name(struct sl_library_db *ldb, int64_t number,
+                                              char name[SL_NAME_SIZE_MAX + 1],
+                                              struct sl_error *err);
 /* Outbox row of the model's last captured delete, or 0. */
 enum syncline_status sl_outbox_last_delete(struct sl_library_db *ldb, int64_t model, int64_t *id,
                                            struct sl_error *err);

@@ -54,7 +54,7 @@ static const char *const sql_texts[] = {
     [SEGMENT_HASH] = "SELECT hash FROM segment WHERE origin=?1 AND last_seq=?2",
     [FORK_PUT] = "INSERT OR IGNORE INTO fork(origin,held_seq,held_hash,bytes,at_ms)"
                  " VALUES(?1,?2,?3,?4,?5)",
-    [FORK_FIND] = "SELECT 1 FROM fork WHERE origin=?1",
+    [FORK_FIND] = "SELECT at_ms FROM fork WHERE origin=?1",
     [DRAINED_PUT] = "INSERT OR REPLACE INTO drained(id,token,changes,complete,seq)"
                     " VALUES(?1,?2,?3,?4,?5)",
     [DRAINED_NEWEST] = "SELECT id,token,changes,complete,seq FROM drained ORDER BY id DESC LIMIT 1",
@@ -460,7 +460,7 @@ enum syncline_status sl_fork_put(struct sl_peer_log *log, const struct sl_log_he
 }
 
 enum syncline_status sl_fork_find(struct sl_peer_log *log, int64_t origin, bool *found,
-                                  struct sl_error *err)
+                                  uint64_t *at_ms, struct sl_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     enum syncline_status status = get(log, FORK_FIND, &stmt, err);
@@ -472,6 +472,7 @@ enum syncline_status sl_fork_find(struct sl_peer_log *log, int64_t origin, bool 
     status = sl_db_row(&log->db, stmt, &row, err);
     if (status == SYNCLINE_OK) {
         *found = row;
+        *at_ms = row ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
         sl_db_reset(stmt);
     }
     return status;
@@ -676,6 +677,24 @@ enum syncline_status sl_member_get(struct sl_peer_log *log, size_t index, bool *
 }
 
 _Static_assert(SL_LOG_KEY_SIZE == SL_HASH_SIZE, "column_hash reads keys too");
+
+enum syncline_status sl_member_text(struct sl_peer_log *log, const struct syncline_uuid *device,
+                                    char text[SL_DEVICE_TEXT_SIZE], struct sl_error *err)
+{
+    struct sl_member member;
+    bool found = true;
+    enum syncline_status status = SYNCLINE_OK;
+    (void)sqlite3_snprintf(SL_DEVICE_TEXT_SIZE, text, "device %02x%02x%02x%02x", device->bytes[0],
+                           device->bytes[1], device->bytes[2], device->bytes[3]);
+    for (size_t i = 0; status == SYNCLINE_OK && found; i++) {
+        status = sl_member_get(log, i, &found, &member, err);
+        if (status == SYNCLINE_OK && found && sl_uuid_equal(&member.device, device)) {
+            (void)sqlite3_snprintf(SL_DEVICE_TEXT_SIZE, text, "\"%s\"", member.name);
+            break;
+        }
+    }
+    return status;
+}
 
 /* ---- Records set aside ---- */
 

@@ -96,8 +96,9 @@ enum syncline_status sl_peer_log_hash_at(struct sl_peer_log *log, int64_t origin
 enum syncline_status sl_fork_put(struct sl_peer_log *log, const struct sl_log_head *head,
                                  const void *data, size_t size, uint64_t wall_ms,
                                  struct sl_error *err);
+/* *at_ms: when that was seen; 0: it has not split. */
 enum syncline_status sl_fork_find(struct sl_peer_log *log, int64_t origin, bool *found,
-                                  struct sl_error *err);
+                                  uint64_t *at_ms, struct sl_error *err);
 
 /* Bytes of the segments that hold changes after `seq`. */
 enum syncline_status sl_peer_log_size_after(struct sl_peer_log *log, int64_t origin, uint64_t seq,
@@ -179,6 +180,12 @@ enum syncline_status sl_member_statement(struct sl_peer_log *log,
 /* The index-th, in order of admission. */
 enum syncline_status sl_member_get(struct sl_peer_log *log, size_t index, bool *found,
                                    struct sl_member *member, struct sl_error *err);
+
+#define SL_DEVICE_TEXT_SIZE (SL_NAME_SIZE_MAX + 3) /* a name in quotes, with its NUL */
+
+/* Who that is, for people: the name in quotes; of who is no member the beginning of the id. */
+enum syncline_status sl_member_text(struct sl_peer_log *log, const struct syncline_uuid *device,
+                                    char text[SL_DEVICE_TEXT_SIZE], struct sl_error *err);
 
 /* ---- Records set aside ---- */
 

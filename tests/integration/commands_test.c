@@ -5,6 +5,7 @@
  * say on a terminal. */
 
 #include <pty.h>
+#include <sqlite3.h>
 
 #include "tests/integration/equal.h"
 
@@ -273,4 +274,43 @@ Test(commands, devices_of_one_name)
     cr_expect_str_eq(result.out, "it has applied everything of this device\n");
     cmd_stop(&b);
     cmd_stop(&a);
+}
+
+/* `stuck` lists what has waited longest, as much of it as is asked for, and counts all. */
+Test(commands, stuck)
+{
+    const char *library = cmd_path("stuck");
+    CMD_OK(&result, "-L", library, "library", "create", "test", "--device-name", "alone");
+    CMD_OK(&result, "-L", library, "stuck");
+    cr_expect_str_eq(result.out, "nothing is stuck\n");
+    CMD_OK(&result, "-L", library, "--json", "stuck");
+    cr_expect_str_eq(result.out, "{\"count\":0,\"stuck\":[]}\n");
+    struct sqlite3 *log = NULL;
+    char path[600];
+    snprintf(path, sizeof(path), "%s/sync.db", library);
+    cr_assert_eq(sqlite3_open(path, &log), SQLITE_OK);
+    cr_assert_eq(
+        sqlite3_exec(log,
+                     "INSERT INTO set_aside(device,epoch,seq,model,uuid,reason,at_ms)"
+                     " SELECT randomblob(16),1,value,'tag',randomblob(16),'reason '||value,"
+                     " 1000*value FROM json_each('[3,4,5]')",
+                     NULL, NULL, NULL),
+        SQLITE_OK, "%s", sqlite3_errmsg(log));
+    sqlite3_close(log);
+    cmd_run(&result, (const char *const[]){"-L", library, "stuck", "--limit", "1", NULL});
+    cr_expect_eq(result.code, 1);
+    cr_expect_not_null(strstr(result.out, "1970-01-01T00:00:03"), "%s", result.out);
+    cr_expect_not_null(strstr(result.out, "reason 3\nand 2 more\n3 set aside\n"), "%s", result.out);
+    cr_expect_null(strstr(result.out, "reason 4"), "%s", result.out);
+    cmd_run(&result, (const char *const[]){"-L", library, "stuck", NULL});
+    cr_expect_null(strstr(result.out, "more"), "%s", result.out);
+    cr_expect_not_null(strstr(result.out, "reason 5"), "%s", result.out);
+    cmd_run(&result,
+            (const char *const[]){"-L", library, "--json", "stuck", "tag", "--limit", "2", NULL});
+    cr_expect_eq(result.code, 1);
+    cr_expect_eq(cmd_json_int(result.out, "count"), 3);
+    cr_expect_null(strstr(result.out, "reason 5"), "%s", result.out);
+    CMD_OK(&result, "-L", library, "stuck", "entry");
+    CMD_REFUSED(3, "'nothing'", "-L", library, "stuck", "nothing");
+    CMD_REFUSED(2, "stuck", "-L", library, "stuck", "tag", "more");
 }

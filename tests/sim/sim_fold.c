@@ -70,6 +70,23 @@ static bool points_at(const struct sl_sim_fold *fold, const struct sl_sim_change
     return false;
 }
 
+/* What a birth held when its owner made that change: later ones do not count. */
+static const struct sl_sim_change *content_before(const struct sl_sim_fold *fold, uint32_t birth,
+                                                  const struct sl_sim_change *change)
+{
+    const struct sl_sim_change *held = change_at(fold, birth);
+    for (uint32_t at = birth + 1; at < fold->log.changes_len; at++) {
+        const struct sl_sim_change *next = change_at(fold, at);
+        if (next->device != change->device || next->seq >= change->seq) {
+            break; /* an origin's changes stand together, in order */
+        }
+        for (uint32_t i = 0; i < next->births_len && next->kind == SYNCLINE_UPDATE; i++) {
+            held = fold->log.births[next->births_at + i] == birth ? next : held;
+        }
+    }
+    return held;
+}
+
 /* What a device deleted with `root` by one delete of it: its own records, from child to child. */
 static void fold_tree(struct sl_sim_fold *fold, const struct sl_sim_change *delete, uint32_t root)
 {
@@ -83,7 +100,7 @@ static void fold_tree(struct sl_sim_fold *fold, const struct sl_sim_change *dele
                 birth->hlc > delete->hlc) {
                 continue;
             }
-            if (points_at(fold, change_at(fold, fold->winner[at]), root)) {
+            if (points_at(fold, content_before(fold, at, delete), root)) {
                 fold->is_dead[at] = true;
                 fold_tree(fold, delete, record);
             }
@@ -227,18 +244,30 @@ static void check_committed(struct sl_sim_fold *fold)
     free(is_logged);
 }
 
+/* Is the birth of a change dead? An update may be of several, and only one of them is that of which
+ * its application knew. */
+static bool is_of_dead(const struct sl_sim_fold *fold, uint32_t at)
+{
+    const struct sl_sim_change *change = change_at(fold, at);
+    bool is_dead = change->kind == SYNCLINE_INSERT && fold->is_dead[at];
+    for (uint32_t i = 0; i < change->births_len; i++) {
+        is_dead = is_dead || fold->is_dead[fold->log.births[change->births_at + i]];
+    }
+    return is_dead;
+}
+
 /* A committed delete names the birth it saw, if a log has that. */
 static void check_deletes(struct sl_sim_fold *fold)
 {
     const struct sl_sim_ledger *ledger = fold->ledger;
-    for (uint32_t rev = 1; rev <= ledger->versions_len; rev++) {
-        const struct sl_sim_version *version = &ledger->versions[rev - 1];
-        const struct sl_sim_birth *birth = &ledger->records[version->record].births[version->birth];
-        uint32_t born_as = fold->born_as[rev - 1];
-        if (born_as == SL_SIM_NONE) {
+    for (uint32_t at = 0; at < fold->log.changes_len; at++) {
+        uint32_t rev = change_at(fold, at)->rev;
+        if (rev == 0) {
             continue;
         }
-        if (birth->deleted != 0 && !fold->is_dead[born_as]) {
+        const struct sl_sim_version *version = &ledger->versions[rev - 1];
+        const struct sl_sim_birth *birth = &ledger->records[version->record].births[version->birth];
+        if (birth->deleted != 0 && !is_of_dead(fold, at)) {
             sl_sim_fail(ledger->world, SL_SIM_LOST,
                         "record %08x (rev %u) was deleted, and no log says so", version->record,
                         rev);

@@ -483,7 +483,7 @@ static enum syncline_status apply_in_transaction(struct sl_apply *apply,
     struct sl_core *core = apply->core;
     struct sl_rows *rows = &core->writer;
     begin_writing(apply, origin->careful);
-    enum syncline_status status = sl_db_exec(&rows->ldb.db, "PRAGMA defer_foreign_keys=ON", err);
+    enum syncline_status status = sl_db_defer_keys(&rows->ldb.db, err);
     if (status == SYNCLINE_OK && origin->number == 0) {
         status = sl_library_db_origin_number(&rows->ldb, &origin->name, &origin->number, err);
     }
@@ -587,8 +587,7 @@ static enum syncline_status tidy_in_transaction(struct sl_apply *apply, int64_t 
 {
     struct sl_record_writer *writer = &apply->writer;
     begin_writing(apply, true);
-    enum syncline_status status =
-        sl_db_exec(&apply->core->writer.ldb.db, "PRAGMA defer_foreign_keys=ON", err);
+    enum syncline_status status = sl_db_defer_keys(&apply->core->writer.ldb.db, err);
     if (status == SYNCLINE_OK) {
         status = settle_after(apply, 0, err);
     }

@@ -121,6 +121,30 @@ enum syncline_status sl_db_exec(const struct sl_db *db, const char *sql, struct 
     return SYNCLINE_OK;
 }
 
+/* A pragma that sets a flag does so when it is prepared; run, it would have every statement of the
+ * connection prepared anew, which takes longer than all that a small transaction does. So it is not
+ * run, unless it turns out that this SQLite needs that. */
+enum syncline_status sl_db_defer_keys(const struct sl_db *db, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool row = false;
+    bool set = false;
+    enum syncline_status status =
+        sl_db_prepare(db, "PRAGMA defer_foreign_keys=ON", false, &stmt, err);
+    (void)sqlite3_finalize(stmt);
+    stmt = NULL;
+    if (status == SYNCLINE_OK) {
+        status = sl_db_prepare(db, "PRAGMA defer_foreign_keys", false, &stmt, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_db_row(db, stmt, &row, err);
+        set = row && sqlite3_column_int(stmt, 0) != 0;
+    }
+    (void)sqlite3_finalize(stmt);
+    return status != SYNCLINE_OK || set ? status
+                                        : sl_db_exec(db, "PRAGMA defer_foreign_keys=ON", err);
+}
+
 enum syncline_status sl_db_prepare(const struct sl_db *db, const char *sql, bool keep,
                                    sqlite3_stmt **stmt, struct sl_error *err)
 {

@@ -37,6 +37,9 @@ enum syncline_status sl_db_fail(const struct sl_db *db, int code, const char *tr
                                 struct sl_error *err);
 
 enum syncline_status sl_db_exec(const struct sl_db *db, const char *sql, struct sl_error *err);
+/* Foreign keys are checked at the end of the transaction under way, all of them. Statements that
+ * are kept stay as they are. */
+enum syncline_status sl_db_defer_keys(const struct sl_db *db, struct sl_error *err);
 /* Prepares into *stmt, to be finalized by the caller. `keep`: it will live long. */
 enum syncline_status sl_db_prepare(const struct sl_db *db, const char *sql, bool keep,
                                    sqlite3_stmt **stmt, struct sl_error *err);

@@ -50,6 +50,33 @@ Test(db, refuses_what_is_no_database)
     FAILS(open_as("text", SL_DB_READ), SYNCLINE_EFORMAT, "is not an SQLite database");
 }
 
+/* Keys are deferred until the transaction ends, and no longer; a statement that is kept is not
+ * prepared anew for that. */
+Test(db, defers_keys)
+{
+    sqlite3_stmt *stmt = NULL;
+    OK(open_as("a.db", SL_DB_CREATE));
+    OK(sl_db_exec(&db,
+                  "CREATE TABLE p(id INTEGER PRIMARY KEY);"
+                  "CREATE TABLE c(id INTEGER PRIMARY KEY, p INTEGER REFERENCES p)",
+                  &err));
+    for (int i = 1; i <= 3; i++) {
+        OK(sl_db_exec(&db, "BEGIN IMMEDIATE", &err));
+        OK(sl_db_defer_keys(&db, &err));
+        if (stmt == NULL) {
+            OK(sl_db_prepare(&db, "INSERT INTO c(p) VALUES(?1)", true, &stmt, &err));
+        }
+        (void)sqlite3_bind_int(stmt, 1, i);
+        OK(sl_db_run(&db, stmt, &err));
+        FAILS(sl_db_exec(&db, "COMMIT", &err), SYNCLINE_EDB, "FOREIGN KEY");
+        OK(sl_db_exec(&db, i == 3 ? "ROLLBACK" : "INSERT INTO p DEFAULT VALUES; COMMIT", &err));
+    }
+    cr_assert_eq(sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_REPREPARE, 0), 0);
+    (void)sqlite3_finalize(stmt);
+    FAILS(sl_db_exec(&db, "INSERT INTO c(p) VALUES(9)", &err), SYNCLINE_EDB, "FOREIGN KEY");
+    sl_db_close(&db);
+}
+
 /* Our connections enforce foreign keys and report extended codes. */
 Test(db, connection_settings)
 {

@@ -42,19 +42,20 @@
 #define SL_MEMORY_BUDGET_MIN (4u * 1024u * 1024u)      /* least that may be asked for */
 #define SL_LINK_QUEUE_SIZE_MAX (1024u * 1024u)   /* bytes queued to one link before it must drain */
 #define SL_LINK_BACKLOG_MAX (8u * 1024u * 1024u) /* bytes queued after which a link is given up */
-#define SL_BEHIND_CALLS_MAX 1024            /* outbox rows waiting before callers are held back */
-#define SL_DRAINED_KEPT 32768u              /* drained outbox rows that are remembered */
-#define SL_SCAN_LEN 1000u                   /* older rows that one slice of the scan looks at */
-#define SL_SCAN_MORE_LEN 4096u              /* and parents of theirs that it takes along */
-#define SL_SCAN_DESCENTS_MAX 64u            /* slices in a row that look for a first parent */
-#define SL_STATEMENT_MS 20u                 /* between two statements of a device */
-#define SL_LINGER_MS 10u                    /* between two commits of the log */
-#define SL_SETTLE_ALONG_LEN 256u            /* durable batches that a capture settles along */
-#define SL_SETTLE_ALONG_CHANGES 4096u       /* or so many changes in fewer batches */
-#define SL_APPLY_HOLD_MS 25u                /* how long an apply slice holds the write lock */
-#define SL_APPLY_HOLD_SHARED_MS 5u          /* the same, while others write */
-#define SL_APPLY_PAUSE_MS 10u               /* lock left free after it, if others write */
-#define SL_WAITING_LEN_MAX 1000000u         /* received records waiting for others */
+#define SL_BEHIND_CALLS_MAX 1024 /* outbox rows waiting before callers are held back */
+#define SL_DRAINED_KEPT 32768u   /* drained outbox rows that are remembered */
+#define SL_SCAN_LEN 1000u        /* older rows that one slice of the scan looks at */
+#define SL_SCAN_MORE_LEN 4096u   /* and parents of theirs that it takes along */
+#define SL_SCAN_INTERVAL_MS (60u * 60u * 1000u) /* between two looks for what bypassed captures */
+#define SL_SCAN_DESCENTS_MAX 64u                /* slices in a row that look for a first parent */
+#define SL_STATEMENT_MS 20u                     /* between two statements of a device */
+#define SL_LINGER_MS 10u                        /* between two commits of the log */
+#define SL_SETTLE_ALONG_LEN 256u                /* durable batches that a capture settles along */
+#define SL_SETTLE_ALONG_CHANGES 4096u           /* or so many changes in fewer batches */
+#define SL_APPLY_HOLD_MS 25u                    /* how long an apply slice holds the write lock */
+#define SL_APPLY_HOLD_SHARED_MS 5u              /* the same, while others write */
+#define SL_APPLY_PAUSE_MS 10u                   /* lock left free after it, if others write */
+#define SL_WAITING_LEN_MAX 1000000u             /* received records waiting for others */
 #define SL_AUTHOR_WAIT_MS 1000u             /* before what points at a deleted record is deleted */
 #define SL_WAITING_TIDY_LEN 256u            /* of them looked at in one slice when idle */
 #define SL_BUSY_TIMEOUT_MS 5000u            /* wait for SQLite's write lock */

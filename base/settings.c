@@ -19,6 +19,7 @@ static const char *const preset_words[] = {"none", "aggressive", "conservative",
 static const char *const threads_words[] = {"auto", "fused", "grouped", "per-stage", NULL};
 
 static const char *const switch_words[] = {"off", "on", NULL};
+static const char *const deletes_words[] = {"guarded", "all", NULL};
 static const char *const log_words[] = {"error", "warning", "info", "debug", NULL};
 
 #define NUMBER SYNCLINE_SETTING_NUMBER
@@ -178,6 +179,25 @@ static const struct sl_setting table[SL_SETTING_COUNT] = {
                                  .min = S,
                                  .max = 7 * DAY,
                                  .by = SAME(SL_MAX_DRIFT_MS)},
+    [SL_SETTING_SCAN_INTERVAL_MS] =
+        {.key = "scan_interval_ms",
+         .type = DURATION,
+         .unit = "ms",
+         .description = "how often an idle engine compares the tables with what was captured, and "
+                        "captures rows that were inserted or deleted without; the first time is "
+                        "soon after open; 0ms: never",
+         .max = 7 * DAY,
+         .by = {SL_SCAN_INTERVAL_MS, HOUR, 6 * HOUR, DAY}},
+    [SL_SETTING_SCAN_DELETES] =
+        {.key = "scan_deletes",
+         .type = CHOICE,
+         .unit = "",
+         .description =
+             "what happens to records that this finds gone: guarded holds their deletes if a "
+             "model of more than 1000 records has lost more than half, all sends them",
+         .choices = deletes_words,
+         .max = 1,
+         .by = SAME(0)},
     [SL_SETTING_LOG_LEVEL] = {.key = "log_level",
                               .type = CHOICE,
                               .unit = "",

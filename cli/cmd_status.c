@@ -188,7 +188,7 @@ static int print_people(struct cli_session *session, const struct look *look,
            "into it\n",
            info->own_seq, info->outbox);
     if (info->unscanned > 0) {
-        printf("older      %" PRIu64 " rows are older than the library and not taken in yet\n",
+        printf("rows       %" PRIu64 " that nobody captured are not looked at yet\n",
                info->unscanned);
     }
     printf("received   %" PRIu64 " changes of others, %" PRIu64 " applied, %" PRIu64

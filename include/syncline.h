@@ -447,7 +447,12 @@ syncline_remove(const char *dir, const struct syncline_options *options);
  * library, in a joined one, too - are taken in as inserts of this device, once each, in the
  * background, by any later open that runs the engine if this one is closed before; syncline_flush
  * waits for it, and info.unscanned says how many are left. The application may write meanwhile. A
- * row without a UUID of 16 bytes is set aside. One UUID that two devices hold from before is kept
+ * row without a UUID of 16 bytes is set aside. Rows that are inserted or deleted later without a
+ * capture - the process died before it, the call failed or was forgotten, another program wrote -
+ * are found by an engine that is idle, soon after open and every `scan_interval_ms` from then on,
+ * and captured. Updates are not: capture those again. If most of a large table is gone the deletes
+ * are held, with an event, until they are captured, or the library is opened with `scan_deletes` =
+ * all. One UUID that two devices hold from before is kept
  * by each as it has it, and set aside: records are not merged by their UUID.
  *
  * Errors: ENOTFOUND (no library there), EFORMAT (not a library, not in WAL mode, or made by a newer
@@ -485,7 +490,7 @@ struct syncline_left {
     uint64_t unacked;   /* changes in the log that some member does not hold; 0: no other member */
     uint64_t unapplied; /* changes in the log that some member has not applied; likewise */
     uint64_t unsent;    /* changes in the log that were not sent to some member; likewise */
-    uint64_t unscanned; /* rows older than the library that are still to be looked at */
+    uint64_t unscanned; /* rows that nobody captured and that are still to be looked at */
 };
 #define SYNCLINE_LEFT_INIT                                                                         \
     {                                                                                              \
@@ -793,7 +798,8 @@ typedef void (*syncline_event_fn)(void *ctx, const struct syncline_event *event)
  * ones, or waiting for a record that has not come. The changes of a device come in their order,
  * each once; between devices there is no order. What was not told when the handle is closed is not
  * told later. Errors are failures of the engine, of which several may come as the last of them, and
- * records set aside; syncline_set_aside_get has them all.
+ * records set aside; syncline_set_aside_get has them all. One that could not be sent goes out by
+ * itself once it can, and is in that list no more.
  *
  * fn runs on a thread of the handle's own, which the first subscription starts, for all of them one
  * after the other. It reads the log again by itself: a slow function delays other subscribers and
@@ -850,7 +856,9 @@ syncline_log_read(struct syncline *lib, syncline_event_fn fn, void *ctx,
     X(REOPENED, 17, "it was opened again and checked, and work goes on")                           \
     X(LOG_GAP, 18, "changes came without those before them, which were asked for")                 \
     X(LOG_SPLIT, 19, "a device was restored or copied: nothing more is taken of it")               \
-    X(COMMITS_LOST, 20, "library.db was older than the log, which was applied to it again")
+    X(COMMITS_LOST, 20, "library.db was older than the log, which was applied to it again")        \
+    X(DELETES_HELD, 21, "most records of a model are gone without a capture: nobody is told")      \
+    X(NOT_OURS, 22, "records of other devices were deleted here without a capture")
 
 enum syncline_event_code {
 #define X(name, value, text) SYNCLINE_CODE_##name = value,
@@ -915,7 +923,7 @@ struct syncline_info {
     int64_t
         engine_pid;   /* of the process that runs the engine; 0: none does, or it does not answer */
     char notice[512]; /* the last thing the engine found worth telling; "" if nothing */
-    uint64_t unscanned;      /* rows older than the library that are still to be looked at */
+    uint64_t unscanned;      /* rows that nobody captured and that are still to be looked at */
     uint64_t clock_ahead_ms; /* this device's changes are stamped so far ahead of its clock, which
                                 was set back: others may hold them as long. 0: it is not much */
     uint64_t waiting;       /* records received whose parent, or who themselves, are not here yet: a

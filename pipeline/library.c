@@ -259,7 +259,7 @@ static void list_stages(struct sl_library *library)
         [SL_STAGE_APPLY] = {sl_apply_run, &library->apply},
         [SL_STAGE_ACKNOWLEDGE] = {sl_acknowledge_run, &library->acknowledge},
         [SL_STAGE_SETTLE] = {sl_settle_run, &library->settle},
-        [SL_STAGE_SCAN] = {sl_scan_run, &library->scan},
+        [SL_STAGE_SCAN] = {sl_sweep_run, &library->sweep},
         [SL_STAGE_EVENT_LOG] = {sl_event_log_run, &library->event_log},
         [SL_STAGE_COMPARE] = {sl_compare_run, &library->compare},
     };
@@ -343,6 +343,9 @@ static enum syncline_status open_engine(struct sl_library *library,
     }
     if (status == SYNCLINE_OK) {
         status = sl_scan_init(&library->scan, core, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_sweep_init(&library->sweep, &library->scan, err);
     }
     if (status == SYNCLINE_OK) {
         status = sl_compare_init(&library->compare, core, config->library_db, err);
@@ -496,6 +499,7 @@ static void close_engine(struct sl_library *library)
     if (library->apply_ready) {
         sl_apply_fini(&library->apply);
     }
+    sl_sweep_fini(&library->sweep);
     sl_scan_fini(&library->scan);
     sl_roster_fini(core);
     sl_compare_fini(&library->compare);
@@ -538,6 +542,7 @@ void sl_library_close(struct sl_library *library)
         sl_batch_pool_fini(&core->reread_pool);
         sl_staging_fini(&core->staging);
         sl_unsettled_fini(&core->unsettled);
+        sl_free(core->env->alloc, core->strays);
         fini_locks(library);
     }
     sl_model_set_fini(&core->models);

@@ -23,6 +23,7 @@
 #include "stages/serialize.h"
 #include "stages/settle.h"
 #include "stages/shared.h"
+#include "stages/sweep.h"
 #include "stages/verify.h"
 
 /* A stage as the executor sees it. */
@@ -40,6 +41,7 @@ struct sl_library {
     struct sl_log_append log_append;
     struct sl_settle settle;
     struct sl_scan scan;
+    struct sl_sweep sweep;
     struct sl_event_log event_log;
     struct sl_net_flush net_flush;
     struct sl_verify verify;

@@ -5,10 +5,12 @@
 
 #include <string.h>
 
-void sl_birth_check_init(struct sl_birth_check *check, struct sl_core *core)
+void sl_birth_check_init(struct sl_birth_check *check, struct sl_core *core,
+                         struct sl_peer_log *log)
 {
     memset(check, 0, sizeof(*check));
     check->core = core;
+    check->log = log;
 }
 
 void sl_birth_check_fini(struct sl_birth_check *check)
@@ -40,7 +42,7 @@ static enum syncline_status find_origin(struct sl_peer_log *log, const struct sl
 static enum syncline_status load(struct sl_birth_check *check, const struct sl_birth *birth,
                                  bool *found, struct sl_error *err)
 {
-    struct sl_peer_log *log = &check->core->resolve_log;
+    struct sl_peer_log *log = check->log;
     const struct sl_segment *held = &check->decoded.segment;
     *found = check->number != 0 && sl_origin_equal(&held->origin, &birth->origin) &&
              birth->seq >= held->first_seq && birth->seq <= sl_segment_last_seq(held);
@@ -63,6 +65,7 @@ static enum syncline_status load(struct sl_birth_check *check, const struct sl_b
     }
     check->number = 0;
     if (status == SYNCLINE_OK && *found) {
+        check->loads++;
         status = sl_decode(&check->decoded, data, size, err);
         check->number = status == SYNCLINE_OK ? number : 0;
     }
@@ -70,26 +73,40 @@ static enum syncline_status load(struct sl_birth_check *check, const struct sl_b
     return status;
 }
 
-enum syncline_status sl_birth_check_is(struct sl_birth_check *check, const struct sl_model *model,
-                                       const struct syncline_uuid *uuid,
-                                       const struct sl_birth *birth, bool *is, struct sl_error *err)
+enum syncline_status sl_birth_check_change(struct sl_birth_check *check,
+                                           const struct sl_birth *change,
+                                           const struct sl_group **group, uint32_t *i,
+                                           struct sl_error *err)
 {
     bool found = false;
-    enum syncline_status status = load(check, birth, &found, err);
-    *is = true;
+    enum syncline_status status = load(check, change, &found, err);
+    *group = NULL;
     if (status != SYNCLINE_OK || !found) {
         return status;
     }
     uint64_t seq = check->decoded.segment.first_seq;
     for (uint32_t g = 0; g < check->decoded.group_count; g++) {
-        const struct sl_group *group = &check->decoded.groups[g];
-        if (birth->seq - seq < group->n) {
-            *is = group->change == SYNCLINE_INSERT && group->model_len == strlen(model->name) &&
-                  memcmp(group->model, model->name, group->model_len) == 0 &&
-                  sl_uuid_equal(&group->uuids[birth->seq - seq], uuid);
+        const struct sl_group *at = &check->decoded.groups[g];
+        if (change->seq - seq < at->n) {
+            *group = at;
+            *i = (uint32_t)(change->seq - seq);
             return SYNCLINE_OK;
         }
-        seq += group->n;
+        seq += at->n;
     }
     return SYNCLINE_OK;
+}
+
+enum syncline_status sl_birth_check_is(struct sl_birth_check *check, const struct sl_model *model,
+                                       const struct syncline_uuid *uuid,
+                                       const struct sl_birth *birth, bool *is, struct sl_error *err)
+{
+    const struct sl_group *group = NULL;
+    uint32_t i = 0;
+    enum syncline_status status = sl_birth_check_change(check, birth, &group, &i, err);
+    *is = status != SYNCLINE_OK || group == NULL ||
+          (group->change == SYNCLINE_INSERT && group->model_len == strlen(model->name) &&
+           memcmp(group->model, model->name, group->model_len) == 0 &&
+           sl_uuid_equal(&group->uuids[i], uuid));
+    return status;
 }

@@ -21,15 +21,25 @@
 
 struct sl_birth_check {
     struct sl_core *core;
+    struct sl_peer_log *log;   /* borrowed: of whose thread this is */
     struct sl_decoded decoded; /* of the last segment */
     bool is_ready;             /* `decoded` was initialized */
     int64_t number;            /* in the log, of the origin whose segment is decoded; 0: none */
+    uint64_t loads;            /* segments that were decoded so far */
 };
 
-void sl_birth_check_init(struct sl_birth_check *check, struct sl_core *core);
+/* `log`: a reading handle of the thread that asks. */
+void sl_birth_check_init(struct sl_birth_check *check, struct sl_core *core,
+                         struct sl_peer_log *log);
 void sl_birth_check_fini(struct sl_birth_check *check);
 
-/* *is = false: another record was born by this change, or none. fk_resolve's; reads the log.
+/* The change itself: the i-th of a group, which dies at the next call. *group = NULL: the log does
+ * not hold it. Errors as below. */
+enum syncline_status sl_birth_check_change(struct sl_birth_check *check,
+                                           const struct sl_birth *change,
+                                           const struct sl_group **group, uint32_t *i,
+                                           struct sl_error *err);
+/* *is = false: another record was born by this change, or none. Reads the log.
  * Errors: EPROTO, EFORMAT, EUNSUPPORTED, ECORRUPT, ENOMEM, EDB, EIO. */
 enum syncline_status sl_birth_check_is(struct sl_birth_check *check, const struct sl_model *model,
                                        const struct syncline_uuid *uuid,

@@ -553,6 +553,9 @@ static enum syncline_status make_call_on(struct sl_capture *capture, struct call
     }
     status = attached != NULL ? make_call_attached(capture, call, attached, err)
                               : make_call_alone(capture, call, db, err);
+    if (status != SYNCLINE_OK && (db == NULL || sqlite3_get_autocommit(db) != 0)) {
+        atomic_store(&call->core->scan_asked, true); /* what it was about is committed */
+    }
     if (status == SYNCLINE_OK) {
         (void)atomic_fetch_add_explicit(&call->core->captures, 1, memory_order_relaxed);
         (void)atomic_fetch_add_explicit(&call->core->captured, call->n, memory_order_relaxed);

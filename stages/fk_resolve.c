@@ -14,7 +14,7 @@ void sl_fk_resolve_init(struct sl_fk_resolve *resolve, struct sl_core *core, con
 {
     memset(resolve, 0, sizeof(*resolve));
     resolve->core = core;
-    sl_birth_check_init(&resolve->check, core);
+    sl_birth_check_init(&resolve->check, core, &core->resolve_log);
     sl_uuid_map_open(&resolve->map, map_path, map_size);
     sl_uuid_map_set_ttl(&resolve->map,
                         (uint64_t)sl_settings_number(&core->settings, SL_SETTING_UUID_MAP_TTL_MS));
@@ -515,6 +515,40 @@ static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct 
     return status;
 }
 
+/* Its record is gone, too, or nobody knows: whoever looks for such births is to find it. */
+static enum syncline_status note_stray(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
+                                       const struct sl_birth *birth, struct sl_error *err)
+{
+    struct sl_core *core = resolve->core;
+    const struct sl_group *group = NULL;
+    uint32_t i = 0;
+    enum syncline_status status = sl_birth_check_change(&resolve->check, birth, &group, &i, err);
+    if (status != SYNCLINE_OK || group == NULL || group->change != SYNCLINE_INSERT) {
+        return status;
+    }
+    struct sl_stray stray = {
+        .model = batch->model, .birth = *birth, .hlc = group->hlc_first + i, .class = group->class};
+    (void)pthread_mutex_lock(&core->unsettled.lock);
+    size_t count = atomic_load_explicit(&core->stray_count, memory_order_relaxed);
+    if (count == core->stray_capacity) {
+        size_t capacity = count == 0 ? 16 : 2 * count;
+        struct sl_stray *strays =
+            sl_resize(core->env->alloc, core->strays, capacity, sizeof(*strays));
+        if (strays != NULL) {
+            core->strays = strays;
+            core->stray_capacity = capacity;
+        }
+    }
+    if (count < core->stray_capacity) {
+        core->strays[count] = stray;
+        atomic_store_explicit(&core->stray_count, count + 1, memory_order_release);
+    } else {
+        status = no_memory(err);
+    }
+    (void)pthread_mutex_unlock(&core->unsettled.lock);
+    return status;
+}
+
 /* The capture of a delete saw a birth. It may be that of a record that had the id before: if this
  * one was born so lately that the table did not show it, or was never sent at all. */
 static enum syncline_status doubt(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
@@ -527,6 +561,9 @@ static enum syncline_status doubt(struct sl_fk_resolve *resolve, const struct sl
     }
     enum syncline_status status =
         sl_birth_check_is(&resolve->check, batch->model, &batch->uuids[i], birth, &is, err);
+    if (status == SYNCLINE_OK && !is) {
+        status = note_stray(resolve, batch, birth, err);
+    }
     return status != SYNCLINE_OK || is ? status : birth_of_gone(resolve, batch, i, birth, err);
 }
 

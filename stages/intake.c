@@ -161,10 +161,8 @@ static void compact(struct sl_batch *batch, const bool *keep)
     batch->further_len = further_kept;
 }
 
-/* Can the record be sent as the table holds it? The application may have written what its row
- * struct could not say. */
-static bool can_be_sent(const struct sl_model *model, const struct sl_value *values,
-                        const struct sl_field *orphan, char reason[200])
+bool sl_intake_can_be_sent(const struct sl_model *model, const struct sl_value *values,
+                           const struct sl_field *orphan, char reason[200])
 {
     uint64_t size = 0;
     if (orphan != NULL) {
@@ -232,7 +230,7 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *
         batch->some_gone = batch->some_gone || (!keep[i] && batch->change == SYNCLINE_INSERT);
         char reason[200];
         const struct sl_value *values = cell + (size_t)i * model->field_count;
-        if (keep[i] && !can_be_sent(model, values, orphan, reason)) {
+        if (keep[i] && !sl_intake_can_be_sent(model, values, orphan, reason)) {
             keep[i] = false;
             if (!sl_batch_add_aside(batch, &uuid, reason)) {
                 return sl_fail(err, SYNCLINE_ENOMEM, "no memory to read records again");

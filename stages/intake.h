@@ -57,6 +57,11 @@ enum syncline_status sl_intake_read_again(struct sl_core *core, struct sl_rows *
                                           struct sl_batch *batch, size_t data_max,
                                           struct sl_error *err);
 
+/* Can a record be sent as its table holds it? The application may have written what its row struct
+ * could not say. If not, the reason is set. */
+bool sl_intake_can_be_sent(const struct sl_model *model, const struct sl_value *values,
+                           const struct sl_field *orphan, char reason[200]);
+
 /* Rows of the outbox before `newest` may point at records that only later ones bring, up to it:
  * what goes into the log for them is continued. Any thread. */
 void sl_intake_note_later(struct sl_core *core, int64_t newest);

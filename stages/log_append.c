@@ -190,6 +190,21 @@ static enum syncline_status put_asides(struct sl_core *core, const struct sl_bat
     return status;
 }
 
+/* What is sent now is not set aside any more. */
+static enum syncline_status take_asides_back(struct sl_core *core, const struct sl_batch *batch,
+                                             struct sl_error *err)
+{
+    enum syncline_status status = SYNCLINE_OK;
+    if (!atomic_load(&core->some_aside)) {
+        return SYNCLINE_OK;
+    }
+    for (uint32_t i = 0; i < batch->live_n && status == SYNCLINE_OK; i++) {
+        status = sl_set_aside_remove_record(&core->log, &core->self, batch->model->name,
+                                            &batch->uuids[batch->live[i]], err);
+    }
+    return status;
+}
+
 static void drained_by(const struct sl_batch *batch, struct sl_drained *drained)
 {
     if (drained->id != batch->outbox_id) {
@@ -239,7 +254,10 @@ static enum syncline_status append_all(struct sl_log_append *append,
         status = append_segment(append, &at, hlcs, head, hlc_last, err);
     }
     for (size_t i = 0; i < append->len && status == SYNCLINE_OK; i++) {
-        status = put_asides(core, append->batches[i], err);
+        status = take_asides_back(core, append->batches[i], err);
+        if (status == SYNCLINE_OK) {
+            status = put_asides(core, append->batches[i], err);
+        }
     }
     return status == SYNCLINE_OK ? put_drained(append, drained, kept, err) : status;
 }
@@ -274,6 +292,7 @@ static void log_asides(const struct sl_log_append *append)
         }
     }
     if (first != NULL) {
+        atomic_store(&append->core->some_aside, true);
         sl_core_event_aside(append->core, first_batch->model->name, &first->uuid,
                             &append->core->self.device, first->reason, count);
     }
@@ -359,6 +378,7 @@ bool sl_log_append_run(void *stage)
     }
     uint64_t now = core->env->mono_ns(core->env->ctx);
     if (append->len == 0 || now < append->retry_ns ||
+        atomic_load_explicit(&core->stray_count, memory_order_acquire) > 0 ||
         (now < append->linger_ns && !is_full(append))) {
         return false;
     }

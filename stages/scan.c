@@ -186,7 +186,8 @@ static enum syncline_status is_new(struct sl_scan *scan, const struct sl_model *
     bool born = false;
     enum syncline_status status =
         sl_birth_get(&scan->core->writer.births, model->id_in_db, row->id, &born, &birth, err);
-    *is = !born && sl_mentions_last(&scan->named, model->id_in_db, &row->uuid).row == 0;
+    *is = !born &&
+          sl_mentions_last(&scan->named, model->id_in_db, &row->uuid).row <= scan->settled_to;
     return status;
 }
 
@@ -216,14 +217,32 @@ static enum syncline_status set_aside(struct sl_scan *scan, const struct sl_mode
     return SYNCLINE_OK;
 }
 
+struct syncline_uuid sl_scan_stand_in(int64_t id)
+{
+    struct syncline_uuid uuid = {{0}};
+    for (unsigned i = 0; i < 8; i++) {
+        uuid.bytes[8 + i] = (uint8_t)((uint64_t)id >> (56 - 8 * i));
+    }
+    return uuid;
+}
+
+bool sl_scan_is_stand_in(const struct syncline_uuid *uuid, int64_t *id)
+{
+    uint64_t number = 0;
+    for (unsigned i = 8; i < 16; i++) {
+        number = number << 8 | uuid->bytes[i];
+    }
+    struct syncline_uuid stand_in = sl_scan_stand_in((int64_t)number);
+    *id = (int64_t)number;
+    return sl_uuid_equal(uuid, &stand_in);
+}
+
 /* It is named by its id in place of a UUID, so that it has one entry however often it is met. */
 static enum syncline_status put_aside(struct sl_core *core, const struct sl_scan_aside *aside,
                                       struct sl_error *err)
 {
-    struct sl_set_aside record = {.origin = core->self, .seq = 0};
-    for (unsigned i = 0; i < 8; i++) {
-        record.uuid.bytes[8 + i] = (uint8_t)((uint64_t)aside->id >> (56 - 8 * i));
-    }
+    struct sl_set_aside record = {
+        .origin = core->self, .seq = 0, .uuid = sl_scan_stand_in(aside->id)};
     (void)sqlite3_snprintf((int)sizeof(record.model), record.model, "%s", aside->model->name);
     (void)sqlite3_snprintf((int)sizeof(record.reason), record.reason,
                            "not taken in: the row with %s %lld in table '%s' has no UUID of 16 "
@@ -250,6 +269,7 @@ static enum syncline_status put_asides(struct sl_scan *scan, struct sl_error *er
     }
     sl_peer_log_rollback(&core->log);
     (void)pthread_mutex_unlock(&core->log_lock);
+    atomic_store(&core->some_aside, true);
     return status;
 }
 
@@ -471,6 +491,22 @@ static enum syncline_status write_outbox(struct sl_scan *scan, int64_t *outbox_i
     return status;
 }
 
+/* Outbox rows up to which one are settled, as this transaction sees it? Rows above have given, or
+ * will give, births that it may not see. */
+static enum syncline_status read_settled(struct sl_scan *scan, struct sl_error *err)
+{
+    struct sl_core *core = scan->core;
+    uint64_t applied = 0;
+    enum syncline_status status =
+        sl_library_db_applied(&core->writer.ldb, core->self_number, &applied, err);
+    /* In this order: what was drained by now is in the log that is looked at then. */
+    (void)pthread_mutex_lock(&core->progress.lock);
+    int64_t drained_to = sl_drained_to(&core->progress.drained);
+    (void)pthread_mutex_unlock(&core->progress.lock);
+    scan->settled_to = applied >= sl_core_held(core, core->origins[0]) ? drained_to : 0;
+    return status;
+}
+
 /* What earlier slices and transactions left in memory is read anew: they may not have committed. */
 static enum syncline_status begin_slice(struct sl_scan *scan, struct walk *walk,
                                         struct sl_error *err)
@@ -479,7 +515,10 @@ static enum syncline_status begin_slice(struct sl_scan *scan, struct walk *walk,
     struct sl_outbox_row first;
     bool found = false;
     sl_births_forget(&core->writer.births);
-    enum syncline_status status = sl_outbox_next(&core->writer.ldb, 0, &found, &first, err);
+    enum syncline_status status = read_settled(scan, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_outbox_next(&core->writer.ldb, 0, &found, &first, err);
+    }
     int64_t oldest = status == SYNCLINE_OK && found ? first.id : 1;
     sl_outbox_done(&core->writer.ldb);
     if (status == SYNCLINE_OK) {
@@ -589,6 +628,39 @@ static enum syncline_status slice(struct sl_scan *scan, struct sl_scan_model *mo
     }
     sl_count_work(&core->counts[SL_STAGE_SCAN], outbox_id != 0 ? 1 : 0, rows, 0);
     return SYNCLINE_OK;
+}
+
+bool sl_scan_is_idle(const struct sl_scan *scan)
+{
+    return scan->left == 0;
+}
+
+enum syncline_status sl_scan_reopen(struct sl_scan *scan, struct sl_error *err)
+{
+    struct sl_core *core = scan->core;
+    enum syncline_status status = SYNCLINE_OK;
+    scan->next = 0;
+    scan->left = 0;
+    for (size_t i = 0; i < core->models.count && status == SYNCLINE_OK; i++) {
+        struct sl_scan_model *model = &scan->models[i];
+        status =
+            sl_scan_mark_get(&core->writer.ldb, model->model, &model->is_open, &model->mark, err);
+        scan->left += model->is_open ? 1 : 0;
+    }
+    if (scan->left > 0) {
+        atomic_store_explicit(&core->scanned_to, INT64_MAX, memory_order_release);
+    }
+    return status;
+}
+
+const struct sl_model *sl_scan_model_at(const struct sl_scan *scan, size_t place)
+{
+    return &scan->core->models.models[scan->order[place]];
+}
+
+struct sl_record_scan *sl_scan_rows(struct sl_scan *scan, const struct sl_model *model)
+{
+    return &scan->models[model->index].rows;
 }
 
 bool sl_scan_is_due(const struct sl_scan *scan)

@@ -49,6 +49,7 @@ struct sl_scan {
     size_t next;                  /* in order: the one under way */
     size_t left;                  /* models not done */
     struct sl_mentions named;     /* records that outbox rows name */
+    int64_t settled_to;           /* of them, up to this row: they have their births */
     struct sl_arena arena;        /* of one slice */
     int64_t outbox_id;            /* the newest row that it wrote */
     int64_t outbox_id_before;     /* and the one of the slice before */
@@ -64,6 +65,17 @@ enum syncline_status sl_scan_init(struct sl_scan *scan, struct sl_core *core, st
 void sl_scan_fini(struct sl_scan *scan);
 /* One slice. The applier's. */
 bool sl_scan_run(void *stage);
+/* Is nothing to be taken in? */
+bool sl_scan_is_idle(const struct sl_scan *scan);
+/* Ranges were opened anew (sl_scan_mark_open), and that is committed. */
+enum syncline_status sl_scan_reopen(struct sl_scan *scan, struct sl_error *err);
+/* The models in the order in which they are gone through, parents before children; and the rows of
+ * one. */
+const struct sl_model *sl_scan_model_at(const struct sl_scan *scan, size_t place);
+struct sl_record_scan *sl_scan_rows(struct sl_scan *scan, const struct sl_model *model);
+/* What a row without a UUID is called when it is set aside; its id. */
+struct syncline_uuid sl_scan_stand_in(int64_t id);
+bool sl_scan_is_stand_in(const struct syncline_uuid *uuid, int64_t *id);
 /* Would a slice do something now, but for other writers? The applier's. */
 bool sl_scan_is_due(const struct sl_scan *scan);
 

@@ -44,17 +44,37 @@ static enum syncline_status still_there(struct sl_rows *rows,
     return status;
 }
 
+/* Changes of the entry that were inserts, as births. */
+static struct sl_birth_run births_of(const struct sl_core *core,
+                                     const struct sl_unsettled_entry *entry, uint32_t first,
+                                     uint32_t n)
+{
+    return (struct sl_birth_run){.id = entry->ids[first],
+                                 .n = n,
+                                 .origin = core->self_number,
+                                 .seq = entry->first_seq + first,
+                                 .hlc = entry->first_hlc + first,
+                                 .class = entry->class};
+}
+
+/* The row of an insert is gone. If no delete of it is captured its birth is kept, to be found: the
+ * others have the record. */
+static enum syncline_status settle_gone(struct sl_core *core, struct sl_rows *rows,
+                                        const struct sl_unsettled_entry *entry, uint32_t i,
+                                        struct sl_deletes *deletes, struct sl_error *err)
+{
+    struct sl_birth_run birth = births_of(core, entry, i, 1);
+    return is_deleted_later(deletes, entry, i)
+               ? SYNCLINE_OK
+               : sl_birth_park(&rows->births, entry->model->id_in_db, &birth, err);
+}
+
 static enum syncline_status settle_inserts(struct sl_core *core, struct sl_rows *rows,
                                            const struct sl_unsettled_entry *entry, uint32_t first,
                                            uint32_t n, struct sl_error *err)
 {
-    struct sl_birth_run run = {.id = entry->ids[first],
-                               .n = n,
-                               .origin = core->self_number,
-                               .seq = entry->first_seq + first,
-                               .hlc = entry->first_hlc + first,
-                               .class = entry->class};
-    return sl_birth_put(&rows->births, entry->model->id_in_db, &run, err);
+    struct sl_birth_run run = births_of(core, entry, first, n);
+    return sl_birth_put_new(&rows->births, entry->model->id_in_db, &run, err);
 }
 
 /* Is the birth that the row shows now one that the update names? */
@@ -132,6 +152,9 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
         if (check && status == SYNCLINE_OK && entry->changes[i] == SYNCLINE_INSERT) {
             status = sl_late_birth_put(&rows->births, model->id_in_db, &entry->uuids[i],
                                        entry->first_seq + i, last_delete, err);
+        }
+        if (status == SYNCLINE_OK && !there && entry->changes[i] == SYNCLINE_INSERT) {
+            status = settle_gone(core, rows, entry, i, deletes, err);
         }
         bool insert = there && entry->changes[i] == SYNCLINE_INSERT;
         bool goes_on = insert && run_n > 0 && entry->ids[i - 1] != INT64_MAX &&
@@ -285,6 +308,42 @@ enum syncline_status sl_settle_now(struct sl_core *core, struct sl_error *err)
     return SYNCLINE_OK;
 }
 
+/* Puts births that were dropped by mistake where they are found. */
+static enum syncline_status park_strays(struct sl_core *core, struct sl_error *err)
+{
+    size_t done = 0;
+    enum syncline_status status = sl_library_db_begin_write(&core->writer.ldb, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_births_forget(&core->writer.births);
+    (void)pthread_mutex_lock(&core->unsettled.lock);
+    size_t count = atomic_load_explicit(&core->stray_count, memory_order_relaxed);
+    for (; done < count && status == SYNCLINE_OK; done++) {
+        const struct sl_stray *stray = &core->strays[done];
+        struct sl_birth_run birth = {
+            .n = 1, .seq = stray->birth.seq, .hlc = stray->hlc, .class = stray->class};
+        status = sl_library_db_origin_number(&core->writer.ldb, &stray->birth.origin, &birth.origin,
+                                             err);
+        if (status == SYNCLINE_OK) {
+            status = sl_birth_park(&core->writer.births, stray->model->id_in_db, &birth, err);
+        }
+    }
+    (void)pthread_mutex_unlock(&core->unsettled.lock);
+    if (status == SYNCLINE_OK) {
+        status = sl_library_db_commit(&core->writer.ldb, err);
+    }
+    sl_library_db_rollback(&core->writer.ldb);
+    if (status == SYNCLINE_OK) {
+        (void)pthread_mutex_lock(&core->unsettled.lock);
+        size_t left = atomic_load_explicit(&core->stray_count, memory_order_relaxed) - done;
+        memmove(core->strays, core->strays + done, left * sizeof(*core->strays));
+        atomic_store_explicit(&core->stray_count, left, memory_order_release);
+        (void)pthread_mutex_unlock(&core->unsettled.lock);
+    }
+    return status;
+}
+
 bool sl_settle_run(void *stage)
 {
     struct sl_settle *settle = stage;
@@ -293,6 +352,13 @@ bool sl_settle_run(void *stage)
         return false;
     }
     struct sl_error err;
+    if (atomic_load_explicit(&core->stray_count, memory_order_acquire) > 0) {
+        enum syncline_status parked = park_strays(core, &err);
+        if (parked != SYNCLINE_OK && parked != SYNCLINE_EBUSY) {
+            sl_core_failed(core, "settle", parked, &err);
+        }
+        return parked == SYNCLINE_OK;
+    }
     uint64_t before = settled_seq(core);
     enum syncline_status status = notice_settled(settle, &err);
     bool moved = settled_seq(core) > before;

@@ -201,6 +201,15 @@ struct sl_living_due {
     size_t capacity;
 };
 
+/* A birth that a captured delete has dropped by mistake: its row was gone, and the id used again.
+ */
+struct sl_stray {
+    const struct sl_model *model;
+    struct sl_birth birth; /* of this device, or of another */
+    uint64_t hlc;
+    enum syncline_ownership class;
+};
+
 struct sl_core {
     const struct sl_env *env;       /* borrowed */
     struct sl_library_identity who; /* constant */
@@ -232,6 +241,14 @@ struct sl_core {
     atomic_uint_fast64_t
         captures; /* any thread: captures that succeeded; nothing follows from it */
     atomic_uint_fast64_t captured; /* any thread: changes in them, likewise */
+
+    struct sl_stray *strays;   /* under unsettled.lock; ours: fk_resolve adds, the applier parks */
+    size_t stray_capacity;     /* likewise */
+    atomic_size_t stray_count; /* written under that lock; read by any thread. While there are any
+                                  nothing is appended: what dropped them is not drained before */
+    atomic_bool some_aside;    /* any thread sets it, after it has set a record aside that was to be
+                                  sent; the applier's to clear */
+    atomic_bool scan_asked;    /* any thread sets it: a row may be there that is not captured */
 
     /* By model->index: may a record of it have a hidden birth? Set before the first one is
      * committed, so whoever reads it after a birth of that commit, or a later one, sees it. */

@@ -55,7 +55,7 @@ struct tree {
     struct list edges;         /* struct edge */
     struct list dead;          /* struct dead; looked at in order */
     struct list hidden;        /* size_t: nodes whose children are to be looked at */
-    struct list authored;      /* struct sl_author_delete */
+    struct list authored;      /* struct sl_author_change */
     struct sl_promises places; /* of nodes, by record */
     int64_t origin;            /* whose device was asked for last; 0: none's */
     struct syncline_uuid origin_device;
@@ -473,10 +473,10 @@ static const struct sl_model *model_of(const struct tree *tree, int64_t number)
     return NULL;
 }
 
-static enum syncline_status author(struct tree *tree, const struct sl_author_delete *delete,
+static enum syncline_status author(struct tree *tree, const struct sl_author_change *delete,
                                    struct sl_error *err)
 {
-    struct sl_author_delete *added = list_add(tree, &tree->authored, sizeof(*added));
+    struct sl_author_change *added = list_add(tree, &tree->authored, sizeof(*added));
     if (added == NULL) {
         return no_memory(err);
     }
@@ -684,7 +684,7 @@ static enum syncline_status remove_row(struct tree *tree, const struct node *nod
         return status;
     }
     if (node->fate == FATE_AUTHORED) {
-        const struct sl_author_delete delete = {.model = node->model,
+        const struct sl_author_change delete = {.model = node->model,
                                                 .id = node->id,
                                                 .uuid = node->uuid,
                                                 .birth_origin =
@@ -796,8 +796,8 @@ static enum syncline_status carry_out(struct tree *tree, enum sl_outcome *outcom
         status = remove_rows(tree, outcome, reason, err);
     }
     if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN) {
-        status =
-            sl_author_deletes(tree->writer->core, tree->authored.items, tree->authored.len, err);
+        status = sl_author_changes(tree->writer->core, SYNCLINE_DELETE, tree->authored.items,
+                                   tree->authored.len, err);
     }
     sl_promises_clear(&tree->places);
     return status;

@@ -276,13 +276,13 @@ static enum syncline_status bury_own(struct sl_record_writer *writer, const stru
     if (status != SYNCLINE_OK || !*buried) {
         return status;
     }
-    const struct sl_author_delete delete = {.model = model,
+    const struct sl_author_change delete = {.model = model,
                                             .uuid = waiting.uuid,
                                             .birth_origin = waiting.birth_origin,
                                             .birth_seq = waiting.birth_seq};
     status = sl_waiting_remove(&writer->waiting.room, &waiting, err);
     if (status == SYNCLINE_OK) {
-        status = sl_author_deletes(writer->core, &delete, 1, err);
+        status = sl_author_changes(writer->core, SYNCLINE_DELETE, &delete, 1, err);
     }
     return status != SYNCLINE_OK ? status
                                  : sl_subtree_bury(writer, model, &waiting.uuid, self, err);

@@ -5,6 +5,7 @@
 
 enum {
     BELOW,
+    ABOVE,
     INSERT,
     REMOVE,
     STAMP_GET,
@@ -21,6 +22,8 @@ enum {
 static const char *const sql_texts[] = {
     [BELOW] = "SELECT id,n,origin,seq,hlc,class FROM _syncline_birth WHERE model=?1 AND id<=?2"
               " ORDER BY id DESC LIMIT 1",
+    [ABOVE] = "SELECT id,n,origin,seq,hlc,class FROM _syncline_birth WHERE model=?1 AND id>?2"
+              " ORDER BY id LIMIT 1",
     [INSERT] = "INSERT INTO _syncline_birth(model,id,n,origin,seq,hlc,class)"
                " VALUES(?1,?2,?3,?4,?5,?6,?7)",
     [REMOVE] = "DELETE FROM _syncline_birth WHERE model=?1 AND id=?2",
@@ -58,12 +61,12 @@ static enum syncline_status get(struct sl_births *births, unsigned number, sqlit
     return sl_statement(&births->ldb->db, &births->statements, number, stmt, err);
 }
 
-/* The last run that begins at `id` or before. */
-static enum syncline_status run_below(struct sl_births *births, int64_t model, int64_t id,
-                                      bool *found, struct sl_birth_run *run, struct sl_error *err)
+static enum syncline_status read_run(struct sl_births *births, unsigned number, int64_t model,
+                                     int64_t id, bool *found, struct sl_birth_run *run,
+                                     struct sl_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    enum syncline_status status = get(births, BELOW, &stmt, err);
+    enum syncline_status status = get(births, number, &stmt, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
@@ -81,6 +84,13 @@ static enum syncline_status run_below(struct sl_births *births, int64_t model, i
     run->class = (enum syncline_ownership)sqlite3_column_int(stmt, 5);
     sl_db_reset(stmt);
     return SYNCLINE_OK;
+}
+
+/* The last run that begins at `id` or before. */
+static enum syncline_status run_below(struct sl_births *births, int64_t model, int64_t id,
+                                      bool *found, struct sl_birth_run *run, struct sl_error *err)
+{
+    return read_run(births, BELOW, model, id, found, run, err);
 }
 
 static enum syncline_status insert_run(struct sl_births *births, int64_t model,
@@ -197,6 +207,19 @@ enum syncline_status sl_birth_get(struct sl_births *births, int64_t model, int64
     return SYNCLINE_OK;
 }
 
+enum syncline_status sl_birth_next(struct sl_births *births, int64_t model, int64_t after,
+                                   bool *found, struct sl_birth_run *run, struct sl_error *err)
+{
+    struct sl_birth_run below;
+    enum syncline_status status = run_below(births, model, after, found, &below, err);
+    if (status == SYNCLINE_OK && *found && last_id(&below) > after) {
+        uint32_t skip = (uint32_t)(after - below.id) + 1;
+        *run = part_of(&below, skip, below.n - skip);
+        return SYNCLINE_OK;
+    }
+    return status != SYNCLINE_OK ? status : read_run(births, ABOVE, model, after, found, run, err);
+}
+
 enum syncline_status sl_birth_is_shared(struct sl_births *births, int64_t model, int64_t id,
                                         bool *is_shared, struct sl_error *err)
 {
@@ -265,6 +288,48 @@ enum syncline_status sl_birth_put(struct sl_births *births, int64_t model,
         put.n += run->n;
     }
     return insert_run(births, model, &put, err);
+}
+
+/* Below this id no table has rows of its own accord. */
+#define PARK_END (INT64_MIN / 2)
+
+enum syncline_status sl_birth_park(struct sl_births *births, int64_t model,
+                                   const struct sl_birth_run *run, struct sl_error *err)
+{
+    struct sl_birth_run parked = *run;
+    struct sl_birth_run last;
+    bool found = false;
+    enum syncline_status status = run_below(births, model, PARK_END, &found, &last, err);
+    parked.id = found ? last_id(&last) + 1 : INT64_MIN + 1;
+    return status == SYNCLINE_OK ? insert_run(births, model, &parked, err) : status;
+}
+
+enum syncline_status sl_birth_put_new(struct sl_births *births, int64_t model,
+                                      const struct sl_birth_run *run, struct sl_error *err)
+{
+    bool found = true;
+    enum syncline_status status = SYNCLINE_OK;
+    for (int64_t end = last_id(run); status == SYNCLINE_OK && found && end >= run->id;) {
+        struct sl_birth_run there;
+        status = run_below(births, model, end, &found, &there, err);
+        if (status != SYNCLINE_OK || !found || last_id(&there) < run->id) {
+            break;
+        }
+        int64_t first = there.id > run->id ? there.id : run->id;
+        int64_t last = last_id(&there) < end ? last_id(&there) : end;
+        struct sl_birth_run part =
+            part_of(&there, (uint32_t)(first - there.id), (uint32_t)(last - first) + 1);
+        bool is_same =
+            part.origin == run->origin && part.seq == run->seq + (uint64_t)(part.id - run->id);
+        if (!is_same) {
+            status = sl_birth_park(births, model, &part, err);
+        }
+        if (first == run->id) {
+            break;
+        }
+        end = first - 1;
+    }
+    return status == SYNCLINE_OK ? sl_birth_put(births, model, run, err) : status;
 }
 
 enum syncline_status sl_birth_drop(struct sl_births *births, int64_t model, int64_t id,

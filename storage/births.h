@@ -43,6 +43,9 @@ void sl_births_forget(struct sl_births *births);
 /* The birth of one record, as a run of one. *found = false: it has none. */
 enum syncline_status sl_birth_get(struct sl_births *births, int64_t model, int64_t id, bool *found,
                                   struct sl_birth_run *run, struct sl_error *err);
+/* The first birth at an id above `after`, as the rest of its run. *found = false: there is none. */
+enum syncline_status sl_birth_next(struct sl_births *births, int64_t model, int64_t after,
+                                   bool *found, struct sl_birth_run *run, struct sl_error *err);
 /* May any device change the record? The class that its birth states decides, not what the model
  * says today; a record without a birth is shared. */
 enum syncline_status sl_birth_is_shared(struct sl_births *births, int64_t model, int64_t id,
@@ -52,6 +55,14 @@ enum syncline_status sl_birth_highest(struct sl_births *births, int64_t model, i
                                       struct sl_error *err);
 enum syncline_status sl_birth_put(struct sl_births *births, int64_t model,
                                   const struct sl_birth_run *run, struct sl_error *err);
+/* Births of records whose rows are gone, and whose delete nobody has captured, or which went with
+ * another one: they are put at ids far below all, where no rows are, and found there by whoever
+ * looks for such births. run->id counts for nothing. */
+enum syncline_status sl_birth_park(struct sl_births *births, int64_t model,
+                                   const struct sl_birth_run *run, struct sl_error *err);
+/* As sl_birth_put, for records inserted now: births that stand at their ids are parked. */
+enum syncline_status sl_birth_put_new(struct sl_births *births, int64_t model,
+                                      const struct sl_birth_run *run, struct sl_error *err);
 /* Forgets birth and stamp of a record that was deleted. */
 enum syncline_status sl_birth_drop(struct sl_births *births, int64_t model, int64_t id,
                                    struct sl_error *err);

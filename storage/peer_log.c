@@ -31,6 +31,8 @@ enum {
     STATEMENT_GET,
     ASIDE_PUT,
     ASIDE_REMOVE,
+    ASIDE_REMOVE_RECORD,
+    ASIDE_FIND,
     ASIDE_GET,
     ASIDE_AFTER,
     ASIDE_LAST,
@@ -79,6 +81,10 @@ static const char *const sql_texts[] = {
                   " VALUES(?1,?2,?3,?4,?5,?6,?7)"
                   " ON CONFLICT(device,epoch,seq,model,uuid) DO UPDATE SET reason=?6",
     [ASIDE_REMOVE] = "DELETE FROM set_aside WHERE device=?1 AND epoch=?2 AND seq=?3",
+    [ASIDE_REMOVE_RECORD] = "DELETE FROM set_aside WHERE device=?1 AND epoch=?2 AND seq=0"
+                            " AND model=?3 AND uuid=?4",
+    [ASIDE_FIND] = "SELECT 1 FROM set_aside WHERE device=?1 AND epoch=?2 AND seq=0"
+                   " AND model=?3 AND uuid=?4",
     [ASIDE_GET] = "SELECT device,epoch,seq,model,uuid,reason FROM set_aside ORDER BY number LIMIT 1"
                   " OFFSET ?1",
     [ASIDE_AFTER] = "SELECT device,epoch,seq,model,uuid,reason,number,at_ms FROM set_aside"
@@ -728,6 +734,47 @@ enum syncline_status sl_set_aside_remove(struct sl_peer_log *log, const struct s
     (void)sqlite3_bind_int64(stmt, 2, (int64_t)origin->epoch);
     (void)sqlite3_bind_int64(stmt, 3, (int64_t)seq);
     return sl_db_run(&log->db, stmt, err);
+}
+
+/* A statement about a record that could not be sent. */
+static enum syncline_status unsent(struct sl_peer_log *log, unsigned number,
+                                   const struct sl_origin *origin, const char *model,
+                                   const struct syncline_uuid *uuid, sqlite3_stmt **stmt,
+                                   struct sl_error *err)
+{
+    enum syncline_status status = get(log, number, stmt, err);
+    if (status == SYNCLINE_OK) {
+        sl_bind_uuid(*stmt, 1, &origin->device);
+        (void)sqlite3_bind_int64(*stmt, 2, (int64_t)origin->epoch);
+        (void)sqlite3_bind_text(*stmt, 3, model, -1, SQLITE_STATIC);
+        sl_bind_uuid(*stmt, 4, uuid);
+    }
+    return status;
+}
+
+enum syncline_status sl_set_aside_remove_record(struct sl_peer_log *log,
+                                                const struct sl_origin *origin, const char *model,
+                                                const struct syncline_uuid *uuid,
+                                                struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = unsent(log, ASIDE_REMOVE_RECORD, origin, model, uuid, &stmt, err);
+    return status == SYNCLINE_OK ? sl_db_run(&log->db, stmt, err) : status;
+}
+
+enum syncline_status sl_set_aside_find(struct sl_peer_log *log, const struct sl_origin *origin,
+                                       const char *model, const struct syncline_uuid *uuid,
+                                       bool *found, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = unsent(log, ASIDE_FIND, origin, model, uuid, &stmt, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_db_row(&log->db, stmt, found, err);
+    }
+    if (status == SYNCLINE_OK && *found) {
+        sl_db_reset(stmt);
+    }
+    return status;
 }
 
 static enum syncline_status column_aside(sqlite3_stmt *stmt, struct sl_set_aside *record,

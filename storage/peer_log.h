@@ -203,6 +203,15 @@ enum syncline_status sl_set_aside_put(struct sl_peer_log *log, const struct sl_s
 /* The record's delete has come: nobody needs to look at it any more. */
 enum syncline_status sl_set_aside_remove(struct sl_peer_log *log, const struct sl_origin *origin,
                                          uint64_t seq, struct sl_error *err);
+/* The same of a record that could not be sent: it is on its way, or not there any more. */
+enum syncline_status sl_set_aside_remove_record(struct sl_peer_log *log,
+                                                const struct sl_origin *origin, const char *model,
+                                                const struct syncline_uuid *uuid,
+                                                struct sl_error *err);
+/* Is it there, as one that could not be sent? */
+enum syncline_status sl_set_aside_find(struct sl_peer_log *log, const struct sl_origin *origin,
+                                       const char *model, const struct syncline_uuid *uuid,
+                                       bool *found, struct sl_error *err);
 enum syncline_status sl_set_aside_get(struct sl_peer_log *log, size_t index, bool *found,
                                       struct sl_set_aside *record, struct sl_error *err);
 /* The oldest after `number`, which becomes its own, and when it was put. Numbers rise, but that of

@@ -56,6 +56,21 @@ enum syncline_status sl_scan_mark_put(struct sl_library_db *ldb, const struct sl
     return change(ldb, "UPDATE _syncline_scan SET after=?2 WHERE model=?1", model, after, err);
 }
 
+enum syncline_status sl_scan_mark_open(struct sl_library_db *ldb, const struct sl_model *model,
+                                       const struct sl_scan_mark *mark, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status =
+        prepare(ldb, "INSERT OR REPLACE INTO _syncline_scan(model,after,up_to) VALUES(?1,?2,?3)",
+                model, mark->after, &stmt, err);
+    if (status == SYNCLINE_OK) {
+        (void)sqlite3_bind_int64(stmt, 3, mark->up_to);
+        status = sl_db_run(&ldb->db, stmt, err);
+    }
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
 enum syncline_status sl_scan_mark_remove(struct sl_library_db *ldb, const struct sl_model *model,
                                          struct sl_error *err)
 {

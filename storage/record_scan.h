@@ -6,7 +6,8 @@
  *
  *     _syncline_scan     one row for each model of which rows are still to be taken in: rows with
  *                        ids above `after`, up to `up_to`. It is written with the model's number,
- *                        goes up with the outbox rows that take rows in, and is removed at the end
+ *                        and when rows are found that nobody captured; it goes up with the outbox
+ *                        rows that take rows in, and is removed at the end
  *
  * Belongs to the connection's thread; all calls work inside the caller's transaction. */
 
@@ -28,6 +29,9 @@ enum syncline_status sl_scan_mark_get(struct sl_library_db *ldb, const struct sl
                                       bool *found, struct sl_scan_mark *mark, struct sl_error *err);
 enum syncline_status sl_scan_mark_put(struct sl_library_db *ldb, const struct sl_model *model,
                                       int64_t after, struct sl_error *err);
+/* Rows with ids above mark->after, up to mark->up_to, are to be looked at. */
+enum syncline_status sl_scan_mark_open(struct sl_library_db *ldb, const struct sl_model *model,
+                                       const struct sl_scan_mark *mark, struct sl_error *err);
 /* All is taken in. */
 enum syncline_status sl_scan_mark_remove(struct sl_library_db *ldb, const struct sl_model *model,
                                          struct sl_error *err);

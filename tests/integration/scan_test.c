@@ -164,6 +164,26 @@ Test(scan, while_the_application_writes)
     api_close(&b);
 }
 
+/* What is written without a capture once the library is there is found when the engine is idle. */
+Test(scan, nobody_captured)
+{
+    struct api_device a;
+    struct api_device b;
+    api_pair(&a, &b);
+    api_stop(&a);
+    api_sql(a.db, "INSERT INTO tags(uuid,name) VALUES(randomblob(16),'bare'),"
+                  "(randomblob(16),'bare')");
+    api_open(&a, NULL);
+    API_WAIT(api_int(b.db, "SELECT count(*) FROM tags") == 2);
+    cr_expect_eq(api_info(&a).own_seq, 2);
+    api_stop(&a);
+    api_sql(a.db, "DELETE FROM tags WHERE id=1");
+    api_open(&a, NULL);
+    API_WAIT(api_info(&a).own_seq == 3);
+    api_close(&a);
+    api_close(&b);
+}
+
 /* Closed and opened again and again in the middle: once each all the same. */
 Test(scan, reopened)
 {

@@ -51,8 +51,13 @@ static const struct syncline_field stepped_twig_fields[] = {
     SYNCLINE_KEY(struct stepped_twig, parent, "twig")};
 static const struct syncline_model stepped_twig_model =
     SYNCLINE_MODEL("twig", "twigs", SYNCLINE_SHARED, struct stepped_twig, stepped_twig_fields);
-static const struct syncline_model *const stepped_models[] = {&stepped_model, &stepped_memo_model,
-                                                              &stepped_twig_model};
+static const struct syncline_field stepped_leaf_fields[] = {
+    SYNCLINE_ID(struct stepped_twig, id), SYNCLINE_UUID(struct stepped_twig, uuid),
+    SYNCLINE_KEY(struct stepped_twig, parent, "leaf")};
+static const struct syncline_model stepped_leaf_model = SYNCLINE_MODEL(
+    "leaf", "leaves", SYNCLINE_DEVICE_OWNED, struct stepped_twig, stepped_leaf_fields);
+static const struct syncline_model *const stepped_models[] = {
+    &stepped_model, &stepped_memo_model, &stepped_twig_model, &stepped_leaf_model};
 
 struct stepped_device {
     const char *name;
@@ -62,7 +67,8 @@ struct stepped_device {
     char library_db[32];
     char sync_db[32];
     int64_t wall_offset_ms; /* of its wall clock from the world's */
-    size_t models_len;      /* given at open: notes alone, or memos, or twigs too */
+    size_t models_len;      /* given at open: notes alone, or memos, twigs, leaves too */
+    const struct sl_settings *settings; /* NULL: the defaults */
     struct sl_env env;
     struct sl_identity identity;
     struct sl_transport *transport;
@@ -227,6 +233,7 @@ static struct sl_library_config stepped_config(struct stepped_device *device)
                                       .listen = device->name,
                                       .peers = device->peers,
                                       .peers_count = device->peers_len,
+                                      .settings = device->settings,
                                       .engine = true};
 }
 
@@ -283,7 +290,8 @@ static struct stepped_device *stepped_make(const char *name)
                         " text TEXT); CREATE TABLE memos(id INTEGER PRIMARY KEY,"
                         " uuid BLOB NOT NULL UNIQUE, text TEXT); CREATE TABLE twigs(id INTEGER"
                         " PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, parent INTEGER REFERENCES"
-                        " twigs(id))");
+                        " twigs(id)); CREATE TABLE leaves(id INTEGER PRIMARY KEY, uuid BLOB NOT"
+                        " NULL UNIQUE, parent INTEGER REFERENCES leaves(id) ON DELETE CASCADE)");
     stepped_open(device);
     return device;
 }

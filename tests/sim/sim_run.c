@@ -275,6 +275,9 @@ static void run_workload(struct sl_sim_world *world, const struct sl_sim_switche
     if (world->failures == 0) {
         sl_sim_workload_finish(&work);
         drain(&work, schedule.stages);
+        /* What nobody captured is found by the next look at the tables. */
+        sl_sim_advance(world, SL_SIM_SCAN_MS * (uint64_t)1000000u);
+        drain(&work, schedule.stages);
     }
     if (world->failures == 0) {
         idle_on(&work, schedule.stages);

@@ -160,9 +160,12 @@ static void count_ops(struct sl_sim_workload *work, const struct sl_sim_session 
 }
 
 static bool write_rows(struct sl_sim_workload *work, struct sl_sim_session *session,
-                       struct sl_sim_batch *batch, enum syncline_change *change)
+                       struct sl_sim_batch *batch, bool updates, enum syncline_change *change)
 {
     uint64_t kind = sl_sim_random_below(random_of(session), 100);
+    if (!updates && kind >= 40) {
+        kind = work->switches.deletes ? 80 : 0;
+    }
     *change = SYNCLINE_INSERT;
     if (kind < 40) {
         return sl_sim_batch_insert(work, session, batch);
@@ -186,7 +189,7 @@ static void change_rows(struct sl_sim_workload *work, struct sl_sim_session *ses
         (uint32_t)sl_sim_random_below(random_of(session), work->world->schema.models_len);
     sl_sim_batch_init(&batch, &work->world->schema.models[which], sl_sim_workload_rows(work));
     enum syncline_change change;
-    bool ok = write_rows(work, session, &batch, &change);
+    bool ok = write_rows(work, session, &batch, true, &change);
     sl_sim_session_add(session, batch.ops, batch.len);
     if (ok && batch.len > 0) {
         count_ops(work, session, &batch);
@@ -246,8 +249,8 @@ static void change_rows_bare(struct sl_sim_workload *work, struct sl_sim_session
     bool with_db = model->has_keys || sl_sim_random_percent(random, 50);
     sl_sim_batch_init(&batch, model, sl_sim_workload_rows(work));
     enum syncline_change change;
-    bool ok =
-        sl_sim_session_begin(session, &work->ledger) && write_rows(work, session, &batch, &change);
+    bool ok = sl_sim_session_begin(session, &work->ledger) &&
+              write_rows(work, session, &batch, work->bare_updates, &change);
     if (ok) {
         sl_sim_session_add(session, batch.ops, batch.len);
         count_ops(work, session, &batch);
@@ -541,6 +544,7 @@ void sl_sim_workload_init(struct sl_sim_workload *work, struct sl_sim_world *wor
     work->switches.applied_acks = allowed->applied_acks;
     work->switches.failures_end = allowed->failures_end;
     work->switches.bare_captures = !has_crashes || allowed->bare_captures;
+    work->bare_updates = !has_crashes;
     static const uint32_t sizes[] = {3, 12, 100};
     work->rows_max = sizes[sl_sim_random_below(random, 3)];
     for (unsigned i = 0; i < world->devices_len; i++) {

@@ -31,8 +31,8 @@
  *     attached          connections are attached to the handle they capture with
  *     older_rows        devices begin with rows that are older than the library
  *     bare_captures     in schedules whose faults can come between the commit of a row and its
- *                       capture, captures in autocommit. Off: such a row is sent by nobody until it
- *                       is changed again, as no scan looks for it
+ *                       capture, captures in autocommit of inserts and deletes, which the scan
+ *                       finds when that happened. Updates it cannot find
  *     orphans           a record is deleted while another device points something at it, and while
  *                       rows older than the library are still to be taken in. Off: some schedules
  *                       still fail with three devices or more. Without it a record that was
@@ -60,7 +60,7 @@
     X(deletes, true)                                                                               \
     X(attached, true)                                                                              \
     X(older_rows, true)                                                                            \
-    X(bare_captures, false)                                                                        \
+    X(bare_captures, true)                                                                         \
     X(orphans, false)                                                                              \
     X(twins, false)                                                                                \
     X(applied_acks, false)                                                                         \
@@ -123,6 +123,7 @@ struct sl_sim_workload {
     unsigned down_for[SL_SIM_DEVICES_MAX];     /* schedule steps until the engine is opened again */
     bool was_cut[SL_SIM_DEVICES_MAX];          /* its transactions are to be looked for */
     uint64_t settled_hits[SL_SIM_DEVICES_MAX]; /* when its transactions were looked for last */
+    bool bare_updates;                         /* are captured in autocommit, too */
     uint32_t rows_max;                         /* largest batch */
     int64_t id_high[SL_SIM_DEVICES_MAX][SL_SIM_MODELS_MAX]; /* highest id ever used */
     struct sl_sim_counts counts;

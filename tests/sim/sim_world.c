@@ -405,6 +405,8 @@ void sl_sim_world_init(struct sl_sim_world *world, uint64_t seed, unsigned devic
     sl_sim_schema_init(&world->schema, &setup);
     sl_sim_random_fill(&setup, &world->library_id, sizeof(world->library_id));
     world->devices_len = devices;
+    sl_settings_init(&world->settings);
+    world->settings.values[SL_SETTING_SCAN_INTERVAL_MS].number = SL_SIM_SCAN_MS;
     for (unsigned i = 0; i < devices; i++) {
         device_init(world, (int)i, &setup);
     }
@@ -442,6 +444,7 @@ static struct sl_library_config device_config(struct sl_sim_device *device, bool
         .batch_len = device->batch_len,
         .settle_along_len = device->settle_along_len,
         .scan_len = device->scan_len,
+        .settings = &device->world->settings,
         .engine = engine,
     };
     if (engine && device->world->uuid_maps != NULL) {

@@ -17,6 +17,7 @@
 #include "tests/sim/sim_vfs.h"
 
 #define SL_SIM_DEVICES_MAX 8u
+#define SL_SIM_SCAN_MS 60000 /* between two looks at the tables for what nobody captured */
 
 /* What a run can find. */
 enum sl_sim_failure {
@@ -96,6 +97,7 @@ struct sl_sim_world {
     struct sl_sim_disk *disk;
     struct sl_sim_net *net;
     struct sl_sim_schema schema;
+    struct sl_settings settings; /* of all devices */
     struct sl_sim_device devices[SL_SIM_DEVICES_MAX];
     unsigned devices_len;
     struct syncline_uuid library_id;

@@ -20,7 +20,10 @@ static const char *const fate_names[] = {[SYNCLINE_FATE_CAPTURED] = "captured",
                                          [SYNCLINE_FATE_SHOWN] = "shown",
                                          [SYNCLINE_FATE_SUPERSEDED] = "superseded",
                                          [SYNCLINE_FATE_DELETED] = "deleted",
-                                         [SYNCLINE_FATE_DEAD] = "dead"};
+                                         [SYNCLINE_FATE_DEAD] = "dead",
+                                         [SYNCLINE_FATE_WAITING] = "waiting",
+                                         [SYNCLINE_FATE_HELD] = "held",
+                                         [SYNCLINE_FATE_HIDDEN] = "hidden"};
 
 struct why {
     struct cli_session *session;
@@ -34,17 +37,22 @@ static json_t *change_json(const struct syncline_why *why, const char *device)
     char hlc[SYNCLINE_HLC_TEXT_SIZE];
     char device_id[33];
     char birth_device[33];
+    char winner[SYNCLINE_HLC_TEXT_SIZE];
     syncline_hlc_text(&why->hlc, hlc);
+    syncline_hlc_text(&why->winner, winner);
     cli_hex(why->hlc.device.bytes, sizeof(why->hlc.device.bytes), device_id);
     cli_hex(why->birth_device.bytes, sizeof(why->birth_device.bytes), birth_device);
-    return json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:o, s:I, s:s, s:I, s:I, s:I, s:I, s:I}",
+    return json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:o, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:o, "
+                     "s:I}",
                      "change", cli_change_name(why->change), "fate", fate_names[why->fate], "why",
                      why->why, "hlc", why->hlc.time != 0 ? json_string(hlc) : json_null(), "own",
                      why->own, "device_id", device_id, "device_name",
                      cli_json_name(device, strlen(device)), "seq", (json_int_t)why->seq,
                      "birth_device_id", birth_device, "birth_seq", (json_int_t)why->birth_seq,
                      "members", (json_int_t)why->members, "sent", (json_int_t)why->sent, "acked",
-                     (json_int_t)why->acked, "applied", (json_int_t)why->applied);
+                     (json_int_t)why->acked, "applied", (json_int_t)why->applied, "winner_hlc",
+                     why->winner.time != 0 ? json_string(winner) : json_null(), "winner_seq",
+                     (json_int_t)why->winner_seq);
 }
 
 static void add_row(struct cli_table *table, const struct syncline_why *why, const char *device)

@@ -228,9 +228,9 @@ static const struct cli_command commands[] = {
      .summary = "what has become of each change of one record",
      .details =
          "MODEL is device, location, entry or tag; a tag may be said by its name, an entry by\n"
-         "its path. For each change, of all devices: on its way, set aside, shown,\n"
-         "superseded or dead, and why; of this device's also how far it has come. Reads the\n"
-         "whole log. Exit code 1 if nothing is known of such a record.\n",
+         "its path. For each change, of all devices: on its way, held, waiting, set aside,\n"
+         "shown, hidden, superseded or dead, and why; of this device's also how far it has\n"
+         "come. Reads the whole log. Exit code 1 if nothing is known of such a record.\n",
      .run = cmd_why},
     {.name = "stuck",
      .args = "[MODEL]",

@@ -992,7 +992,11 @@ enum syncline_fate {
     SYNCLINE_FATE_SHOWN = 4,      /* the row is what it says */
     SYNCLINE_FATE_SUPERSEDED = 5, /* a later change of the record won */
     SYNCLINE_FATE_DELETED = 6,    /* a delete, carried out */
-    SYNCLINE_FATE_DEAD = 7        /* it is of a record that was deleted */
+    SYNCLINE_FATE_DEAD = 7,       /* it is of a record that was deleted */
+    SYNCLINE_FATE_WAITING = 8,    /* it came before what it needs: `why` says what that is */
+    SYNCLINE_FATE_HELD = 9,       /* in the log here; its device's changes cannot be applied */
+    SYNCLINE_FATE_HIDDEN = 10     /* its record lives behind another one of the same UUID, which two
+                                     devices have inserted; it is shown when that goes */
 };
 
 #define SYNCLINE_WHY_SIZE 256
@@ -1013,6 +1017,10 @@ struct syncline_why {
     uint32_t sent;
     uint32_t acked;
     uint32_t applied;
+    /* What won against it: the later change (SUPERSEDED), the delete (DEAD), the change that the
+       row shows (HIDDEN). Its time is 0 where nothing did, or where that is not in the log. */
+    struct syncline_hlc winner;
+    uint64_t winner_seq; /* among the changes of its device */
 };
 
 typedef void (*syncline_why_fn)(void *ctx, const struct syncline_why *why);

@@ -45,8 +45,12 @@ static void tell(const struct sl_history_entry *entry, const struct sl_core *cor
                                        .device = entry->stamp.origin.device,
                                        .epoch = entry->stamp.origin.epoch},
                                .seq = entry->seq,
-                               .birth_device = entry->birth.origin.device,
-                               .birth_seq = entry->birth.seq};
+                               .birth_device = entry->births[0].origin.device,
+                               .birth_seq = entry->births[0].seq,
+                               .winner = {.time = entry->winner.hlc,
+                                          .device = entry->winner.origin.device,
+                                          .epoch = entry->winner.origin.epoch},
+                               .winner_seq = entry->winner_seq};
     memcpy(why.why, entry->why, sizeof(why.why));
     for (uint32_t i = 0; why.own && why.seq > 0 && i < standing->members; i++) {
         const struct sl_member_progress *member = &standing->member[i];

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "stages/hold.h"
+#include "stages/record_lives.h"
 
 #define HISTORY_BUSY_MS 1000 /* a reader waits for recovery of a WAL only */
 
@@ -19,13 +21,8 @@ struct reading {
     struct sl_peer_log log; /* reads only */
     struct sl_rows rows;    /* likewise */
     struct sl_decoded decoded;
-};
-
-/* The record as it stands in its table. */
-struct standing {
-    bool is_here;
-    bool has_birth; /* it is settled */
-    struct sl_birth birth;
+    struct sl_arena arena; /* of what lives */
+    struct sl_lives lives;
 };
 
 void sl_history_init(struct sl_history *history, const struct sl_allocator *alloc)
@@ -80,9 +77,11 @@ static enum syncline_status read_group(struct reading *reading, const struct sl_
         entry->change = group->change;
         entry->seq = first_seq + i;
         entry->stamp = (struct sl_stamp){.hlc = group->hlc_first + i, .origin = *origin};
-        entry->birth = group->change == SYNCLINE_INSERT
-                           ? (struct sl_birth){.origin = *origin, .seq = entry->seq}
-                           : group->births[i];
+        entry->births_len = 1;
+        entry->births[0] = (struct sl_birth){.origin = *origin, .seq = entry->seq};
+        if (group->change != SYNCLINE_INSERT) {
+            entry->births_len = sl_group_births(group, i, entry->births);
+        }
     }
     return SYNCLINE_OK;
 }
@@ -178,36 +177,29 @@ static enum syncline_status read_outbox(struct reading *reading, struct sl_error
 
 /* ---- Judging ---- */
 
-static enum syncline_status read_standing(struct reading *reading, struct standing *standing,
-                                          struct sl_error *err)
+/* Is it about this birth? */
+static bool is_of(const struct sl_history_entry *entry, const struct sl_birth *birth)
 {
-    const struct sl_model *model = reading->model;
-    struct sl_rows *rows = &reading->rows;
-    struct sl_birth_run birth;
-    int64_t id = 0;
-    enum syncline_status status =
-        sl_record_id(&rows->tables[model->index], reading->uuid, &standing->is_here, &id, err);
-    if (status != SYNCLINE_OK || !standing->is_here) {
-        return status;
+    bool is = false;
+    for (uint32_t i = 0; i < entry->births_len; i++) {
+        is = is || is_birth_equal(&entry->births[i], birth);
     }
-    status = sl_birth_get(&rows->births, model->id_in_db, id, &standing->has_birth, &birth, err);
-    if (status != SYNCLINE_OK || !standing->has_birth) {
-        return status;
-    }
-    standing->birth.seq = birth.seq;
-    return sl_library_db_origin(&rows->ldb, birth.origin, &standing->has_birth,
-                                &standing->birth.origin, err);
+    return is;
 }
 
-/* A record whose birth has not come back from the log is this device's newest. */
-static void find_own_birth(const struct reading *reading, struct standing *standing)
+/* A row whose birth has not come back from the log is this device's newest. */
+static void find_own_birth(struct reading *reading)
 {
+    struct sl_life *shown = &reading->lives.items[0];
+    if (!reading->lives.is_here || shown->has_birth) {
+        return;
+    }
     for (size_t i = 0; i < reading->history->len; i++) {
         const struct sl_history_entry *entry = &reading->history->entries[i];
         if (entry->change == SYNCLINE_INSERT && entry->seq != 0 &&
             sl_origin_equal(&entry->stamp.origin, &reading->core->self)) {
-            standing->birth = entry->birth;
-            standing->has_birth = true;
+            shown->birth = entry->births[0];
+            shown->has_birth = true;
         }
     }
 }
@@ -218,29 +210,51 @@ static void say(struct sl_history_entry *entry, enum syncline_fate fate, const c
     (void)sqlite3_snprintf(sizeof(entry->why), entry->why, "%s", text);
 }
 
-/* Those that no slice of apply has dealt with. */
-static enum syncline_status judge_unapplied(struct reading *reading, struct sl_error *err)
+/* Those of one origin that no slice of apply has dealt with. */
+static enum syncline_status judge_origin(struct reading *reading, const struct sl_log_head *head,
+                                         struct sl_error *err)
 {
-    for (size_t i = 0; i < reading->history->len; i++) {
+    const struct sl_hold_look look = {.core = reading->core,
+                                      .log = &reading->log,
+                                      .ldb = &reading->rows.ldb,
+                                      .decoded = &reading->decoded};
+    struct sl_hold hold;
+    enum syncline_status status = sl_hold_find(&look, head, &hold, err);
+    for (size_t i = 0; i < reading->history->len && status == SYNCLINE_OK; i++) {
         struct sl_history_entry *entry = &reading->history->entries[i];
-        uint64_t applied = entry->seq;
-        enum syncline_status status = SYNCLINE_OK;
-        if (!sl_origin_equal(&entry->stamp.origin, &reading->core->self)) {
-            status =
-                sl_library_db_applied_of(&reading->rows.ldb, &entry->stamp.origin, &applied, err);
+        if (hold.changes == 0 || entry->seq < hold.first_seq ||
+            !sl_origin_equal(&entry->stamp.origin, &head->origin)) {
+            continue;
         }
-        if (status != SYNCLINE_OK) {
-            return status;
-        }
-        if (entry->seq > applied) {
-            entry->fate = SYNCLINE_FATE_RECEIVED;
+        entry->fate = hold.is_held ? SYNCLINE_FATE_HELD : SYNCLINE_FATE_RECEIVED;
+        if (!hold.is_held) {
             (void)sqlite3_snprintf(sizeof(entry->why), entry->why,
                                    "in the log here; of its device's changes those up to %llu are "
                                    "dealt with",
-                                   (unsigned long long)applied);
+                                   (unsigned long long)(hold.first_seq - 1));
+        } else {
+            (void)sqlite3_snprintf(sizeof(entry->why), entry->why,
+                                   "its device's changes from %llu on are held: %s",
+                                   (unsigned long long)hold.first_seq, hold.why);
         }
     }
-    return SYNCLINE_OK;
+    return status;
+}
+
+static enum syncline_status judge_unapplied(struct reading *reading, struct sl_error *err)
+{
+    struct sl_log_head head = {.number = 0};
+    for (;;) {
+        bool found = false;
+        enum syncline_status status =
+            sl_peer_log_head(&reading->log, head.number, &found, &head, err);
+        if (status == SYNCLINE_OK && found) {
+            status = judge_origin(reading, &head, err);
+        }
+        if (status != SYNCLINE_OK || !found) {
+            return status;
+        }
+    }
 }
 
 /* What was set aside at receiving has its seq; at sending it has none, and no entry in the log. */
@@ -281,83 +295,172 @@ static enum syncline_status judge_set_aside(struct reading *reading, struct sl_e
     }
 }
 
-/* Was a delete of that birth dealt with? */
+static bool is_unapplied(const struct sl_history_entry *entry)
+{
+    return entry->fate == SYNCLINE_FATE_RECEIVED || entry->fate == SYNCLINE_FATE_HELD;
+}
+
+/* A delete of one of its births that was dealt with. */
 static const struct sl_history_entry *delete_of(const struct sl_history *history,
-                                                const struct sl_birth *birth)
+                                                const struct sl_history_entry *of)
 {
     for (size_t i = 0; i < history->len; i++) {
         const struct sl_history_entry *entry = &history->entries[i];
-        if (entry->change == SYNCLINE_DELETE && entry->fate != SYNCLINE_FATE_RECEIVED &&
-            is_birth_equal(&entry->birth, birth)) {
-            return entry;
+        for (uint32_t b = 0; b < of->births_len; b++) {
+            if (entry->change == SYNCLINE_DELETE && !is_unapplied(entry) &&
+                is_of(entry, &of->births[b])) {
+                return entry;
+            }
         }
     }
     return NULL;
 }
 
-/* The name of a device, or the beginning of its id. */
-static void name_device(struct reading *reading, const struct syncline_uuid *device, char out[160])
+/* "<what>: of <device>, change <n>"; the other one has won. */
+static enum syncline_status say_by(struct reading *reading, struct sl_history_entry *entry,
+                                   enum syncline_fate fate, const char *what,
+                                   const struct sl_history_entry *other, struct sl_error *err)
 {
-    struct sl_member member;
-    struct sl_error ignored;
-    bool found = true;
-    if (sl_uuid_equal(device, &reading->core->self.device)) {
-        (void)sqlite3_snprintf(160, out, "this device");
-        return;
+    char device[SL_DEVICE_TEXT_SIZE] = "this device";
+    enum syncline_status status = SYNCLINE_OK;
+    if (!sl_uuid_equal(&other->stamp.origin.device, &reading->core->self.device)) {
+        status = sl_member_text(&reading->log, &other->stamp.origin.device, device, err);
     }
-    for (size_t i = 0;
-         found && sl_member_get(&reading->log, i, &found, &member, &ignored) == SYNCLINE_OK; i++) {
-        if (found && sl_uuid_equal(&member.device, device)) {
-            (void)sqlite3_snprintf(160, out, "\"%s\"", member.name);
-            return;
-        }
-    }
-    (void)sqlite3_snprintf(160, out, "device %02x%02x%02x%02x", device->bytes[0], device->bytes[1],
-                           device->bytes[2], device->bytes[3]);
-}
-
-static void say_by(struct reading *reading, struct sl_history_entry *entry, enum syncline_fate fate,
-                   const char *what, const struct sl_history_entry *other)
-{
-    char device[160];
-    name_device(reading, &other->stamp.origin.device, device);
     entry->fate = fate;
+    entry->winner = other->stamp;
+    entry->winner_seq = other->seq;
     (void)sqlite3_snprintf(sizeof(entry->why), entry->why, "%s %s, change %llu", what, device,
                            (unsigned long long)other->seq);
+    return status;
 }
 
-/* Of the changes of the row's birth the latest is shown. */
-static void judge_applied(struct reading *reading, const struct standing *standing)
+/* A change that waits, and is kept beside what its birth has: of those that it won over nothing is
+ * left. */
+static enum syncline_status judge_waiting_change(struct reading *reading,
+                                                 const struct sl_life *change, struct sl_error *err)
 {
     struct sl_history *history = reading->history;
-    const struct sl_history_entry *shown = NULL;
-    for (size_t i = 0; i < history->len; i++) {
-        const struct sl_history_entry *entry = &history->entries[i];
-        if (entry->fate == 0 && entry->change != SYNCLINE_DELETE && standing->has_birth &&
-            is_birth_equal(&entry->birth, &standing->birth)) {
-            shown = entry; /* they are in the order of their stamps */
-        }
-    }
+    const struct sl_life *shown = reading->lives.is_here ? &reading->lives.items[0] : NULL;
+    const struct sl_history_entry *content = NULL;
+    enum syncline_status status = SYNCLINE_OK;
     for (size_t i = 0; i < history->len; i++) {
         struct sl_history_entry *entry = &history->entries[i];
-        const struct sl_history_entry *killer = delete_of(history, &entry->birth);
-        if (entry->fate != 0) {
-            continue;
-        }
-        if (entry->change == SYNCLINE_DELETE) {
-            say(entry, SYNCLINE_FATE_DELETED, "it deleted the record that it names");
-        } else if (entry == shown) {
-            say(entry, SYNCLINE_FATE_SHOWN, "the row is what it says");
-        } else if (shown != NULL && is_birth_equal(&entry->birth, &shown->birth)) {
-            say_by(reading, entry, SYNCLINE_FATE_SUPERSEDED, "a later change won: of", shown);
-        } else if (killer != NULL) {
-            say_by(reading, entry, SYNCLINE_FATE_DEAD, "its record was deleted by", killer);
-        } else {
-            say(entry, SYNCLINE_FATE_DEAD,
-                "its record is not in the table any more, nor the change that deleted it in the "
-                "log");
+        if (entry->fate == 0 && change->has_content && is_of(entry, &change->birth) &&
+            sl_stamp_compare(&entry->stamp, &change->content) == 0) {
+            say(entry, SYNCLINE_FATE_WAITING, change->why);
+            content = entry;
         }
     }
+    if (shown != NULL && !is_birth_equal(&shown->birth, &change->birth)) {
+        shown = NULL;
+    }
+    for (size_t i = 0; i < history->len && content != NULL && status == SYNCLINE_OK; i++) {
+        struct sl_history_entry *entry = &history->entries[i];
+        bool is_written = shown != NULL && (!shown->has_content ||
+                                            sl_stamp_compare(&entry->stamp, &shown->content) <= 0);
+        if (entry->fate == 0 && entry->change == SYNCLINE_UPDATE && !is_written &&
+            is_of(entry, &change->birth)) {
+            status = change->waits == SYNCLINE_DELETE
+                         ? say_by(reading, entry, SYNCLINE_FATE_DEAD, "its record was deleted by",
+                                  content, err)
+                         : say_by(reading, entry, SYNCLINE_FATE_SUPERSEDED,
+                                  "a later change won, which waits: of", content, err);
+        }
+    }
+    return status;
+}
+
+/* The latest change of a birth that was dealt with is what that has. */
+static struct sl_history_entry *content_of(struct sl_history *history, const struct sl_life *life)
+{
+    struct sl_history_entry *content = NULL;
+    for (size_t i = 0; i < history->len; i++) { /* in the order of their stamps */
+        struct sl_history_entry *entry = &history->entries[i];
+        if (entry->is_written && entry->change != SYNCLINE_DELETE && life->has_birth &&
+            is_of(entry, &life->birth)) {
+            content = entry;
+        }
+    }
+    return content;
+}
+
+/* What a birth that lives has; `shown`: the change that the row shows, if that is known. */
+static enum syncline_status judge_content(struct reading *reading, const struct sl_life *life,
+                                          struct sl_history_entry *entry,
+                                          const struct sl_history_entry *shown,
+                                          struct sl_error *err)
+{
+    if (entry == NULL || entry->fate != 0) {
+        return SYNCLINE_OK; /* it is of several births, and told of the first */
+    }
+    if (life->kind == SL_LIFE_SHOWN) {
+        say(entry, SYNCLINE_FATE_SHOWN, "the row is what it says");
+    } else if (life->kind == SL_LIFE_WAITING) {
+        say(entry, SYNCLINE_FATE_WAITING, life->why);
+    } else if (shown == NULL) {
+        say(entry, SYNCLINE_FATE_HIDDEN, "it lives, and another record of this UUID is shown");
+    } else {
+        return say_by(reading, entry, SYNCLINE_FATE_HIDDEN,
+                      "it lives, and another record of this UUID is shown: by", shown, err);
+    }
+    return SYNCLINE_OK;
+}
+
+/* A change that no birth has for its content. */
+static enum syncline_status judge_lost(struct reading *reading, struct sl_history_entry *entry,
+                                       struct sl_error *err)
+{
+    struct sl_history *history = reading->history;
+    for (size_t i = 0; i < reading->lives.len; i++) {
+        const struct sl_life *life = &reading->lives.items[i];
+        const struct sl_history_entry *content =
+            life->kind != SL_LIFE_CHANGE && is_of(entry, &life->birth) ? content_of(history, life)
+                                                                       : NULL;
+        if (content != NULL) {
+            return say_by(reading, entry, SYNCLINE_FATE_SUPERSEDED, "a later change won: of",
+                          content, err);
+        }
+    }
+    const struct sl_history_entry *killer = delete_of(history, entry);
+    if (killer != NULL) {
+        return say_by(reading, entry, SYNCLINE_FATE_DEAD, "its record was deleted by", killer, err);
+    }
+    say(entry, SYNCLINE_FATE_DEAD,
+        "its record is not in the table any more, nor the change that deleted it in the log");
+    return SYNCLINE_OK;
+}
+
+/* All that was dealt with, by what lives. */
+static enum syncline_status judge_applied(struct reading *reading, struct sl_error *err)
+{
+    struct sl_history *history = reading->history;
+    const struct sl_lives *lives = &reading->lives;
+    const struct sl_history_entry *shown = NULL;
+    enum syncline_status status = SYNCLINE_OK;
+    for (size_t i = 0; i < lives->len && status == SYNCLINE_OK; i++) {
+        if (lives->items[i].kind == SL_LIFE_CHANGE) {
+            status = judge_waiting_change(reading, &lives->items[i], err);
+        }
+    }
+    for (size_t i = 0; i < history->len; i++) {
+        history->entries[i].is_written = history->entries[i].fate == 0;
+    }
+    for (size_t i = 0; i < lives->len && status == SYNCLINE_OK; i++) {
+        const struct sl_life *life = &lives->items[i];
+        struct sl_history_entry *content =
+            life->kind != SL_LIFE_CHANGE ? content_of(history, life) : NULL;
+        shown = life->kind == SL_LIFE_SHOWN ? content : shown;
+        status = judge_content(reading, life, content, shown, err);
+    }
+    for (size_t i = 0; i < history->len && status == SYNCLINE_OK; i++) {
+        struct sl_history_entry *entry = &history->entries[i];
+        if (entry->fate == 0 && entry->change == SYNCLINE_DELETE) {
+            say(entry, SYNCLINE_FATE_DELETED, "it deleted the record that it names");
+        } else if (entry->fate == 0) {
+            status = judge_lost(reading, entry, err);
+        }
+    }
+    return status;
 }
 
 /* What is still on its way into the log is later than all that is in it. */
@@ -375,13 +478,12 @@ static void judge_behind_captured(struct sl_history *history)
 
 static enum syncline_status judge(struct reading *reading, struct sl_error *err)
 {
-    struct standing standing = {.is_here = false};
     enum syncline_status status = sl_library_db_begin_read(&reading->rows.ldb, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
-    sl_births_forget(&reading->rows.births);
-    status = read_standing(reading, &standing, err);
+    status = sl_lives_read(&reading->lives, &reading->arena, reading->core, &reading->log,
+                           &reading->rows, reading->model, reading->uuid, err);
     if (status == SYNCLINE_OK) {
         status = judge_unapplied(reading, err);
     }
@@ -389,11 +491,11 @@ static enum syncline_status judge(struct reading *reading, struct sl_error *err)
         status = judge_set_aside(reading, err);
     }
     if (status == SYNCLINE_OK) {
-        if (standing.is_here && !standing.has_birth) {
-            find_own_birth(reading, &standing);
-        }
-        judge_applied(reading, &standing);
-        reading->history->is_here = standing.is_here;
+        find_own_birth(reading);
+        status = judge_applied(reading, err);
+    }
+    if (status == SYNCLINE_OK) {
+        reading->history->is_here = reading->lives.is_here;
         status = read_outbox(reading, err);
         judge_behind_captured(reading->history);
     }
@@ -406,6 +508,7 @@ static enum syncline_status judge(struct reading *reading, struct sl_error *err)
 static enum syncline_status read_all(struct reading *reading, struct sl_error *err)
 {
     struct sl_history *history = reading->history;
+    sl_arena_init(&reading->arena, history->alloc);
     enum syncline_status status = sl_decoded_init(&reading->decoded, history->alloc, err);
     if (status == SYNCLINE_OK) {
         status = read_log(reading, err);
@@ -417,6 +520,7 @@ static enum syncline_status read_all(struct reading *reading, struct sl_error *e
         status = judge(reading, err);
     }
     sl_decoded_fini(&reading->decoded);
+    sl_arena_fini(&reading->arena);
     return status;
 }
 

@@ -9,9 +9,11 @@
  * that are not in the log yet are added, and each change is judged by what stands in the tables -
  * row, birth, applied vector - and by the list of records set aside.
  *
- * A change of this device counts as applied: the row was written before it. Of several changes of
- * one birth the latest by its stamp is what the row shows, as reconcile has it; of a device-owned
- * record that is its owner's last one.
+ * A change of this device counts as applied: the row was written before it. What lives of the UUID
+ * (stages/record_lives) decides: of several changes of one birth the latest by its stamp is what
+ * that has, as reconcile has it; of a device-owned record that is its owner's last one. The row
+ * shows it, or it waits, or it is hidden behind another birth. Why an origin's changes are not
+ * applied is asked of stages/hold.
  *
  * Failure modes: a segment that cannot be read ends it with the decoder's error, since what it held
  * might be the answer. What comes into the log meanwhile may be told or not. Nothing is written.
@@ -28,8 +30,12 @@ struct sl_history_entry {
     enum syncline_change change;
     enum syncline_fate fate;
     struct sl_stamp stamp; /* seq 0: no clock value yet, and the origin is this device's */
-    struct sl_birth birth; /* of the record that it is about; seq 0: not known yet */
-    uint64_t seq;          /* 0: still in the outbox */
+    struct sl_birth births[SL_CHANGE_BIRTHS_MAX]; /* of the records that it is about */
+    uint32_t births_len;                          /* 0: not known yet */
+    uint64_t seq;                                 /* 0: still in the outbox */
+    struct sl_stamp winner;                       /* of what won against it; hlc 0: nothing did */
+    uint64_t winner_seq;
+    bool is_written; /* it was dealt with, and does not wait: for judging */
     char why[SYNCLINE_WHY_SIZE];
 };
 

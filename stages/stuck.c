@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "stages/hold.h"
-#include "storage/waiting_room.h"
+#include "stages/waiting_text.h"
 
 #define STUCK_BUSY_MS 1000 /* a reader waits for recovery of a WAL only */
 
@@ -46,13 +46,6 @@ struct reading {
     int64_t waiting_id;
     int64_t aside;
 };
-
-static void text_of(const struct syncline_uuid *uuid, char text[33])
-{
-    for (int i = 0; i < 16; i++) {
-        (void)sqlite3_snprintf(3, text + (size_t)2 * (size_t)i, "%02x", uuid->bytes[i]);
-    }
-}
 
 static bool is_self(const struct reading *reading, const struct syncline_uuid *device)
 {
@@ -202,42 +195,6 @@ static enum syncline_status next_origin(struct reading *reading)
 
 /* ---- Waiting ---- */
 
-/* It points at a record that is not here. */
-static enum syncline_status say_parent(struct reading *reading, const struct sl_waiting *waiting,
-                                       struct head *head, struct sl_error *err)
-{
-    struct syncline_stuck *stuck = &head->stuck;
-    char uuid[33];
-    int64_t entry = 0;
-    stuck->lacks_uuid = waiting->lacks_uuid;
-    enum syncline_status status =
-        sl_library_db_model_name(&reading->rows.ldb, waiting->lacks_model, head->lacks_model, err);
-    if (status == SYNCLINE_OK) {
-        status = sl_waiting_record(&reading->room, waiting->lacks_model, &waiting->lacks_uuid,
-                                   &entry, err);
-    }
-    text_of(&waiting->lacks_uuid, uuid);
-    (void)sqlite3_snprintf(sizeof(stuck->why), stuck->why, "%s %s %s, which %s",
-                           waiting->change == SYNCLINE_INSERT ? "it points at"
-                                                              : "a change points it at",
-                           head->lacks_model, uuid, entry != 0 ? "waits, too" : "is not here");
-    return status;
-}
-
-/* It is about a record whose insert is not here. */
-static enum syncline_status say_birth(struct reading *reading, const struct sl_waiting *waiting,
-                                      struct syncline_stuck *stuck, struct sl_error *err)
-{
-    char device[SL_DEVICE_TEXT_SIZE];
-    enum syncline_status status = sl_member_text(&reading->log, &stuck->birth_device, device, err);
-    (void)sqlite3_snprintf(sizeof(stuck->why), stuck->why,
-                           "its %s came before its insert, which is change %llu of %s",
-                           waiting->change == SYNCLINE_DELETE ? "delete" : "update",
-                           (unsigned long long)stuck->birth_seq,
-                           is_self(reading, &stuck->birth_device) ? "this device" : device);
-    return status;
-}
-
 static enum syncline_status fill_waiting(struct reading *reading, const struct sl_waiting *waiting,
                                          struct sl_error *err)
 {
@@ -264,8 +221,14 @@ static enum syncline_status fill_waiting(struct reading *reading, const struct s
     stuck->seq = waiting->seq;
     stuck->birth_device = birth.device;
     stuck->birth_seq = waiting->birth_seq;
-    return waiting->lacks_model != 0 ? say_parent(reading, waiting, head, err)
-                                     : say_birth(reading, waiting, stuck, err);
+    if (waiting->lacks_model != 0) {
+        stuck->lacks_uuid = waiting->lacks_uuid;
+        status = sl_library_db_model_name(ldb, waiting->lacks_model, head->lacks_model, err);
+    }
+    return status == SYNCLINE_OK
+               ? sl_waiting_text(&reading->room, &reading->log, &reading->core->self.device,
+                                 waiting, stuck->why, err)
+               : status;
 }
 
 static enum syncline_status next_waiting(struct reading *reading, struct sl_error *err)

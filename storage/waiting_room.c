@@ -26,6 +26,7 @@ enum {
     NEXT_CHILD,
     UNBORN,
     RECORD,
+    NEXT_OF,
     KEYS
 };
 
@@ -51,6 +52,8 @@ static const char *const sql_texts[] = {
                " WHERE lacks_model=0 AND birth_origin=?1 AND birth_seq<=?2 LIMIT 1",
     [RECORD] = "SELECT id FROM _syncline_waiting WHERE model=?1 AND uuid=?2 AND change=1"
                " ORDER BY birth_hlc DESC LIMIT 1",
+    [NEXT_OF] = "SELECT id FROM _syncline_waiting WHERE model=?2 AND uuid=?3 AND id>?1"
+                " ORDER BY id LIMIT 1",
     [KEYS] = "SELECT model,uuid FROM _syncline_waiting_key WHERE entry=?1",
 };
 
@@ -341,12 +344,13 @@ enum syncline_status sl_waiting_next(struct sl_waiting_room *room, int64_t *id,
     return one_int64(room, stmt, 0, id, err);
 }
 
-enum syncline_status sl_waiting_next_child(struct sl_waiting_room *room, int64_t model,
-                                           const struct syncline_uuid *uuid, int64_t *id,
-                                           struct sl_error *err)
+/* The next after *id that has to do with the record. */
+static enum syncline_status next_by_record(struct sl_waiting_room *room, unsigned number,
+                                           int64_t model, const struct syncline_uuid *uuid,
+                                           int64_t *id, struct sl_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    enum syncline_status status = get(room, NEXT_CHILD, &stmt, err);
+    enum syncline_status status = get(room, number, &stmt, err);
     if (status != SYNCLINE_OK) {
         return status;
     }
@@ -354,6 +358,20 @@ enum syncline_status sl_waiting_next_child(struct sl_waiting_room *room, int64_t
     (void)sqlite3_bind_int64(stmt, 2, model);
     sl_bind_uuid(stmt, 3, uuid);
     return one_int64(room, stmt, 0, id, err);
+}
+
+enum syncline_status sl_waiting_next_child(struct sl_waiting_room *room, int64_t model,
+                                           const struct syncline_uuid *uuid, int64_t *id,
+                                           struct sl_error *err)
+{
+    return next_by_record(room, NEXT_CHILD, model, uuid, id, err);
+}
+
+enum syncline_status sl_waiting_next_of(struct sl_waiting_room *room, int64_t model,
+                                        const struct syncline_uuid *uuid, int64_t *id,
+                                        struct sl_error *err)
+{
+    return next_by_record(room, NEXT_OF, model, uuid, id, err);
 }
 
 enum syncline_status sl_waiting_unborn(struct sl_waiting_room *room, int64_t origin, uint64_t seq,

@@ -96,13 +96,16 @@ enum syncline_status sl_waiting_of_birth(struct sl_waiting_room *room, int64_t o
                                          struct sl_arena *arena, bool *found,
                                          struct sl_waiting *waiting, struct sl_error *err);
 
-/* The next after *id, 0 before the first: *id becomes 0 when there is none. Of all that wait; and
- * of those that point at a record. */
+/* The next after *id, 0 before the first: *id becomes 0 when there is none. Of all that wait; of
+ * those that point at a record; and of those that are about one. */
 enum syncline_status sl_waiting_next(struct sl_waiting_room *room, int64_t *id,
                                      struct sl_error *err);
 enum syncline_status sl_waiting_next_child(struct sl_waiting_room *room, int64_t model,
                                            const struct syncline_uuid *uuid, int64_t *id,
                                            struct sl_error *err);
+enum syncline_status sl_waiting_next_of(struct sl_waiting_room *room, int64_t model,
+                                        const struct syncline_uuid *uuid, int64_t *id,
+                                        struct sl_error *err);
 /* One that lacks its birth, which is of this origin and has a seq up to this one. 0: none. */
 enum syncline_status sl_waiting_unborn(struct sl_waiting_room *room, int64_t origin, uint64_t seq,
                                        int64_t *id, struct sl_error *err);

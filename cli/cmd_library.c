@@ -117,11 +117,12 @@ static json_t *member_json(const struct syncline_member *member)
 {
     char device_id[33];
     cli_hex(member->device_id.bytes, sizeof(member->device_id.bytes), device_id);
-    return json_pack("{s:s, s:o, s:b, s:I, s:I, s:I, s:I}", "device_id", device_id, "device_name",
-                     cli_json_name(member->name, strlen(member->name)), "linked", member->linked,
-                     "acked_seq", (json_int_t)member->acked_seq, "applied_seq",
-                     (json_int_t)member->applied_seq, "held_seq", (json_int_t)member->held_seq,
-                     "own_seq", (json_int_t)member->own_seq);
+    json_t *object = json_pack(
+        "{s:s, s:o, s:b, s:I, s:I, s:I, s:I}", "device_id", device_id, "device_name",
+        cli_json_name(member->name, strlen(member->name)), "linked", member->linked, "acked_seq",
+        (json_int_t)member->acked_seq, "applied_seq", (json_int_t)member->applied_seq, "held_seq",
+        (json_int_t)member->held_seq, "own_seq", (json_int_t)member->own_seq);
+    return cli_device_add_origin(object, member);
 }
 
 static json_t *set_aside_json(const struct syncline_set_aside *record)
@@ -168,20 +169,27 @@ static int print_info_json(struct cli_session *session)
         "members", members, "records_set_aside", set_aside));
 }
 
-static void print_member(const struct syncline_member *member)
+static void print_member(const struct cli_devices *devices, const struct syncline_member *member)
 {
     char device_id[33];
     cli_hex(member->device_id.bytes, sizeof(member->device_id.bytes), device_id);
     fputs("member     ", stdout);
     cli_print_name(stdout, member->name, strlen(member->name));
     printf(" (%s): holds %" PRIu64 " and has applied %" PRIu64 " of this device's changes; %" PRIu64
-           " of its %" PRIu64 " are held here\n",
+           " of its %" PRIu64 " are held here",
            device_id, member->acked_seq, member->applied_seq, member->held_seq, member->own_seq);
+    cli_device_print_origin(devices, member);
+    putchar('\n');
 }
 
 static int print_info_text(struct cli_session *session)
 {
     const struct syncline_info *info = &session->info;
+    struct cli_devices devices = {0};
+    int code = cli_devices_of_members(&devices, session);
+    if (code != CLI_EXIT_OK) {
+        return code;
+    }
     print_identity(info);
     printf("outbox     %" PRIu64 " changes on the way to the log\n", info->outbox);
     printf("own        %" PRIu64 " changes in the log, %" PRIu64 " held and %" PRIu64
@@ -194,8 +202,9 @@ static int print_info_text(struct cli_session *session)
         if (syncline_member_get(session->lib, i, &member) != SYNCLINE_OK) {
             break;
         }
-        print_member(&member);
+        print_member(&devices, &member);
     }
+    cli_devices_drop(&devices);
     if (info->set_aside > 0) {
         printf("set aside  %" PRIu64 " records\n", info->set_aside);
     }

@@ -142,6 +142,7 @@ static void print_member(const struct look *look, const struct syncline_member *
     if (to_come > 0) {
         printf("; %" PRIu64 " of its changes are not here", to_come);
     }
+    cli_device_print_origin(&look->devices, member);
     putchar('\n');
 }
 
@@ -218,12 +219,13 @@ static json_t *member_json(const struct syncline_member *member, int64_t now_ms)
     char device_id[33];
     cli_hex(member->device_id.bytes, sizeof(member->device_id.bytes), device_id);
     int64_t behind_ms = member->behind_since_ms == 0 ? 0 : now_ms - member->behind_since_ms;
-    return json_pack("{s:s, s:o, s:b, s:I, s:I, s:I, s:I, s:I}", "device_id", device_id,
-                     "device_name", cli_json_name(member->name, strlen(member->name)), "linked",
-                     member->linked, "behind", (json_int_t)member->behind, "behind_bytes",
-                     (json_int_t)member->behind_bytes, "behind_ms",
-                     (json_int_t)(behind_ms < 0 ? 0 : behind_ms), "own_seq",
-                     (json_int_t)member->own_seq, "held_seq", (json_int_t)member->held_seq);
+    json_t *object = json_pack(
+        "{s:s, s:o, s:b, s:I, s:I, s:I, s:I, s:I}", "device_id", device_id, "device_name",
+        cli_json_name(member->name, strlen(member->name)), "linked", member->linked, "behind",
+        (json_int_t)member->behind, "behind_bytes", (json_int_t)member->behind_bytes, "behind_ms",
+        (json_int_t)(behind_ms < 0 ? 0 : behind_ms), "own_seq", (json_int_t)member->own_seq,
+        "held_seq", (json_int_t)member->held_seq);
+    return cli_device_add_origin(object, member);
 }
 
 static json_t *stage_json(const struct look *look, const struct look *before, size_t index)

@@ -86,6 +86,43 @@ static bool is_it(const struct cli_device *device, const struct syncline_uuid *i
     return memcmp(&device->id, id, sizeof(*id)) == 0;
 }
 
+static bool is_introduced(const struct syncline_member *member)
+{
+    static const struct syncline_uuid none;
+    return memcmp(&member->introduced_by, &none, sizeof(none)) != 0;
+}
+
+void cli_device_print_origin(const struct cli_devices *devices,
+                             const struct syncline_member *member)
+{
+    char name[CLI_DEVICE_NAME_SIZE];
+    char label[CLI_DEVICE_LABEL_SIZE];
+    if (is_introduced(member)) {
+        cli_device_name(devices, &member->introduced_by, name);
+        cli_device_label(devices, &member->introduced_by, name, label);
+        fputs("; introduced by ", stdout);
+        cli_print_name(stdout, label, strlen(label));
+    }
+    if (member->split_since_ms != 0) {
+        fputs("; its log has split, seen ", stdout);
+        cli_print_time(member->split_since_ms);
+        fputs(": nothing more of it is taken", stdout);
+    }
+}
+
+json_t *cli_device_add_origin(json_t *object, const struct syncline_member *member)
+{
+    char hex[33];
+    cli_hex(member->introduced_by.bytes, sizeof(member->introduced_by.bytes), hex);
+    json_t *by = is_introduced(member) ? json_string(hex) : json_null();
+    if (json_object_set_new(object, "introduced_by", by) != 0 ||
+        json_object_set_new(object, "split_since_ms", json_integer(member->split_since_ms)) != 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
 const struct cli_device *cli_devices_namesake(const struct cli_devices *devices,
                                               const struct syncline_uuid *id, const char *name)
 {

@@ -9,6 +9,7 @@
 #ifndef SL_CLI_DEVICES_H
 #define SL_CLI_DEVICES_H
 
+#include <jansson.h>
 #include <stddef.h>
 
 #include "cli/session.h"
@@ -40,6 +41,12 @@ const char *cli_device_name(const struct cli_devices *devices, const struct sync
 /* The name, and if another device has it, too, "name (01234567)". Returns `out`. */
 const char *cli_device_label(const struct cli_devices *devices, const struct syncline_uuid *id,
                              const char *name, char out[CLI_DEVICE_LABEL_SIZE]);
+
+/* Who introduced a member, and since when its log has split: "; introduced by phone; ..." on stdout
+ * for people, and two members more of its object for programs. */
+void cli_device_print_origin(const struct cli_devices *devices,
+                             const struct syncline_member *member);
+json_t *cli_device_add_origin(json_t *object, const struct syncline_member *member);
 
 /* The other device with this name; NULL: there is none. */
 const struct cli_device *cli_devices_namesake(const struct cli_devices *devices,

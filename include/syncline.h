@@ -955,6 +955,10 @@ struct syncline_member {
     uint64_t behind;         /* of this device's changes: logged here and not in its tables */
     uint64_t behind_bytes;   /* of the segments that hold them */
     int64_t behind_since_ms; /* when the oldest of these segments was made; 0: it is not behind */
+    struct syncline_uuid
+        introduced_by;      /* the member that told us of it; all zero: it came itself */
+    int64_t split_since_ms; /* ms since 1970 UTC: its log has split, as after it was restored or
+                               copied, and nothing more is taken of it; 0: it has not */
 };
 #define SYNCLINE_MEMBER_INIT                                                                       \
     {                                                                                              \

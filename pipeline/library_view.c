@@ -217,6 +217,20 @@ static enum syncline_status read_behind(struct sl_peer_log *log, const struct sl
     return status;
 }
 
+/* What is here of the member's own changes: one of its logs. */
+static enum syncline_status add_log(struct sl_peer_log *log, const struct sl_log_head *head,
+                                    struct syncline_member *member, struct sl_error *err)
+{
+    bool is_split = false;
+    uint64_t at_ms = 0;
+    enum syncline_status status = sl_fork_find(log, head->number, &is_split, &at_ms, err);
+    member->held_seq += head->held_seq;
+    if (is_split && (member->split_since_ms == 0 || (int64_t)at_ms < member->split_since_ms)) {
+        member->split_since_ms = (int64_t)at_ms;
+    }
+    return status;
+}
+
 enum syncline_status sl_library_member(struct sl_library *library, size_t index,
                                        struct syncline_member *member, struct sl_error *err)
 {
@@ -231,7 +245,7 @@ enum syncline_status sl_library_member(struct sl_library *library, size_t index,
     while (status == SYNCLINE_OK && more) {
         status = sl_peer_log_head(view.log, head.number, &more, &head, err);
         if (status == SYNCLINE_OK && more && sl_uuid_equal(&head.origin.device, &known.device)) {
-            read.held_seq += head.held_seq;
+            status = add_log(view.log, &head, &read, err);
         }
         if (status == SYNCLINE_OK && more && sl_origin_equal(&head.origin, &core->self)) {
             read.applied_seq = known.applied_seq;
@@ -251,6 +265,7 @@ enum syncline_status sl_library_member(struct sl_library *library, size_t index,
     read.acked_seq = known.acked_seq;
     read.applied_seq = known.applied_seq;
     read.own_seq = known.announced_seq;
+    read.introduced_by = known.introduced_by;
     *member = read;
     return SYNCLINE_OK;
 }

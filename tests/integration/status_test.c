@@ -4,6 +4,7 @@
 /* `syncline status`: who runs the engine, what its stages did, and who is behind. */
 
 #include <signal.h>
+#include <sqlite3.h>
 
 #include "tests/integration/equal.h"
 
@@ -149,4 +150,53 @@ Test(status, bad_lag)
     for (size_t i = 0; i < sizeof(lags) / sizeof(lags[0]); i++) {
         CMD_REFUSED(2, "--max-lag", "-L", a, "status", "--max-lag", lags[i]);
     }
+}
+
+/* A member that another one told of is told with that; and one whose log has split, too. */
+Test(status, where_members_come_from)
+{
+    char c[512];
+    char address_b[64];
+    char address_c[64];
+    snprintf(c, sizeof(c), "%s", cmd_path("c"));
+    cmd_make_pair(a, b);
+    struct cmd_child serve_a = cmd_serve(a, "127.0.0.1:0", NULL, address);
+    struct cmd_child serve_b = cmd_serve(b, "127.0.0.1:0", address, address_b);
+    CMD_OK(&result, "-L", c, "library", "join", address_b, "--insecure-loopback", "--device-name",
+           "C");
+    struct cmd_child serve_c = cmd_serve(c, "127.0.0.1:0", address_b, address_c);
+    uint64_t deadline = cmd_now_ns() + CMD_DEADLINE_NS;
+    do {
+        cr_assert_lt(cmd_now_ns(), deadline);
+        CMD_OK(&result, "-L", a, "--json", "status");
+    } while (array_len("members") < 2 || number_in("members", 1, "held_seq") == 0);
+    cr_expect_not_null(strstr(result.out, "\"introduced_by\":null"), "%s", result.out);
+    cr_expect_not_null(strstr(result.out, "\"introduced_by\":\""), "%s", result.out);
+    cr_expect_eq(number_in("members", 1, "split_since_ms"), 0);
+    CMD_OK(&result, "-L", a, "wait", "--timeout", "100");
+    CMD_OK(&result, "-L", a, "status");
+    cr_expect_not_null(strstr(result.out, "has everything; introduced by B\n"), "%s", result.out);
+    cmd_stop(&serve_c);
+    cmd_stop(&serve_b);
+    cmd_stop(&serve_a);
+    struct sqlite3 *log = NULL;
+    char path[600];
+    snprintf(path, sizeof(path), "%s/sync.db", a);
+    cr_assert_eq(sqlite3_open(path, &log), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(log,
+                              "INSERT INTO fork(origin,held_seq,held_hash,bytes,at_ms) SELECT"
+                              " o.number,o.held_seq,o.held_hash,x'00',5000 FROM origin o JOIN"
+                              " member m ON m.device=o.device WHERE m.name='B'",
+                              NULL, NULL, NULL),
+                 SQLITE_OK, "%s", sqlite3_errmsg(log));
+    sqlite3_close(log);
+    CMD_OK(&result, "-L", a, "--json", "status");
+    cr_expect_eq(number_in("members", 0, "split_since_ms"), 5000);
+    cr_expect_eq(number_in("members", 1, "split_since_ms"), 0);
+    CMD_OK(&result, "-L", a, "library", "info");
+    cr_expect_not_null(strstr(result.out, "its log has split, seen 1970-01-01T00:00:05"), "%s",
+                       result.out);
+    cr_expect_not_null(strstr(result.out, "; introduced by B\n"), "%s", result.out);
+    CMD_OK(&result, "-L", a, "--json", "library", "info");
+    cr_expect_eq(number_in("members", 0, "split_since_ms"), 5000);
 }

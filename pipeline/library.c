@@ -241,6 +241,10 @@ static enum syncline_status load_state(struct sl_core *core, bool *doubt, struct
         sl_library_db_rollback(ldb);
     }
     if (status == SYNCLINE_OK) {
+        status = sl_library_db_sync_wal(ldb, err); /* what is applied is told from now on */
+        sl_core_applied_synced(core);
+    }
+    if (status == SYNCLINE_OK) {
         status = sl_roster_load(core, err);
     }
     (void)sqlite3_busy_timeout(ldb->db.handle, ENGINE_BUSY_MS);
@@ -644,7 +648,8 @@ bool sl_library_has_backlog(struct sl_library *library)
             return true;
         }
     }
-    return sl_scan_is_due(&library->scan) || sl_apply_is_untidy(&library->apply);
+    return library->apply.unsynced || sl_scan_is_due(&library->scan) ||
+           sl_apply_is_untidy(&library->apply);
 }
 
 enum syncline_status sl_library_health(struct sl_library *library, struct sl_error *err)

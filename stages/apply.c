@@ -20,6 +20,7 @@
 #define OTHERS_ACTIVE_NS (1000 * NS_PER_MS)
 #define WAL_PAGES_MAX 16384 /* 64 MiB of 4 KiB pages */
 #define WAL_IDLE_NS (5000 * NS_PER_MS)
+#define TELL_NS (200 * NS_PER_MS) /* between two syncs while more is to be applied */
 
 enum syncline_status sl_apply_init(struct sl_apply *apply, struct sl_core *core,
                                    struct sl_error *err)
@@ -733,12 +734,50 @@ static bool checkpoint(struct sl_core *core)
     return true;
 }
 
+/* Is there more to apply, now? */
+static bool is_behind(struct sl_core *core)
+{
+    uint64_t wall_ms = core->env->wall_ms(core->env->ctx);
+    size_t count = atomic_load_explicit(&core->origin_count, memory_order_acquire);
+    for (size_t i = 1; i < count; i++) {
+        const struct sl_origin_state *origin = core->origins[i];
+        if (!origin->held && origin->held_until_ms <= wall_ms &&
+            origin->applied_seq < sl_core_held(core, origin)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is applied is made safe from a power cut, and members are told. */
+static bool tell_applied(struct sl_apply *apply)
+{
+    struct sl_core *core = apply->core;
+    struct sl_error err;
+    enum syncline_status status = sl_library_db_sync_wal(&core->writer.ldb, &err);
+    if (status != SYNCLINE_OK) {
+        sl_core_failed(core, "apply", status, &err);
+        return false; /* the writer is opened again, and it is tried anew */
+    }
+    apply->unsynced = false;
+    apply->sync_due_ns = now_ns(core) + TELL_NS;
+    sl_core_applied_synced(core);
+    sl_core_vector_moved(core);
+    return true;
+}
+
 bool sl_apply_run(void *stage)
 {
     struct sl_apply *apply = stage;
     struct sl_core *core = apply->core;
     sl_clock_watch(core);
-    if (now_ns(core) < apply->not_before_ns || !sl_core_writer_is_sound(core)) {
+    if (!sl_core_writer_is_sound(core)) {
+        return false;
+    }
+    if (apply->unsynced && (!is_behind(core) || now_ns(core) >= apply->sync_due_ns)) {
+        return tell_applied(apply);
+    }
+    if (now_ns(core) < apply->not_before_ns) {
         return false;
     }
     struct sl_origin_state *origin = sl_core_is_paused(core) ? NULL : next_origin(apply);
@@ -768,7 +807,7 @@ bool sl_apply_run(void *stage)
         sl_core_progress_wake(core);
         make_room(apply);
         (void)checkpoint(core);
-        sl_core_vector_moved(core);
+        apply->unsynced = true;
     }
     return true;
 }

@@ -14,6 +14,9 @@
  * the slice brings lets others out of it before the commit (stages/waiting). While nothing waits
  * that costs nothing.
  *
+ * A commit is not synced, and members may let go of what they hear is applied. So the WAL is synced
+ * before they are told: when there is nothing more to apply, and now and then while there is.
+ *
  * Failure modes:
  * - The write lock is taken: later. Nothing was done.
  * - A record cannot be written (a constraint of the table): the slice is rolled back and done again
@@ -44,6 +47,8 @@ struct sl_apply {
     uint64_t hlc_before;    /* what the clock was */
     uint64_t settled;       /* own entry, as this slice writes it */
     uint64_t not_before_ns; /* lock left alone, or a failure */
+    bool unsynced;          /* something was applied that members are not told yet */
+    uint64_t sync_due_ns;   /* at the latest then they are */
 
     struct sl_record_writer writer;
 };

@@ -191,6 +191,16 @@ void sl_core_set_applied(struct sl_core *core, struct sl_origin_state *origin, u
     (void)pthread_mutex_unlock(&core->head_lock);
 }
 
+void sl_core_applied_synced(struct sl_core *core)
+{
+    size_t count = atomic_load_explicit(&core->origin_count, memory_order_acquire);
+    (void)pthread_mutex_lock(&core->head_lock);
+    for (size_t i = 0; i < count; i++) {
+        core->origins[i]->synced_seq = core->origins[i]->applied_seq;
+    }
+    (void)pthread_mutex_unlock(&core->head_lock);
+}
+
 struct sl_member_state *sl_core_member(struct sl_core *core, const struct syncline_uuid *device)
 {
     for (size_t i = 0; i < core->member_count; i++) {
@@ -221,7 +231,7 @@ bool sl_core_vector(struct sl_core *core, struct sl_vector_entry **entries, size
         entry->held_seq = origin->head.held_seq;
         memcpy(entry->held_hash, origin->head.held_hash, SL_HASH_SIZE);
         /* Own changes came from the tables: they are there, whether settled or not. */
-        entry->applied_seq = i == 0 ? origin->head.held_seq : origin->applied_seq;
+        entry->applied_seq = i == 0 ? origin->head.held_seq : origin->synced_seq;
     }
     (void)pthread_mutex_unlock(&core->head_lock);
     *entries = core->vector;

@@ -75,7 +75,9 @@ struct sl_origin_state {
     /* The applier's. */
     int64_t number;       /* in library.db; 0: not written there yet */
     uint64_t applied_seq; /* as committed in library.db; written under head_lock */
-    uint64_t covered_seq; /* the same, and moves with the slice under way */
+    uint64_t synced_seq;  /* of that, what a power cut cannot undo: members are told so much. Under
+                             head_lock */
+    uint64_t covered_seq; /* the same as applied_seq, and moves with the slice under way */
     bool held;            /* applying stopped; the notice says why */
     bool careful;         /* its next slice is done record by record */
     const uint8_t *todo;  /* during a careful slice: by seq - todo_first, not written yet */
@@ -360,8 +362,10 @@ void sl_core_set_head(struct sl_core *core, struct sl_origin_state *origin,
 uint64_t sl_core_held(struct sl_core *core, const struct sl_origin_state *origin);
 /* The applier's. */
 void sl_core_set_applied(struct sl_core *core, struct sl_origin_state *origin, uint64_t seq);
-/* Our vector as of now, in the order of the origins; borrowed until the next call. false: no
- * memory. The network's. */
+/* All that is committed in library.db now is synced. The applier's. */
+void sl_core_applied_synced(struct sl_core *core);
+/* What members are told: our vector as of now, in the order of the origins; borrowed until the next
+ * call. false: no memory. The network's. */
 bool sl_core_vector(struct sl_core *core, struct sl_vector_entry **entries, size_t *count);
 /* The network's. */
 struct sl_member_state *sl_core_member(struct sl_core *core, const struct syncline_uuid *device);

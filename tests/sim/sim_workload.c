@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/sim_oracle.h"
 #include "tests/sim/sim_tree.h"
 
 static struct sl_sim_random *random_of(const struct sl_sim_session *session)
@@ -385,9 +386,15 @@ void sl_sim_workload_tick(struct sl_sim_workload *work, unsigned d)
         work->sessions[d][1].state == SL_SIM_WRITING) {
         return;
     }
+    bool was_cut = work->was_cut[d];
     come_up(work, d, false);
-    if (work->world->failures == 0 && sl_sim_engine_open(device) && device->capture == NULL) {
-        (void)sl_sim_capture_open(device);
+    if (work->world->failures == 0 && sl_sim_engine_open(device)) {
+        if (was_cut) {
+            sl_sim_check_always(work); /* of what it has said, before it does anything */
+        }
+        if (device->capture == NULL) {
+            (void)sl_sim_capture_open(device);
+        }
     }
     if (device->engine == NULL && !device->has_died) {
         work->down_for[d] = (unsigned)sl_sim_random_scale(&work->world->workload, 1, 64);

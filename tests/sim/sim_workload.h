@@ -41,9 +41,7 @@
  *     twins             one UUID is inserted by devices that do not know of each other's record.
  *                       Off: some schedules still fail. Without it a UUID is inserted again
  *                       only by who once had its last record (sl_sim_record_buried)
- *     applied_acks      what was acknowledged as applied is there after a power cut. Off: the
- *                       tables are not synced before it is said, only the log is; what is missing
- *                       there is applied again from the log
+ *     applied_acks      what was acknowledged as applied is there after a power cut
  *     failures_end      each kind of failure that the event log tells of is told to be over, and no
  *                       stage counts as failing when nothing fails any more
  *     relayed_acks      devices that have no link learn what of theirs the other has
@@ -63,7 +61,7 @@
     X(bare_captures, true)                                                                         \
     X(orphans, false)                                                                              \
     X(twins, false)                                                                                \
-    X(applied_acks, false)                                                                         \
+    X(applied_acks, true)                                                                          \
     X(failures_end, true)                                                                          \
     X(relayed_acks, true)                                                                          \
     X(far_clocks, false)

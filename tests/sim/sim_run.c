@@ -256,12 +256,16 @@ static bool has_crashes(const struct sl_sim_faults *faults)
            faults->is_on[SL_SIM_FAULT_disk] || faults->is_on[SL_SIM_FAULT_memory];
 }
 
-static void run_workload(struct sl_sim_world *world, const struct sl_sim_switches *allowed,
+static void run_workload(struct sl_sim_world *world, const struct sl_sim_options *options,
                          struct sl_sim_faults *faults, struct sl_sim_result *result)
 {
     struct sl_sim_workload work;
     struct schedule schedule = {.stages = 0};
-    sl_sim_workload_init(&work, world, allowed, has_crashes(faults));
+    sl_sim_workload_init(&work, world, &options->allowed, has_crashes(faults));
+    for (unsigned i = 0; i < world->devices_len && options->actions_max > 0; i++) {
+        unsigned drawn = work.actions_left[i];
+        work.actions_left[i] = drawn < options->actions_max ? drawn : options->actions_max;
+    }
     bool ok = true;
     for (unsigned i = 0; i < world->devices_len && ok; i++) {
         ok = sl_sim_engine_open(&world->devices[i]) && sl_sim_capture_open(&world->devices[i]);
@@ -335,7 +339,7 @@ void sl_sim_run(uint64_t seed, const struct sl_sim_options *options, struct sl_s
         ok = sl_sim_device_create(&world.devices[i]);
     }
     if (ok) {
-        run_workload(&world, &options->allowed, &faults, result);
+        run_workload(&world, options, &faults, result);
     }
     sl_sim_world_close(&world);
     if (options->keep != NULL) {
@@ -349,6 +353,7 @@ void sl_sim_run(uint64_t seed, const struct sl_sim_options *options, struct sl_s
     memcpy(result->text, world.text, sizeof(result->text));
     result->hash = world.trace.hash;
     result->events = world.trace.events;
+    result->blamed = world.blamed;
     memcpy(result->about, world.about, sizeof(result->about));
     sl_sim_world_fini(&world);
     if (result->failures == 0 && sl_sim_memory_used() != memory) {

@@ -17,6 +17,7 @@ struct sl_sim_result {
     struct sl_sim_counts counts;
     struct sl_sim_pairs pairs;
     unsigned devices;
+    uint32_t blamed; /* number + 1 of the record that the failure is about; 0: no certain one */
     char
         about[2000]; /* what happened to the record in question, a line each; "" if there is none */
 };
@@ -24,6 +25,7 @@ struct sl_sim_result {
 struct sl_sim_options {
     unsigned devices_min; /* drawn per seed */
     unsigned devices_max;
+    uint32_t actions_max;           /* of each device's applications; 0: as drawn */
     struct sl_sim_switches allowed; /* cases that may occur */
     struct sl_sim_fault_options faults;
     FILE *trace_out;       /* a line for each event; NULL: none */

@@ -18,8 +18,11 @@
 
 #include "tests/sim/sim_memory.h"
 #include "tests/sim/sim_run.h"
+#include "tests/sim/sim_shorten.h"
 
 #define JOBS_MAX 64u
+#define ACTIONS_MAX 1000u
+#define SHORTENED_MAX 2u /* failures that each job makes shorter */
 #define OPERATIONS_LEN 200u
 #define PAIRS_LEAST 100u /* times that each operation must meet each fault, */
 #define PAIRS_OF 10000u  /* in so many schedules */
@@ -30,7 +33,7 @@
 static const char usage[] =
     "usage: sl-sim --seeds BASE+COUNT [--devices N[-M]] [--faults swarm|none|LIST] [--jobs N]\n"
     "              [--trace] [--keep DIR] [--uuid-maps DIR] [--verify-replay] [--coverage]\n"
-    "              [--without CASE]... [--with CASE]...\n"
+    "              [--without CASE]... [--with CASE]... [--actions N]\n"
     "  --seeds 1+1000    schedules of seeds 1 to 1000; a number alone is one schedule\n"
     "  --devices 2-6     devices in each world, drawn per seed, 2 (default) to 8\n"
     "  --faults LIST     faults that are injected in every schedule, of net,partition,relay,kill,\n"
@@ -39,6 +42,7 @@ static const char usage[] =
     "  --coverage        fail if an operation met a fault of the list less than 100 times in "
     "10,000\n"
     "                    schedules\n"
+    "  --actions N       at most so many actions of each device's applications\n"
     "  --jobs N          processes that share the work (default 1)\n"
     "  --trace           print every event; for one schedule\n"
     "  --keep DIR        write the devices' files there at the end; for one schedule\n"
@@ -72,6 +76,7 @@ struct tally {
     uint64_t stuck;
     uint64_t invariants;
     uint64_t events;
+    uint64_t shortened;                  /* failures that were made shorter */
     uint64_t large;                      /* schedules with three devices or more */
     uint64_t operations[OPERATIONS_LEN]; /* schedules by their number of operations / 10 */
     struct sl_sim_counts counts;
@@ -91,6 +96,27 @@ static void report(const struct options *options, uint64_t seed, const char *tex
     size_t size = len < (int)sizeof(line) ? (size_t)len : sizeof(line) - 1;
     (void)fwrite(line, 1, size, stdout); /* one write: several jobs share the output */
     fflush(stdout);
+}
+
+/* Says what is left of the first failures when all that they do not need is left out. */
+static void shorten(const struct options *options, uint64_t seed,
+                    const struct sl_sim_result *result, struct tally *tally)
+{
+    char *text = NULL;
+    size_t size = 0;
+    if (options->run.trace_out != NULL || tally->shortened == SHORTENED_MAX) {
+        return;
+    }
+    tally->shortened++;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL) {
+        return;
+    }
+    sl_sim_shorten(seed, &options->run, result, out);
+    (void)fclose(out);
+    (void)fwrite(text, 1, size, stdout);
+    fflush(stdout);
+    free(text);
 }
 
 static void run_one(const struct options *options, uint64_t index, struct tally *tally)
@@ -129,6 +155,7 @@ static void run_one(const struct options *options, uint64_t index, struct tally 
 #undef X
     if (result.failures != 0) {
         report(options, seed, result.text, result.about);
+        shorten(options, seed, &result, tally);
     }
     if (options->run.trace_out != NULL) {
         printf("trace %016" PRIx64 "%016" PRIx64 " %" PRIu64 " events\n", result.hash.high,
@@ -408,7 +435,8 @@ static void parse(int argc, char **argv, struct options *options)
         bool is_known = strcmp(name, "--seeds") == 0 || strcmp(name, "--devices") == 0 ||
                         strcmp(name, "--faults") == 0 || strcmp(name, "--jobs") == 0 ||
                         strcmp(name, "--without") == 0 || strcmp(name, "--with") == 0 ||
-                        strcmp(name, "--keep") == 0 || strcmp(name, "--uuid-maps") == 0;
+                        strcmp(name, "--actions") == 0 || strcmp(name, "--keep") == 0 ||
+                        strcmp(name, "--uuid-maps") == 0;
         if (!is_known) {
             refuse("unknown option", name);
         }
@@ -421,6 +449,10 @@ static void parse(int argc, char **argv, struct options *options)
             parse_devices(argv[i], options);
         } else if (strcmp(name, "--jobs") == 0) {
             options->jobs = parse_small(name, argv[i], 1, JOBS_MAX);
+        } else if (strcmp(name, "--actions") == 0) {
+            options->run.actions_max = parse_small(name, argv[i], 1, ACTIONS_MAX);
+            size_t len = strlen(options->cases);
+            snprintf(options->cases + len, sizeof(options->cases) - len, " --actions %s", argv[i]);
         } else if (strcmp(name, "--keep") == 0) {
             options->run.keep = argv[i];
         } else if (strcmp(name, "--uuid-maps") == 0) {

@@ -252,6 +252,18 @@ static enum syncline_status insert_beside(struct sl_record_writer *writer,
     return as_outcome(status, &why, outcome, reason, err);
 }
 
+/* Of an insert; all but the id. */
+static struct sl_birth_run birth_of(const struct sl_apply_record *record)
+{
+    const struct sl_group *group = record->localized->group;
+    struct sl_birth_run birth = {.n = 1,
+                                 .origin = record->origin->number,
+                                 .seq = record->seq,
+                                 .hlc = group->hlc_first + record->i,
+                                 .class = group->class};
+    return record->birth != NULL ? *record->birth : birth;
+}
+
 static enum syncline_status insert_record(struct sl_record_writer *writer,
                                           const struct sl_apply_record *record,
                                           enum sl_outcome *outcome, char reason[256],
@@ -284,12 +296,7 @@ static enum syncline_status insert_record(struct sl_record_writer *writer,
             return status;
         }
     }
-    struct sl_birth_run birth = {.n = 1,
-                                 .origin = record->origin->number,
-                                 .seq = record->seq,
-                                 .hlc = group->hlc_first + record->i,
-                                 .class = group->class};
-    birth = record->birth != NULL ? *record->birth : birth;
+    struct sl_birth_run birth = birth_of(record);
     birth.id = id;
     if (!inserted) {
         writer->clear_of_births[model->index] = false;
@@ -504,6 +511,27 @@ static enum syncline_status change_record(struct sl_record_writer *writer,
     return status;
 }
 
+/* An insert that lacks a parent. */
+static enum syncline_status put_off(struct sl_record_writer *writer,
+                                    const struct sl_apply_record *record,
+                                    const struct sl_missing *missing, struct sl_error *err)
+{
+    const struct sl_birth birth = {.origin = record->origin->name, .seq = record->seq};
+    const struct sl_birth_run run = birth_of(record);
+    struct sl_apply_record waits = *record;
+    enum syncline_status status = SYNCLINE_OK;
+    if (run.class == SYNCLINE_DEVICE_OWNED) {
+        status = sl_record_writer_flush(writer, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_living_renew(writer->core, record->localized->model,
+                                     &record->localized->group->uuids[record->i], &run,
+                                     &waits.has_row, err);
+        }
+    }
+    return status == SYNCLINE_OK ? sl_waiting_for_parent(writer, &waits, &birth, missing, err)
+                                 : status;
+}
+
 static enum syncline_status write_insert(struct sl_record_writer *writer,
                                          const struct sl_apply_record *record,
                                          enum sl_outcome *outcome, char reason[256],
@@ -517,6 +545,10 @@ static enum syncline_status write_insert(struct sl_record_writer *writer,
         record->origin == writer->core->origins[0]) {
         status = is_deleted_here(writer, record, &settled, err);
     }
+    if (status == SYNCLINE_OK && !settled && record->birth == NULL &&
+        record->localized->group->class == SYNCLINE_DEVICE_OWNED) {
+        status = sl_waiting_renew(writer, record, err);
+    }
     if (status != SYNCLINE_OK || settled) {
         return status;
     }
@@ -529,9 +561,7 @@ static enum syncline_status write_insert(struct sl_record_writer *writer,
         *outcome = SL_OUTCOME_NOT_YET;
         return SYNCLINE_OK;
     }
-    const struct sl_birth birth = {.origin = record->origin->name, .seq = record->seq};
-    return status == SYNCLINE_OK ? sl_waiting_for_parent(writer, record, &birth, &missing, err)
-                                 : status;
+    return status == SYNCLINE_OK ? put_off(writer, record, &missing, err) : status;
 }
 
 enum syncline_status sl_record_write(struct sl_record_writer *writer,

@@ -57,7 +57,8 @@ struct sl_apply_record {
     uint32_t i;                     /* in the group */
     uint64_t seq;
     const struct sl_birth_run *birth; /* inserts out of the waiting room: it, else NULL */
-    struct sl_waiting *released;      /* updates out of the waiting room: the entry, else NULL */
+    bool has_row; /* an insert whose record has its row already: the earlier birth's */
+    struct sl_waiting *released; /* updates out of the waiting room: the entry, else NULL */
 };
 
 enum syncline_status sl_record_writer_init(struct sl_record_writer *writer, struct sl_core *core,

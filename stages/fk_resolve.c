@@ -461,6 +461,53 @@ static enum syncline_status outlive(struct sl_fk_resolve *resolve, const struct 
     return status;
 }
 
+static bool is_own(const struct sl_fk_resolve *resolve, const struct sl_birth *birth)
+{
+    return sl_origin_equal(&birth->origin, &resolve->core->self);
+}
+
+/* Device-owned records go without a capture when the one goes that they point at. One may be
+ * inserted again under its UUID, even at its id: its old birth stands there then, and it looks like
+ * an insert that is captured twice. Nothing tells the two apart, so it is sent as what it is, an
+ * insert: if the old birth lives where that comes, the new one takes its place (stages/living). */
+static enum syncline_status renews(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
+                                   const struct known *known, int64_t id,
+                                   const struct sl_birth *birth, bool *renews, struct sl_error *err)
+{
+    bool is_shared = false;
+    *renews = batch->change == SYNCLINE_INSERT && known->last_delete > 0 &&
+              batch->model->ownership == SYNCLINE_DEVICE_OWNED && is_own(resolve, birth);
+    enum syncline_status status =
+        *renews ? sl_birth_is_shared(&resolve->core->resolver.births, batch->model->id_in_db, id,
+                                     &is_shared, err)
+                : SYNCLINE_OK;
+    *renews = *renews && !is_shared;
+    return status;
+}
+
+/* Has this device inserted the record once more, after the birth that a capture saw, and before
+ * that capture? The new birth had not come back from the log. `at_row`: what stands there now. */
+static bool is_renewed(struct sl_fk_resolve *resolve, const struct sl_batch *batch, uint32_t i,
+                       const struct known *known, const struct sl_birth *captured,
+                       const struct sl_birth *at_row, struct sl_birth *birth)
+{
+    struct sl_core *core = resolve->core;
+    if (captured->seq == 0 || !is_own(resolve, captured)) {
+        return false;
+    }
+    uint64_t seq = known->some_unsettled
+                       ? sl_unsettled_birth(&core->unsettled, batch->model, &batch->uuids[i])
+                       : 0;
+    if (seq == 0 && is_own(resolve, at_row)) {
+        seq = at_row->seq;
+    }
+    if (seq <= captured->seq) {
+        return false;
+    }
+    *birth = (struct sl_birth){.origin = core->self, .seq = seq};
+    return true;
+}
+
 /* What an update turns out to be; alive = false: nothing. birth is what its capture saw, and
  * becomes what the record has: another birth is another record, and the update superseded. */
 static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
@@ -480,8 +527,8 @@ static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct 
         bool later = status == SYNCLINE_OK && batch->change == SYNCLINE_INSERT;
         return later ? begin_doubt(resolve, err) : status;
     }
-    if (status != SYNCLINE_OK || is_gone(batch, i)) {
-        *alive = false; /* it has another id by now: another record */
+    if (status != SYNCLINE_OK || is_gone(batch, i) || id != batch->ids[i]) {
+        *alive = false; /* it has another id by now: another record, which was captured since */
         return status;
     }
     status = birth_of_row(resolve, batch, i, id, &found, birth, err);
@@ -491,6 +538,11 @@ static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct 
     *change = SYNCLINE_UPDATE;
     if (found && is_among(further, birth)) {
         *birth = captured.seq != 0 ? captured : *birth; /* twice does not matter */
+        return SYNCLINE_OK;
+    }
+    const struct sl_birth none = {.seq = 0};
+    const struct sl_birth at_row = found ? *birth : none;
+    if (is_renewed(resolve, batch, i, known, &captured, &at_row, birth)) {
         return SYNCLINE_OK;
     }
     bool stale = false;
@@ -504,13 +556,18 @@ static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct 
         return status;
     }
     /* An update captured before the birth had come back from the log: it is one of this device's.
-     * An insert captured again is an update, whoever made the record. */
+     * An insert captured again is an update, whoever made the record - unless it may have gone
+     * meanwhile. */
     if (!found) {
         birth->origin = core->self;
         birth->seq = sl_unsettled_birth(&core->unsettled, model, &batch->uuids[i]);
-        *change = birth->seq != 0 ? SYNCLINE_UPDATE : SYNCLINE_INSERT;
     }
-    *alive = (batch->change == SYNCLINE_INSERT || sl_origin_equal(&birth->origin, &core->self)) &&
+    bool anew = birth->seq == 0;
+    if (!anew) {
+        status = renews(resolve, batch, known, id, birth, &anew, err);
+    }
+    *change = anew ? SYNCLINE_INSERT : SYNCLINE_UPDATE;
+    *alive = (batch->change == SYNCLINE_INSERT || is_own(resolve, birth)) &&
              !is_deleted_later(resolve, batch, i, known);
     return status;
 }
@@ -549,8 +606,9 @@ static enum syncline_status note_stray(struct sl_fk_resolve *resolve, const stru
     return status;
 }
 
-/* The capture of a delete saw a birth. It may be that of a record that had the id before: if this
- * one was born so lately that the table did not show it, or was never sent at all. */
+/* The capture of a delete saw a birth. It may be that of a record that had the id before, or one
+ * that the record had before: if this one was born so lately that the table did not show it, or was
+ * never sent at all. */
 static enum syncline_status doubt(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
                                   uint32_t i, const struct known *known, struct sl_birth *birth,
                                   struct sl_error *err)
@@ -559,12 +617,18 @@ static enum syncline_status doubt(struct sl_fk_resolve *resolve, const struct sl
     if (!known->some_unsettled && !known->some_late && batch->outbox_id > resolve->doubted_to) {
         return SYNCLINE_OK;
     }
-    enum syncline_status status =
-        sl_birth_check_is(&resolve->check, batch->model, &batch->uuids[i], birth, &is, err);
+    struct sl_birth newest = {.seq = 0};
+    enum syncline_status status = birth_of_gone(resolve, batch, i, &newest, err);
+    if (status == SYNCLINE_OK) {
+        status =
+            sl_birth_check_is(&resolve->check, batch->model, &batch->uuids[i], birth, &is, err);
+    }
     if (status == SYNCLINE_OK && !is) {
         status = note_stray(resolve, batch, birth, err);
     }
-    return status != SYNCLINE_OK || is ? status : birth_of_gone(resolve, batch, i, birth, err);
+    bool renewed = is_own(resolve, birth) && newest.seq > birth->seq;
+    *birth = is && !renewed ? *birth : newest;
+    return status;
 }
 
 static enum syncline_status classify(struct sl_fk_resolve *resolve, const struct sl_batch *batch,

@@ -350,31 +350,49 @@ static bool is_birth(const struct sl_birth_run *a, int64_t origin, uint64_t seq)
     return a->origin == origin && a->seq == seq;
 }
 
-static enum syncline_status is_hidden(struct work *work, const struct sl_birth_run *birth,
-                                      bool *hidden, struct sl_error *err)
+/* An owner has inserted its record again, and the earlier birth is dead: it went when what it
+ * pointed at was deleted, which nobody need have said. */
+static bool is_renewed(enum syncline_ownership class, int64_t origin, uint64_t seq,
+                       const struct sl_hidden_birth *by)
+{
+    return class == SYNCLINE_DEVICE_OWNED && by->class == SYNCLINE_DEVICE_OWNED &&
+           origin == by->origin && seq < by->seq;
+}
+
+/* Is the birth hidden here, or dead by one that is? What is dead by it goes. */
+static enum syncline_status look_at_hidden(struct work *work, const struct sl_hidden_birth *put,
+                                           bool *nothing, struct sl_error *err)
 {
     struct sl_hidden_birth *list = NULL;
     size_t len = 0;
-    *hidden = false;
+    *nothing = false;
     if (!sl_core_may_hide(work->core, work->model)) {
         return SYNCLINE_OK;
     }
     enum syncline_status status =
         sl_hidden_birth_list(&work->rows->hidden, work->model->id_in_db, work->uuid, false,
                              &work->arena, &list, &len, err);
-    for (size_t i = 0; i < len; i++) {
-        *hidden = *hidden || is_birth(birth, list[i].origin, list[i].seq);
+    for (size_t i = 0; i < len && status == SYNCLINE_OK; i++) {
+        *nothing = *nothing || (list[i].origin == put->origin && list[i].seq == put->seq) ||
+                   is_renewed(put->class, put->origin, put->seq, &list[i]);
+        if (is_renewed(list[i].class, list[i].origin, list[i].seq, put)) {
+            status = sl_hidden_birth_drop(&work->rows->hidden, work->model->id_in_db, work->uuid,
+                                          list[i].origin, list[i].seq, err);
+        }
     }
     return status;
 }
 
-/* The row is the new birth's, and what it was is hidden. */
+/* The row is the new birth's; what it was is hidden, unless it is dead by the new one. */
 static enum syncline_status replace_row(struct work *work, int64_t id,
                                         const struct sl_birth_run *before,
                                         const struct sl_localized *localized,
                                         const struct sl_hidden_birth *birth, struct sl_error *err)
 {
-    enum syncline_status status = hide_row(work, id, before, err);
+    enum syncline_status status = SYNCLINE_OK;
+    if (!is_renewed(before->class, before->origin, before->seq, birth)) {
+        status = hide_row(work, id, before, err);
+    }
     if (status == SYNCLINE_OK) {
         status = sl_record_update(table_of(work), id, localized->values, err);
     }
@@ -390,11 +408,10 @@ static enum syncline_status insert_beside(struct work *work, const struct sl_loc
                                           uint32_t i, struct sl_hidden_birth *put,
                                           struct sl_error *err)
 {
-    const struct sl_birth_run birth = {.origin = put->origin, .seq = put->seq};
     int64_t id = 0;
     bool found = false;
     bool born = false;
-    bool hidden = false;
+    bool nothing = false;
     struct sl_birth_run shown = {0};
     struct rank rank;
     struct rank other;
@@ -404,10 +421,17 @@ static enum syncline_status insert_beside(struct work *work, const struct sl_loc
         status = sl_birth_get(&work->rows->births, model, id, &born, &shown, err);
     }
     if (status == SYNCLINE_OK) {
-        status = is_hidden(work, &birth, &hidden, err);
+        status = look_at_hidden(work, put, &nothing, err);
     }
-    if (status != SYNCLINE_OK || hidden || (born && is_birth(&shown, put->origin, put->seq))) {
-        return status; /* it is here */
+    const struct sl_hidden_birth there = {
+        .origin = shown.origin, .seq = shown.seq, .class = shown.class};
+    nothing = nothing || (born && (is_birth(&shown, put->origin, put->seq) ||
+                                   is_renewed(put->class, put->origin, put->seq, &there)));
+    if (status != SYNCLINE_OK || nothing) {
+        return status; /* it is here, or dead */
+    }
+    if (born && is_renewed(shown.class, shown.origin, shown.seq, put)) {
+        return replace_row(work, id, &shown, localized, put, err);
     }
     status = rank_shown(work, id, born, &shown, &rank, err);
     if (status == SYNCLINE_OK) {
@@ -436,6 +460,44 @@ enum syncline_status sl_living_insert(struct sl_core *core, struct sl_pending *p
                                   .hlc = hlc,
                                   .hlc_origin = hlc_origin};
     enum syncline_status status = insert_beside(&work, localized, i, &put, err);
+    work_end(&work);
+    return status;
+}
+
+/* The row that shows an earlier birth is of this one from now on, with its content. */
+static enum syncline_status renew_row(struct work *work, const struct sl_hidden_birth *birth,
+                                      bool *has_row, struct sl_error *err)
+{
+    struct sl_birth_run shown = {0};
+    int64_t id = 0;
+    bool found = false;
+    *has_row = false;
+    enum syncline_status status = sl_record_id(table_of(work), work->uuid, &found, &id, err);
+    if (status == SYNCLINE_OK && found) {
+        status = sl_birth_get(&work->rows->births, work->model->id_in_db, id, &found, &shown, err);
+    }
+    *has_row =
+        status == SYNCLINE_OK && found && is_renewed(shown.class, shown.origin, shown.seq, birth);
+    return *has_row ? set_birth(work, id, birth, err) : status;
+}
+
+enum syncline_status sl_living_renew(struct sl_core *core, const struct sl_model *model,
+                                     const struct syncline_uuid *uuid,
+                                     const struct sl_birth_run *birth, bool *has_row,
+                                     struct sl_error *err)
+{
+    struct work work = work_begin(core, &core->writer, NULL, model, uuid);
+    const struct sl_hidden_birth put = {.origin = birth->origin,
+                                        .seq = birth->seq,
+                                        .birth_hlc = birth->hlc,
+                                        .class = birth->class,
+                                        .hlc = birth->hlc,
+                                        .hlc_origin = birth->origin};
+    bool nothing = false;
+    enum syncline_status status = look_at_hidden(&work, &put, &nothing, err);
+    if (status == SYNCLINE_OK) {
+        status = renew_row(&work, &put, has_row, err);
+    }
     work_end(&work);
     return status;
 }

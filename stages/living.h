@@ -24,11 +24,21 @@
 /* A received insert whose UUID is here with another birth: shows the later of the two and hides the
  * other; nothing, if that birth is here already. localized->values are the record's. `birth` says
  * all but its id; hlc and hlc_origin are of the content, which may be later. EINVAL: the table
- * refuses it. Other errors: of the database. */
+ * refuses it. Other errors: of the database.
+ *
+ * An owner that inserts its record once more from the same origin has ended the earlier birth: that
+ * is dead, and the new one takes its place. Its rows may have gone with the delete of a record that
+ * they pointed at, which alone is said, and which need not be known of them everywhere. */
 enum syncline_status sl_living_insert(struct sl_core *core, struct sl_pending *pending,
                                       const struct sl_localized *localized, uint32_t i,
                                       const struct sl_birth_run *birth, uint64_t hlc,
                                       int64_t hlc_origin, struct sl_error *err);
+/* The same of such an insert that cannot be written yet: an earlier birth of the owner's is gone,
+ * and if it was shown *has_row: the row is of the new one. `birth` as above. */
+enum syncline_status sl_living_renew(struct sl_core *core, const struct sl_model *model,
+                                     const struct syncline_uuid *uuid,
+                                     const struct sl_birth_run *birth, bool *has_row,
+                                     struct sl_error *err);
 /* A received update of a hidden birth, which wins. */
 enum syncline_status sl_living_update(struct sl_core *core, const struct sl_localized *localized,
                                       uint32_t i, const struct sl_hidden_birth *hidden,

@@ -254,6 +254,24 @@ static enum syncline_status entry_points_at(const struct tree *tree, const struc
     return status;
 }
 
+/* A device-owned row of the device that deletes: it goes, and nobody need say so - unless that is
+ * this device, and the others cannot know yet that the row points there. */
+static enum syncline_status judge_own(struct tree *tree, const struct syncline_uuid *device,
+                                      struct node *node, struct sl_error *err)
+{
+    struct syncline_uuid author;
+    bool pends = false;
+    enum syncline_status status = SYNCLINE_OK;
+    if (is_self(tree, device)) {
+        status = is_on_its_way(tree, &pends, err);
+    }
+    if (status == SYNCLINE_OK && pends) {
+        status = author_of(tree, node, &pends, &author, err);
+    }
+    node->fate = pends ? FATE_AUTHORED : FATE_GONE;
+    return status;
+}
+
 /* A row that points at a dead record. */
 static enum syncline_status judge_row(struct tree *tree, const struct dead *parent,
                                       struct node *node, struct sl_error *err)
@@ -272,8 +290,7 @@ static enum syncline_status judge_row(struct tree *tree, const struct dead *pare
     if (node->has_birth && node->birth.class == SYNCLINE_DEVICE_OWNED) {
         status = device_of(tree, node->birth.origin, &device, err);
         if (status == SYNCLINE_OK && sl_uuid_equal(&device, parent->device)) {
-            node->fate = FATE_GONE;
-            return SYNCLINE_OK;
+            return judge_own(tree, &device, node, err);
         }
     }
     if (status == SYNCLINE_OK && node->entry == 0) {

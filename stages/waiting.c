@@ -174,7 +174,7 @@ static struct sl_waiting entry_of(const struct sl_apply_record *record)
     const struct sl_group *group = record->localized->group;
     return (struct sl_waiting){.model = record->localized->model->id_in_db,
                                .uuid = group->uuids[record->i],
-                               .change = group->change,
+                               .change = record->has_row ? SYNCLINE_UPDATE : group->change,
                                .class = group->class,
                                .origin = record->origin->number,
                                .seq = record->seq,
@@ -358,6 +358,23 @@ enum syncline_status sl_waiting_supersede(struct sl_record_writer *writer,
     enum syncline_status status = find_birth(writer, birth, &number, &found, &waiting, err);
     return status == SYNCLINE_OK && found ? sl_waiting_remove(&writer->waiting.room, &waiting, err)
                                           : status;
+}
+
+enum syncline_status sl_waiting_renew(struct sl_record_writer *writer,
+                                      const struct sl_apply_record *record, struct sl_error *err)
+{
+    struct sl_waiting_room *room = &writer->waiting.room;
+    struct sl_waiting waiting = {.id = 1};
+    enum syncline_status status = SYNCLINE_OK;
+    while (status == SYNCLINE_OK && waiting.id != 0 && room->count.records > 0) {
+        status = sl_waiting_earlier(room, record->localized->model->id_in_db,
+                                    &record->localized->group->uuids[record->i],
+                                    record->origin->number, record->seq, &waiting.id, err);
+        if (status == SYNCLINE_OK && waiting.id != 0) {
+            status = sl_waiting_remove(room, &waiting, err);
+        }
+    }
+    return status;
 }
 
 /* ---- A birth comes ---- */

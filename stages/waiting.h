@@ -95,6 +95,9 @@ enum syncline_status sl_waiting_judge(struct sl_record_writer *writer,
                                       const struct sl_received *received, bool *settled,
                                       enum sl_outcome *outcome, char reason[256],
                                       struct sl_error *err);
+/* A device-owned record is inserted: what waits of earlier births of its owner is superseded. */
+enum syncline_status sl_waiting_renew(struct sl_record_writer *writer,
+                                      const struct sl_apply_record *record, struct sl_error *err);
 /* A change of this birth was written: what waits for it is superseded. */
 enum syncline_status sl_waiting_supersede(struct sl_record_writer *writer,
                                           const struct sl_birth *birth, struct sl_error *err);

@@ -27,6 +27,7 @@ enum {
     UNBORN,
     RECORD,
     NEXT_OF,
+    EARLIER,
     KEYS
 };
 
@@ -54,6 +55,8 @@ static const char *const sql_texts[] = {
                " ORDER BY birth_hlc DESC LIMIT 1",
     [NEXT_OF] = "SELECT id FROM _syncline_waiting WHERE model=?2 AND uuid=?3 AND id>?1"
                 " ORDER BY id LIMIT 1",
+    [EARLIER] = "SELECT id FROM _syncline_waiting WHERE model=?1 AND uuid=?2 AND class=1"
+                " AND birth_origin=?3 AND birth_seq<?4 LIMIT 1",
     [KEYS] = "SELECT model,uuid FROM _syncline_waiting_key WHERE entry=?1",
 };
 
@@ -398,6 +401,22 @@ enum syncline_status sl_waiting_record(struct sl_waiting_room *room, int64_t mod
     }
     (void)sqlite3_bind_int64(stmt, 1, model);
     sl_bind_uuid(stmt, 2, uuid);
+    return one_int64(room, stmt, 0, id, err);
+}
+
+enum syncline_status sl_waiting_earlier(struct sl_waiting_room *room, int64_t model,
+                                        const struct syncline_uuid *uuid, int64_t origin,
+                                        uint64_t seq, int64_t *id, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(room, EARLIER, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, model);
+    sl_bind_uuid(stmt, 2, uuid);
+    (void)sqlite3_bind_int64(stmt, 3, origin);
+    (void)sqlite3_bind_int64(stmt, 4, (int64_t)seq);
     return one_int64(room, stmt, 0, id, err);
 }
 

@@ -114,6 +114,10 @@ enum syncline_status sl_waiting_unborn(struct sl_waiting_room *room, int64_t ori
 enum syncline_status sl_waiting_record(struct sl_waiting_room *room, int64_t model,
                                        const struct syncline_uuid *uuid, int64_t *id,
                                        struct sl_error *err);
+/* One of a device-owned record, about a birth of this origin with a lower seq. 0: none. */
+enum syncline_status sl_waiting_earlier(struct sl_waiting_room *room, int64_t model,
+                                        const struct syncline_uuid *uuid, int64_t origin,
+                                        uint64_t seq, int64_t *id, struct sl_error *err);
 /* Every record that an entry points at, in the arena. */
 enum syncline_status sl_waiting_keys(struct sl_waiting_room *room, int64_t id,
                                      struct sl_arena *arena, struct sl_waiting_key **keys,

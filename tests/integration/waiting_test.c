@@ -888,6 +888,294 @@ Test(waiting, inserted_again_while_it_waits)
     check_equal();
 }
 
+/* Steps all, the device without that stage, until it has applied what the other made. */
+static void take_without(struct device *device, struct device *from, const char *stage)
+{
+    int rounds = ROUNDS_MAX;
+    while (origin_at(device, from)->applied_seq != info_of(from).own_seq && rounds-- > 0) {
+        for (size_t i = 0; i < DEVICES; i++) {
+            struct sl_library *library = devices[i].library;
+            for (size_t s = 0; s < sl_library_stage_count(library); s++) {
+                bool left_out =
+                    &devices[i] == device && strcmp(sl_library_stage_name(library, s), stage) == 0;
+                keep_holds();
+                (void)(left_out || sl_library_step(library, s));
+            }
+            sl_library_poll(library, 0);
+        }
+    }
+    cr_assert_gt(rounds, 0);
+}
+
+/* What is captured goes into the log, and does not come back from there. */
+static void log_unsettled(struct device *device)
+{
+    bool did = true;
+    while (did) {
+        did = false;
+        for (size_t s = 0; strcmp(sl_library_stage_name(device->library, s), "apply") != 0; s++) {
+            did = sl_library_step(device->library, s) || did;
+        }
+    }
+}
+
+/* A record goes with a parent that another device deletes, and one of this device with it that was
+ * pointed there just now: nobody else can know that it was, so its delete is said. */
+Test(waiting, moved_below_what_another_deletes)
+{
+    set(b, FOLDER, 1, 0, 0, 1);
+    settle();
+    hold(b, a, true);
+    hold(c, b, true);
+    set(a, FOLDER, 2, 1, 0, 2);
+    settle();
+    hold(a, b, true);
+    drop(b, FOLDER, 1);
+    settle();
+    set(a, FOLDER, 3, 0, 0, 3);
+    log_unsettled(a);
+    set(a, FOLDER, 2, 1, 0, 12);
+    set(a, FOLDER, 3, 2, 0, 13);
+    hold(a, b, false);
+    take_without(a, b, "intake");
+    cr_assert_eq(count(a, FOLDER), 0);
+    everybody();
+    cr_assert_eq(count(c, FOLDER), 0);
+    check_equal();
+}
+
+/* ---- Trees inserted again ---- */
+
+#define HIDDEN "SELECT count(*) FROM _syncline_hidden_birth"
+
+static void write_and_capture(struct device *device, int64_t n, int64_t parent, int64_t value,
+                              enum syncline_change change)
+{
+    struct row row = put(device, FOLDER, n, parent, 0, value);
+    capture(device, FOLDER, &row, 1, change, 0);
+}
+
+/* A tree of device-owned records goes by the delete of its root, and is inserted again with the
+ * same UUIDs in the same transaction, at the ids that they had or at others. What is captured of it
+ * from then on is about the new records, whatever birth stands where they are. */
+static void tree_again(bool other_ids, bool logged)
+{
+    set(a, FOLDER, 1, 0, 0, 1);
+    set(a, FOLDER, 2, 1, 0, 2);
+    set(a, FOLDER, 3, 2, 0, 3);
+    settle();
+    int64_t before = id_of(a, FOLDER, 2);
+    struct row root = {.id = id_of(a, FOLDER, 1), .uuid = uuid_of(FOLDER, 1)};
+    sql(a->db, "BEGIN IMMEDIATE");
+    write_and_capture(a, 3, 1, 30, SYNCLINE_UPDATE); /* and goes with the others */
+    sql(a->db, "UPDATE folders SET parent_id=NULL; DELETE FROM folders");
+    capture(a, FOLDER, &root, 1, SYNCLINE_DELETE, 0);
+    if (other_ids) {
+        write_and_capture(a, 20, 0, 20, SYNCLINE_INSERT);
+    }
+    write_and_capture(a, 1, 0, 11, SYNCLINE_INSERT);
+    write_and_capture(a, 2, 1, 12, SYNCLINE_INSERT);
+    write_and_capture(a, 2, 1, 13, SYNCLINE_UPDATE);
+    sql(a->db, "COMMIT");
+    cr_assert_eq(id_of(a, FOLDER, 2) != before, other_ids);
+    if (logged) {
+        log_unsettled(a);
+    }
+    set(a, FOLDER, 2, 1, 0, 14);
+    settle();
+    cr_assert_eq(count(b, FOLDER), other_ids ? 3 : 2);
+    cr_assert_eq(value_of(b, FOLDER, 1), 11);
+    cr_assert_eq(value_of(b, FOLDER, 2), 14);
+    check_equal();
+    set(a, FOLDER, 2, 1, 0, 15);
+    settle();
+    cr_assert_eq(value_of(b, FOLDER, 2), 15);
+    drop_after(a, FOLDER, 1,
+               "UPDATE folders SET parent_id=NULL; DELETE FROM folders WHERE value=15");
+    settle();
+    cr_assert_eq(count(b, FOLDER), other_ids ? 1 : 0);
+    check_equal();
+}
+
+Test(waiting, tree_again_at_its_ids)
+{
+    tree_again(false, false);
+}
+
+Test(waiting, tree_again_at_its_ids_logged)
+{
+    tree_again(false, true);
+}
+
+Test(waiting, tree_again_at_other_ids)
+{
+    tree_again(true, false);
+}
+
+Test(waiting, tree_again_at_other_ids_logged)
+{
+    tree_again(true, true);
+}
+
+/* The delete of a record that was inserted again is of the new one, whichever birth stood there
+ * when it was captured. */
+static void tree_again_and_gone(bool logged)
+{
+    set(a, FOLDER, 1, 0, 0, 1);
+    set(a, FOLDER, 2, 1, 0, 2);
+    settle();
+    drop_after(a, FOLDER, 1,
+               "UPDATE folders SET parent_id=NULL; DELETE FROM folders WHERE value=2");
+    set(a, FOLDER, 4, 0, 0, 4);
+    set(a, FOLDER, 2, 4, 0, 12);
+    if (logged) {
+        log_unsettled(a);
+    }
+    drop(a, FOLDER, 2);
+    settle();
+    cr_assert_eq(count(b, FOLDER), 1);
+    check_equal();
+}
+
+Test(waiting, tree_again_and_gone_unsent)
+{
+    tree_again_and_gone(false);
+}
+
+Test(waiting, tree_again_and_gone_logged)
+{
+    tree_again_and_gone(true);
+}
+
+/* An insert that is captured once more takes the place of the first one where that lives: with its
+ * id, and all that points at it. */
+Test(waiting, owned_insert_captured_again)
+{
+    set(b, TAG, 1, 0, 0, 1);
+    set(a, FOLDER, 1, 0, 0, 1);
+    set(a, FOLDER, 2, 1, 0, 2);
+    set(a, FOLDER, 5, 0, 0, 5);
+    settle();
+    set(b, NOTE, 1, 1, 1, 1);
+    drop(a, FOLDER, 5);
+    settle();
+    int64_t id = id_of(b, FOLDER, 1);
+    sql(a->db, "BEGIN IMMEDIATE");
+    write_and_capture(a, 1, 0, 11, SYNCLINE_INSERT);
+    sql(a->db, "COMMIT");
+    settle();
+    cr_assert_eq(value_of(b, FOLDER, 1), 11);
+    cr_assert_eq(id_of(b, FOLDER, 1), id);
+    cr_assert_eq(count(b, FOLDER), 2);
+    cr_assert_eq(count(b, NOTE), 1);
+    cr_assert_eq(number(b, HIDDEN), 0);
+    check_equal();
+    set(a, FOLDER, 1, 0, 0, 12);
+    settle();
+    cr_assert_eq(value_of(b, FOLDER, 1), 12);
+    check_equal();
+}
+
+/* The same where the new one must wait for a parent: the row stays as it is meanwhile, but it is of
+ * the new one, and goes with that. */
+static void insert_again_and_wait(bool gone)
+{
+    set(b, FOLDER, 30, 0, 0, 30);
+    set(a, FOLDER, 1, 0, 0, 1);
+    set(a, FOLDER, 2, 1, 0, 2);
+    set(a, FOLDER, 5, 0, 0, 5);
+    settle();
+    drop(a, FOLDER, 5);
+    hold(c, b, true);
+    set(b, FOLDER, 31, 0, 0, 31);
+    settle();
+    int64_t id = id_of(c, FOLDER, 1);
+    sql(a->db, "BEGIN IMMEDIATE");
+    write_and_capture(a, 1, 31, 11, SYNCLINE_INSERT);
+    sql(a->db, "COMMIT");
+    settle();
+    cr_assert_eq(waiting(c), 1);
+    cr_assert_eq(value_of(c, FOLDER, 1), 1);
+    cr_assert_eq(count(c, FOLDER), 3);
+    if (gone) {
+        drop_after(a, FOLDER, 1,
+                   "UPDATE folders SET parent_id=NULL; DELETE FROM folders WHERE value=2");
+        settle();
+        cr_assert_eq(waiting(c), 0);
+        cr_assert_eq(count(c, FOLDER), 1);
+    } else {
+        set(a, FOLDER, 1, 31, 0, 12);
+        everybody();
+        cr_assert_eq(id_of(c, FOLDER, 1), id);
+        cr_assert_eq(value_of(c, FOLDER, 1), 12);
+    }
+    everybody();
+    check_equal();
+}
+
+Test(waiting, owned_insert_captured_again_waits)
+{
+    insert_again_and_wait(false);
+}
+
+Test(waiting, owned_insert_captured_again_waits_and_goes)
+{
+    insert_again_and_wait(true);
+}
+
+/* Of a record that waits the content of the new insert is what waits. */
+Test(waiting, tree_again_while_it_waits)
+{
+    hold(c, b, true);
+    set(b, FOLDER, 30, 0, 0, 30);
+    settle();
+    set(a, FOLDER, 9, 0, 0, 9);
+    set(a, FOLDER, 1, 30, 0, 1);
+    settle();
+    cr_assert_eq(waiting(c), 1);
+    drop(a, FOLDER, 9);
+    sql(a->db, "BEGIN IMMEDIATE");
+    write_and_capture(a, 1, 30, 11, SYNCLINE_INSERT);
+    sql(a->db, "COMMIT");
+    settle();
+    cr_assert_eq(waiting(c), 1);
+    sql(a->db, "BEGIN IMMEDIATE");
+    write_and_capture(a, 1, 0, 12, SYNCLINE_INSERT);
+    sql(a->db, "COMMIT");
+    settle();
+    cr_assert_eq(waiting(c), 0);
+    cr_assert_eq(value_of(c, FOLDER, 1), 12);
+    everybody();
+    check_equal();
+}
+
+/* Where another device's record of the same UUID is shown, the owner's earlier one goes unseen. */
+Test(waiting, tree_again_while_it_is_hidden)
+{
+    set(a, FOLDER, 9, 0, 0, 9);
+    settle();
+    hold(a, b, true);
+    hold(b, a, true);
+    set(a, FOLDER, 1, 9, 0, 1);
+    settle();
+    set(b, FOLDER, 1, 9, 0, 100);
+    settle();
+    cr_assert_eq(value_of(c, FOLDER, 1), 100);
+    cr_assert_eq(number(c, HIDDEN), 1);
+    sql(a->db, "BEGIN IMMEDIATE");
+    sql(a->db, "DELETE FROM folders WHERE value=1");
+    struct row root = {.id = id_of(a, FOLDER, 9), .uuid = uuid_of(FOLDER, 9)};
+    sql(a->db, "DELETE FROM folders WHERE value=9");
+    capture(a, FOLDER, &root, 1, SYNCLINE_DELETE, 0);
+    write_and_capture(a, 1, 0, 11, SYNCLINE_INSERT);
+    sql(a->db, "COMMIT");
+    everybody();
+    for (size_t d = 0; d < DEVICES; d++) {
+        cr_assert_leq(number(&devices[d], HIDDEN), 1, "%s", names[d]);
+    }
+    check_equal();
+}
+
 /* ---- Anything ---- */
 
 static uint64_t random_state;

@@ -558,6 +558,7 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
     }
     if (status != SYNCLINE_OK || cannot) {
         sl_library_db_rollback(ldb);
+        sl_living_undo_due(core);
         sl_clock_unmerge(core, apply->hlc_before, apply->merged_hlc);
         sl_waiting_go_back(&apply->writer.waiting, mark);
         origin->number = number_before;
@@ -622,6 +623,7 @@ static enum syncline_status tidy_slice(struct sl_apply *apply, struct sl_error *
     }
     if (status != SYNCLINE_OK) {
         sl_library_db_rollback(ldb);
+        sl_living_undo_due(core);
         sl_waiting_go_back(work, mark);
         return status;
     }

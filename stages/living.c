@@ -3,6 +3,8 @@
 
 #include "stages/living.h"
 
+#include <string.h>
+
 #include "base/bytes.h"
 
 /* What one call works in. */
@@ -638,11 +640,79 @@ bool sl_living_due_add(struct sl_living_due *due, const struct sl_allocator *all
     return true;
 }
 
+/* Has a record of the model been deleted since this was asked and acted on? */
+static enum syncline_status is_model_due(struct sl_core *core, const struct sl_model *model,
+                                         bool *due, int64_t *last_delete, struct sl_error *err)
+{
+    *due = false;
+    if (!sl_core_may_hide(core, model)) {
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status =
+        sl_outbox_last_delete(&core->writer.ldb, model->id_in_db, last_delete, err);
+    *due = status == SYNCLINE_OK && core->living_due.looked[model->index] != *last_delete + 1;
+    return status;
+}
+
+enum syncline_status sl_living_is_due(struct sl_core *core, bool *due, struct sl_error *err)
+{
+    enum syncline_status status = SYNCLINE_OK;
+    *due = false;
+    for (size_t m = 0; m < core->models.count && status == SYNCLINE_OK && !*due; m++) {
+        int64_t last_delete = 0;
+        status = is_model_due(core, &core->models.models[m], due, &last_delete, err);
+    }
+    return status;
+}
+
+/* The records of a model that have births and no row. */
+static enum syncline_status add_rowless(struct sl_core *core, const struct sl_model *model,
+                                        struct sl_error *err)
+{
+    const struct sl_db *db = &core->writer.ldb.db;
+    sqlite3_stmt *stmt = NULL;
+    bool row = true;
+    char *sql =
+        sqlite3_mprintf("SELECT DISTINCT h.uuid FROM _syncline_hidden_birth h WHERE h.model=?1"
+                        " AND NOT EXISTS(SELECT 1 FROM \"%w\" t WHERE t.\"%w\"=h.uuid)",
+                        model->table, model->uuid.name);
+    enum syncline_status status =
+        sql == NULL ? no_memory(err) : sl_db_prepare(db, sql, false, &stmt, err);
+    sqlite3_free(sql);
+    if (status == SYNCLINE_OK) {
+        (void)sqlite3_bind_int64(stmt, 1, model->id_in_db);
+    }
+    while (status == SYNCLINE_OK && row) {
+        struct syncline_uuid uuid;
+        status = sl_db_row(db, stmt, &row, err);
+        if (status == SYNCLINE_OK && row && sl_column_uuid(stmt, 0, &uuid) &&
+            !sl_living_due_add(&core->living_due, core->env->alloc, model, &uuid)) {
+            status = no_memory(err);
+        }
+    }
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+void sl_living_undo_due(struct sl_core *core)
+{
+    memset(core->living_due.looked, 0, sizeof(core->living_due.looked));
+}
+
 enum syncline_status sl_living_run_due(struct sl_core *core, struct sl_pending *pending,
                                        struct sl_error *err)
 {
     struct sl_living_due *due = &core->living_due;
     enum syncline_status status = SYNCLINE_OK;
+    for (size_t m = 0; m < core->models.count && status == SYNCLINE_OK; m++) {
+        int64_t last_delete = 0;
+        bool is_due = false;
+        status = is_model_due(core, &core->models.models[m], &is_due, &last_delete, err);
+        if (status == SYNCLINE_OK && is_due) {
+            status = add_rowless(core, &core->models.models[m], err);
+            due->looked[m] = last_delete + 1;
+        }
+    }
     for (size_t i = 0; i < due->len && status == SYNCLINE_OK; i++) {
         status =
             sl_living_show_latest(core, pending, due->records[i].model, &due->records[i].uuid, err);

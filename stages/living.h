@@ -63,7 +63,13 @@ enum syncline_status sl_living_settle(struct sl_core *core, struct sl_rows *rows
  * when it is known what is pending. The applier's. false: no memory. */
 bool sl_living_due_add(struct sl_living_due *due, const struct sl_allocator *alloc,
                        const struct sl_model *model, const struct syncline_uuid *uuid);
+/* Also those that a delete of this device has left without a row, though a birth lives that it
+ * could not name: of such a delete nothing need be in the log. */
 enum syncline_status sl_living_run_due(struct sl_core *core, struct sl_pending *pending,
                                        struct sl_error *err);
+/* May there be such records? Reads. */
+enum syncline_status sl_living_is_due(struct sl_core *core, bool *due, struct sl_error *err);
+/* The transaction of the last run_due was rolled back. */
+void sl_living_undo_due(struct sl_core *core);
 
 #endif

@@ -231,6 +231,7 @@ void sl_settle_init(struct sl_settle *settle, struct sl_core *core)
     settle->core = core;
     settle->version = -1;
     settle->due_ns = 0;
+    settle->shows = false;
 }
 
 static uint64_t settled_seq(struct sl_core *core)
@@ -248,7 +249,8 @@ void sl_settle_committed(struct sl_core *core, uint64_t settled)
     }
 }
 
-/* Reads the own entry as committed, if anybody else committed since. */
+/* Reads the own entry as committed, if anybody else committed since; and whether a delete of theirs
+ * has left something to be shown. */
 static enum syncline_status notice_settled(struct sl_settle *settle, struct sl_error *err)
 {
     struct sl_core *core = settle->core;
@@ -259,6 +261,9 @@ static enum syncline_status notice_settled(struct sl_settle *settle, struct sl_e
     }
     uint64_t settled = 0;
     status = sl_library_db_applied(&core->writer.ldb, core->self_number, &settled, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_living_is_due(core, &settle->shows, err);
+    }
     if (status == SYNCLINE_OK) {
         settle->version = version;
         sl_settle_committed(core, settled);
@@ -271,8 +276,10 @@ static enum syncline_status notice_settled(struct sl_settle *settle, struct sl_e
 static enum syncline_status run_due(struct sl_core *core, struct sl_error *err)
 {
     struct sl_pending pending;
-    if (core->living_due.len == 0) {
-        return SYNCLINE_OK;
+    bool due = core->living_due.len > 0;
+    enum syncline_status found = due ? SYNCLINE_OK : sl_living_is_due(core, &due, err);
+    if (found != SYNCLINE_OK || !due) {
+        return found;
     }
     sl_pending_init(&pending, core->env->alloc);
     (void)pthread_mutex_lock(&core->clock_lock);
@@ -302,6 +309,7 @@ enum syncline_status sl_settle_now(struct sl_core *core, struct sl_error *err)
     }
     if (status != SYNCLINE_OK) {
         sl_library_db_rollback(&core->writer.ldb);
+        sl_living_undo_due(core);
         return status;
     }
     sl_settle_committed(core, settled);
@@ -362,7 +370,8 @@ bool sl_settle_run(void *stage)
     uint64_t before = settled_seq(core);
     enum syncline_status status = notice_settled(settle, &err);
     bool moved = settled_seq(core) > before;
-    if (status == SYNCLINE_OK && settled_seq(core) >= sl_core_held(core, core->origins[0])) {
+    if (status == SYNCLINE_OK && !settle->shows &&
+        settled_seq(core) >= sl_core_held(core, core->origins[0])) {
         settle->due_ns = 0;
         sl_core_works(core, SL_STAGE_SETTLE); /* somebody else has settled what it could not */
         return moved;
@@ -378,6 +387,7 @@ bool sl_settle_run(void *stage)
     if (status == SYNCLINE_OK) {
         status = sl_settle_now(core, &err);
         settle->due_ns = now + SETTLE_WAIT_NS;
+        settle->shows = settle->shows && status != SYNCLINE_OK;
     }
     if (status != SYNCLINE_OK && status != SYNCLINE_EBUSY) {
         sl_core_failed(core, "settle", status, &err);

@@ -36,6 +36,7 @@ struct sl_settle {
     struct sl_core *core;
     int64_t version; /* data_version when the own entry was last read */
     uint64_t due_ns; /* when waiting for a capture to do it is over; 0: nothing to do */
+    bool shows;      /* a record may have lost its row, and have a birth to be shown */
 };
 
 void sl_settle_init(struct sl_settle *settle, struct sl_core *core);

@@ -201,6 +201,8 @@ struct sl_living_due {
     struct sl_living_record *records; /* ours */
     size_t len;
     size_t capacity;
+    int64_t looked[SL_MODEL_COUNT_MAX]; /* by model->index: the model's last delete when records
+                                           without a row were looked for; + 1, 0: never */
 };
 
 /* A birth that a captured delete has dropped by mistake: its row was gone, and the id used again.

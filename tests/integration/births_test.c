@@ -372,3 +372,76 @@ Test(births, what_is_inserted_and_deleted_is_no_pending_change)
     settle();
     check_equal();
 }
+
+/* A delete of a record that never was in the log says nothing; what another device has made of the
+ * same UUID is shown all the same. */
+static void delete_unsent(bool restart)
+{
+    write_on(&a, &own, SYNCLINE_INSERT, 1, 1, 100, 0, SYNCLINE_OK);
+    write_on(&b, &own, SYNCLINE_INSERT, 1, 1, 200, 0, SYNCLINE_OK);
+    take_without("intake");
+    cr_assert_eq(number(a.db, "SELECT color FROM owns"), 100);
+    cr_assert_eq(number(a.db, HIDDEN), 1);
+    write_on(&a, &own, SYNCLINE_DELETE, 1, 1, 0, 0, SYNCLINE_OK);
+    if (restart) {
+        close_library(&a);
+        open_library(&a);
+    }
+    settle();
+    settle_until(&a, "SELECT coalesce(max(color),0) FROM owns", 200);
+    check_equal();
+    cr_assert_eq(number(a.db, HIDDEN), 0);
+}
+
+Test(births, a_delete_that_says_nothing)
+{
+    delete_unsent(false);
+}
+
+Test(births, a_delete_that_says_nothing_and_a_restart)
+{
+    delete_unsent(true);
+}
+
+/* Steps both, but a's stages that write births back, until b has applied what a made. */
+static void give_unsettled(void)
+{
+    int rounds = ROUNDS_MAX;
+    while (!is_done(&a, &b) && rounds-- > 0) {
+        for (size_t i = 0; i < sl_library_stage_count(a.library); i++) {
+            const char *name = sl_library_stage_name(a.library, i);
+            if (strcmp(name, "settle") != 0 && strcmp(name, "apply") != 0) {
+                (void)sl_library_step(a.library, i);
+            }
+            (void)sl_library_step(b.library, i);
+        }
+        sl_library_poll(a.library, 0);
+        sl_library_poll(b.library, 0);
+    }
+    cr_assert_gt(rounds, 0);
+}
+
+/* An update that was captured before its record's birth had come back from the log is of that
+ * record; not of another one that has the UUID since, at another id. */
+Test(births, an_update_whose_record_was_deleted_and_inserted_again)
+{
+    write_tags(&a, SYNCLINE_INSERT, 1, 1, 100);
+    give_unsettled();
+    write_tags(&a, SYNCLINE_UPDATE, 1, 1, 110);
+    write_tags(&b, SYNCLINE_DELETE, 1, 1, 0);
+    take_without("intake");
+    cr_assert_eq(number(a.db, "SELECT count(*) FROM tags"), 0);
+    write_tags(&a, SYNCLINE_INSERT, 9, 1, 900);
+    write_tags(&a, SYNCLINE_INSERT, 1, 1, 120);
+    settle();
+    check_equal();
+    write_tags(&a, SYNCLINE_UPDATE, 1, 1, 130);
+    settle();
+    check_equal();
+    cr_assert_eq(number(b.db, "SELECT max(color) FROM tags WHERE color<900"), 130);
+    cr_assert_eq(number(a.db, HIDDEN) + number(b.db, HIDDEN), 0);
+    write_tags(&a, SYNCLINE_DELETE, 1, 1, 0);
+    settle();
+    check_equal();
+    cr_assert_eq(number(b.db, "SELECT count(*) FROM tags"), 1);
+}

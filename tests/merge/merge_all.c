@@ -13,6 +13,13 @@
 /* What a device does, in order: 0 to 2: the next change of that origin comes; else it writes. */
 #define EVENT_WRITE 8 /* + enum merge_kind */
 
+/* What one change is in the log, whatever the order in which it got there. */
+struct logged {
+    enum merge_kind kind;
+    uint64_t hlc;    /* above that of the beginning */
+    uint32_t births; /* bits: by origin and seq */
+};
+
 struct planned {
     uint32_t author;
     enum merge_kind kind;
@@ -34,6 +41,8 @@ struct plan {
     uint8_t orders[MERGE_DEVICES][ORDERS_MAX][EVENTS_MAX];
     uint32_t order_count[MERGE_DEVICES];
     uint32_t event_count[MERGE_DEVICES];
+    struct logged logged[MERGE_DEVICES][CHANGES_MAX]; /* by the first run of its kind */
+    bool has_logged;
 };
 
 /* ---- Which histories there are ---- */
@@ -144,6 +153,7 @@ static void add_orders(struct plan *plan, struct arriving *arriving)
 struct run {
     struct plan *plan;
     bool late; /* changes reach the log as late as can be */
+    uint32_t order[MERGE_DEVICES];
     uint32_t at[MERGE_DEVICES];
     const uint8_t *events[MERGE_DEVICES];
     uint32_t written[MERGE_DEVICES];             /* changes */
@@ -213,7 +223,7 @@ static bool advance(struct run *run, struct merge_device *device)
         return false;
     }
     if (!run->vanished[event][run->came[d][event]]) {
-        merge_device_take(device, event, 1);
+        merge_device_take(device, event);
         (void)sl_apply_run(&device->apply); /* and nothing more is there to do */
         check(run, device);
     }
@@ -222,11 +232,63 @@ static bool advance(struct run *run, struct merge_device *device)
     return true;
 }
 
-static void print_failure(const struct run *run, uint32_t order)
+/* As bits of origin and seq: places in the list depend on the order. */
+static uint32_t births_of(const struct merge_record *record, const struct merge_change *change)
+{
+    uint32_t births = 0;
+    for (size_t i = 0; i < record->changes_len; i++) {
+        if ((change->births >> i & 1) != 0) {
+            births |= 1u << (record->changes[i].origin * CHANGES_MAX + record->changes[i].seq - 1);
+        }
+    }
+    return births;
+}
+
+static uint32_t planned_births(const struct plan *plan, const struct planned *change)
+{
+    uint32_t births = 0;
+    uint32_t made[MERGE_DEVICES] = {0};
+    for (uint32_t i = 0; i < plan->len; i++) {
+        uint32_t author = plan->changes[i].author;
+        uint32_t bit = 1u << (author * CHANGES_MAX + made[author]++);
+        births |= (change->births >> i & 1) != 0 && change->kind != MERGE_INSERT ? bit : 0;
+    }
+    return births;
+}
+
+/* The log has what was planned, each change with the births that its author saw; and it has the
+ * same in every run of the history, but for what is late. So what a device makes of one order does
+ * not depend on the orders on the others, and all combinations of orders are covered by all orders
+ * on each. */
+static void check_log(const struct run *run, uint64_t start_ms)
+{
+    struct plan *plan = run->plan;
+    const struct merge_record *record = &plan->world->records[0];
+    for (size_t i = 0; i < record->changes_len; i++) {
+        const struct merge_change *change = &record->changes[i];
+        struct logged *first = &plan->logged[change->origin][change->seq - 1];
+        struct logged here = {.kind = change->kind,
+                              .hlc = change->hlc - (start_ms << 16),
+                              .births = births_of(record, change)};
+        if (!plan->has_logged) {
+            *first = here;
+        }
+        const struct planned *planned = &plan->changes[place_of(plan, change->origin, change->seq)];
+        if (here.kind != planned->kind || here.births != planned_births(plan, planned)) {
+            fail(run, "a change in the log is not what its author made");
+        } else if (here.hlc != first->hlc) {
+            fail(run, "what is in the log depends on the order in which others came");
+        }
+    }
+    plan->has_logged = true;
+}
+
+static void print_failure(const struct run *run)
 {
     const struct plan *plan = run->plan;
-    printf("history %llu of %u changes, order %u, %s: %s\n  ", (unsigned long long)plan->number,
-           plan->n, order, run->late ? "late" : "at once", plan->world->failure);
+    printf("history %llu of %u changes, orders %u %u %u, %s: %s\n  ",
+           (unsigned long long)plan->number, plan->n, run->order[0], run->order[1], run->order[2],
+           run->late ? "late" : "at once", plan->world->failure);
     for (uint32_t i = 0; i < plan->len; i++) {
         const struct planned *change = &plan->changes[i];
         printf("%c:%s(%u%u%u) ", (char)('A' + (int)change->author),
@@ -247,14 +309,16 @@ static void print_failure(const struct run *run, uint32_t order)
     printf("\n");
 }
 
-static void run_one(struct plan *plan, uint32_t order, bool late,
-                    const uint32_t ahead_ms[MERGE_DEVICES], bool owned)
+static void run_one(struct plan *plan, const uint32_t order[MERGE_DEVICES], bool late,
+                    const uint32_t ahead_ms[MERGE_DEVICES])
 {
     struct merge_world *world = plan->world;
     struct run run = {.plan = plan, .late = late};
-    merge_world_begin(world, ahead_ms, owned);
+    merge_world_begin(world, ahead_ms, false, 1);
+    uint64_t start_ms = world->devices[0].wall_ms;
+    memcpy(run.order, order, sizeof(run.order));
     for (uint32_t d = 0; d < MERGE_DEVICES; d++) {
-        run.events[d] = plan->orders[d][order % plan->order_count[d]];
+        run.events[d] = plan->orders[d][order[d] % plan->order_count[d]];
     }
     bool moved = true;
     while (moved && world->failure == NULL) {
@@ -279,19 +343,38 @@ static void run_one(struct plan *plan, uint32_t order, bool late,
             fail(&run, "a change waits for ever");
         }
     }
+    if (!late && world->failure == NULL) {
+        check_log(&run, start_ms);
+    }
     (*plan->histories)++;
     if (world->failure != NULL) {
         (*plan->diverged)++;
         if (*plan->diverged <= 3) {
-            print_failure(&run, order);
+            print_failure(&run);
         }
+    }
+}
+
+/* With one combination of orders after the other, or the i-th of each in the i-th run. */
+static void run_orders(struct plan *plan, bool late, const uint32_t ahead_ms[MERGE_DEVICES])
+{
+    const uint32_t *count = plan->order_count;
+    uint32_t runs = plan->options->product ? count[0] * count[1] * count[2] : 1;
+    for (uint32_t d = 0; d < MERGE_DEVICES && !plan->options->product; d++) {
+        runs = count[d] > runs ? count[d] : runs;
+    }
+    plan->has_logged = false;
+    for (uint32_t i = 0; i < runs; i++) {
+        const uint32_t product[MERGE_DEVICES] = {i % count[0], i / count[0] % count[1],
+                                                 i / count[0] / count[1]};
+        const uint32_t each[MERGE_DEVICES] = {i, i, i};
+        run_one(plan, plan->options->product ? product : each, late, ahead_ms);
     }
 }
 
 static void run_all(struct plan *plan)
 {
     static const uint32_t clocks[2][MERGE_DEVICES] = {{0, 0, 0}, {0, 60, 30}};
-    uint32_t runs = 1;
     if (plan->number++ % plan->jobs != plan->job || *plan->diverged >= MERGE_FAILURES_MAX) {
         return;
     }
@@ -299,12 +382,9 @@ static void run_all(struct plan *plan)
         struct arriving arriving = {.device = d};
         plan->order_count[d] = 0;
         add_orders(plan, &arriving);
-        runs = plan->order_count[d] > runs ? plan->order_count[d] : runs;
     }
-    for (uint32_t order = 0; order < runs; order++) {
-        for (uint32_t how = 0; how < 4; how++) {
-            run_one(plan, order, (how & 1) != 0, clocks[how >> 1], false);
-        }
+    for (uint32_t how = 0; how < 4; how++) {
+        run_orders(plan, (how & 1) != 0, clocks[how >> 1]);
     }
 }
 

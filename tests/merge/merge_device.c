@@ -235,6 +235,7 @@ static void make_device(struct merge_world *world, uint32_t number)
     make_origins(device);
     must(sl_capture_init(&device->capture, core, path, &err), "capture");
     device->capture.path = sqlite3_db_filename(device->db, "main"); /* the copy is the library */
+    must(sl_capture_attach(&device->capture, device->db, &err), "attach");
     sl_intake_init(&device->intake, core);
     sl_fk_resolve_init(&device->resolve, core, NULL, 0);
     sl_serialize_init(&device->serialize, core);
@@ -268,6 +269,10 @@ struct merge_world *merge_world_new(void)
 static void free_device(struct merge_device *device)
 {
     struct sl_core *core = device->core;
+    for (size_t i = 0; i < 2 * (size_t)MERGE_QUERIES; i++) {
+        (void)sqlite3_finalize((&device->queries[0][0])[i]);
+    }
+    must(sl_capture_detach(&device->capture, device->db, &err), "detach");
     sl_apply_fini(&device->apply);
     sl_serialize_fini(&device->serialize);
     sl_fk_resolve_fini(&device->resolve);
@@ -323,24 +328,84 @@ void merge_world_free(struct merge_world *world)
 
 /* ---- A history ---- */
 
+static const struct sl_model *model_of(const struct merge_device *device)
+{
+    return &device->core->models.models[device->world->owned ? 1 : 0];
+}
+
+/* A query of the harness, of the model of this history; the caller steps it and resets it. */
+static sqlite3_stmt *query(struct merge_device *device, unsigned number)
+{
+    static const char *const texts[MERGE_QUERIES] = {
+        [MERGE_FIND] = "SELECT id,value FROM @ WHERE uuid=?1",
+        [MERGE_ALL] = "SELECT uuid,value FROM @",
+        [MERGE_WRITE + MERGE_INSERT] = "INSERT INTO @(uuid,value) VALUES(?1,?2)",
+        [MERGE_WRITE + MERGE_UPDATE] = "UPDATE @ SET value=?2 WHERE uuid=?1",
+        [MERGE_WRITE + MERGE_DELETE] = "DELETE FROM @ WHERE uuid=?1 AND ?2 NOTNULL",
+        [MERGE_RESTS] = "SELECT 1 FROM _syncline_waiting",
+        [MERGE_BEGIN] = "BEGIN IMMEDIATE",
+        [MERGE_COMMIT] = "COMMIT",
+        [MERGE_ROLLBACK] = "ROLLBACK",
+        [MERGE_CLEAR] = "DELETE FROM shared",
+        [MERGE_CLEAR + 1] = "DELETE FROM owned",
+        [MERGE_CLEAR + 2] = "DELETE FROM _syncline_birth",
+        [MERGE_CLEAR + 3] = "DELETE FROM _syncline_stamp",
+        [MERGE_CLEAR + 4] = "DELETE FROM _syncline_late_birth",
+        [MERGE_CLEAR + 5] = "DELETE FROM _syncline_hidden_birth"};
+    sqlite3_stmt **stmt = &device->queries[device->world->owned ? 1 : 0][number];
+    if (*stmt == NULL) {
+        char sql[80] = "";
+        for (const char *at = texts[number]; *at != '\0'; at++) { /* @: the table */
+            size_t len = strlen(sql);
+            (void)snprintf(sql + len, sizeof(sql) - len, *at == '@' ? "%s" : "%.1s",
+                           *at == '@' ? model_of(device)->table : at);
+        }
+        if (sqlite3_prepare_v3(device->db, sql, -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL) !=
+            SQLITE_OK) {
+            give_up("query of the harness");
+        }
+    }
+    return *stmt;
+}
+
+/* Runs one that returns nothing. */
+static void run(struct merge_device *device, unsigned number)
+{
+    sqlite3_stmt *stmt = query(device, number);
+    if (sqlite3_step(stmt) != SQLITE_DONE) {
+        (void)sl_fail(&err, SYNCLINE_EDB, "%s", sqlite3_errmsg(device->db));
+        give_up("statement of the harness");
+    }
+    (void)sqlite3_reset(stmt);
+}
+
 /* What earlier histories left; not the outbox, whose newest row stays. */
 static void clear_device(struct merge_device *device)
 {
-    static const char *const tables[] = {"shared",
-                                         "owned",
-                                         "_syncline_birth",
-                                         "_syncline_stamp",
-                                         "_syncline_late_birth",
-                                         "_syncline_hidden_birth"};
-    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-        char sql[64];
-        (void)snprintf(sql, sizeof(sql), "DELETE FROM %s", tables[i]);
-        sql_on(device->db, sql);
+    run(device, MERGE_BEGIN);
+    for (unsigned i = 0; i < 6; i++) {
+        run(device, MERGE_CLEAR + i);
+    }
+    run(device, MERGE_COMMIT);
+}
+
+static void begin_device(struct merge_device *device, uint64_t wall)
+{
+    struct merge_world *world = device->world;
+    clear_device(device);
+    device->wall_ms = wall;
+    device->core->progress.notices = 0;
+    sl_births_forget(&device->core->writer.births);
+    atomic_store(&device->core->hides[0], false); /* as an open finds it */
+    atomic_store(&device->core->hides[1], false);
+    memset(device->taken, 0, sizeof(device->taken));
+    for (uint32_t k = 0; k < MERGE_DEVICES; k++) {
+        device->seq_before[k] = world->heads[k].held_seq;
     }
 }
 
 void merge_world_begin(struct merge_world *world, const uint32_t ahead_ms[MERGE_DEVICES],
-                       bool is_owned)
+                       bool is_owned, uint32_t records)
 {
     uint64_t hlc = 0;
     if (world->failure != NULL) { /* what it left may be anything */
@@ -352,117 +417,158 @@ void merge_world_begin(struct merge_world *world, const uint32_t ahead_ms[MERGE_
     }
     sql_on(world->log.db.handle, "DELETE FROM segment; DELETE FROM set_aside");
     for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
-        struct merge_device *device = &world->devices[i];
-        clear_device(device);
-        device->wall_ms = sl_hlc_ms(hlc) + 1 + ahead_ms[i];
-        device->core->progress.notices = 0;
-        sl_births_forget(&device->core->writer.births);
-        atomic_store(&device->core->hides[0], false); /* as an open finds it */
-        atomic_store(&device->core->hides[1], false);
-        for (uint32_t k = 0; k < MERGE_DEVICES; k++) {
-            device->seq_before[k] = world->heads[k].held_seq;
-        }
+        begin_device(&world->devices[i], sl_hlc_ms(hlc) + 1 + ahead_ms[i]);
     }
-    world->histories++;
     world->owned = is_owned;
     world->changes_len = 0;
-    world->next_value = 1;
     world->failure = NULL;
-    sl_put_u64(world->uuid.bytes, world->histories);
+    world->failed = 0;
+    memset(world->ends_len, 0, sizeof(world->ends_len));
+    world->records_len = records;
+    for (uint32_t r = 0; r < records; r++) {
+        struct merge_record *record = &world->records[r];
+        record->changes_len = 0;
+        record->writes = 0;
+        record->next_value = 1;
+        memset(&record->uuid, 0, sizeof(record->uuid));
+        sl_put_u64(record->uuid.bytes, world->histories + 1);
+        record->uuid.bytes[14] = (uint8_t)(r >> 8); /* they count up, as those of a call often do */
+        record->uuid.bytes[15] = (uint8_t)r;
+    }
+    world->histories++;
 }
 
-static const struct sl_model *model_of(const struct merge_device *device)
+/* Which one of this history has the UUID. */
+static uint32_t record_of(const struct merge_world *world, const struct syncline_uuid *uuid)
 {
-    return &device->core->models.models[device->world->owned ? 1 : 0];
+    uint32_t r = (uint32_t)(uuid->bytes[14] << 8 | uuid->bytes[15]);
+    if (r >= world->records_len || !sl_uuid_equal(uuid, &world->records[r].uuid)) {
+        give_up("a record that nobody made");
+    }
+    return r;
 }
 
 /* The record, as the application's own query finds it. */
-static bool find_record(struct merge_device *device, struct record *record)
+static bool find_record(struct merge_device *device, uint32_t r, struct record *record)
 {
-    bool found = false;
-    sqlite3_stmt *stmt = NULL;
-    char sql[80];
-    (void)snprintf(sql, sizeof(sql), "SELECT id,value FROM %s WHERE uuid=?1",
-                   model_of(device)->table);
-    if (sqlite3_prepare_v2(device->db, sql, -1, &stmt, NULL) != SQLITE_OK) {
-        give_up("query of the harness");
-    }
-    sl_bind_uuid(stmt, 1, &device->world->uuid);
-    if (sqlite3_step(stmt) == SQLITE_ROW) {
+    sqlite3_stmt *stmt = query(device, MERGE_FIND);
+    sl_bind_uuid(stmt, 1, &device->world->records[r].uuid);
+    bool found = sqlite3_step(stmt) == SQLITE_ROW;
+    if (found) {
         *record = (struct record){.id = sqlite3_column_int64(stmt, 0),
-                                  .uuid = device->world->uuid,
+                                  .uuid = device->world->records[r].uuid,
                                   .value = sqlite3_column_int64(stmt, 1)};
-        found = true;
     }
-    (void)sqlite3_finalize(stmt);
+    (void)sqlite3_reset(stmt);
     return found;
 }
 
 bool merge_device_sees(struct merge_device *device, int64_t *value)
 {
     struct record record;
-    bool found = find_record(device, &record);
+    bool found = find_record(device, 0, &record);
     *value = found ? record.value : 0;
     return found;
+}
+
+void merge_device_see_all(struct merge_device *device, int64_t values[MERGE_RECORDS_MAX])
+{
+    const struct merge_world *world = device->world;
+    sqlite3_stmt *stmt = query(device, MERGE_ALL);
+    memset(values, 0, world->records_len * sizeof(*values));
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        struct syncline_uuid uuid = {{0}};
+        (void)sl_column_uuid(stmt, 0, &uuid);
+        values[record_of(world, &uuid)] = sqlite3_column_int64(stmt, 1);
+    }
+    (void)sqlite3_reset(stmt);
 }
 
 /* The application's statement, without the capture. */
 static void write_row(struct merge_device *device, enum merge_kind kind, struct record *record)
 {
-    const char *table = model_of(device)->table;
-    sqlite3_stmt *stmt = NULL;
-    char sql[80];
-    if (kind == MERGE_INSERT) {
-        (void)snprintf(sql, sizeof(sql), "INSERT INTO %s(uuid,value) VALUES(?1,?2)", table);
-    } else if (kind == MERGE_UPDATE) {
-        (void)snprintf(sql, sizeof(sql), "UPDATE %s SET value=?2 WHERE uuid=?1", table);
-    } else {
-        (void)snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE uuid=?1 AND ?2 NOTNULL", table);
-    }
-    if (sqlite3_prepare_v2(device->db, sql, -1, &stmt, NULL) != SQLITE_OK) {
-        give_up("statement of the harness");
-    }
+    sqlite3_stmt *stmt = query(device, MERGE_WRITE + (unsigned)kind);
     sl_bind_uuid(stmt, 1, &record->uuid);
     (void)sqlite3_bind_int64(stmt, 2, record->value);
-    if (sqlite3_step(stmt) != SQLITE_DONE) {
-        give_up("statement of the harness");
-    }
-    (void)sqlite3_finalize(stmt);
+    run(device, MERGE_WRITE + (unsigned)kind);
     if (kind == MERGE_INSERT) {
         record->id = sqlite3_last_insert_rowid(device->db);
     }
 }
 
+static enum syncline_status capture(struct merge_device *device, enum merge_kind kind,
+                                    const struct record *rows, size_t n)
+{
+    return sl_capture_rows(&device->capture, model_of(device)->described, rows, n,
+                           (enum syncline_change)kind, device->db, 0, NULL, &err);
+}
+
 bool merge_device_write(struct merge_device *device, enum merge_kind kind)
 {
-    struct record record = {.uuid = device->world->uuid};
-    bool found = find_record(device, &record);
+    struct record record = {.uuid = device->world->records[0].uuid};
+    bool found = find_record(device, 0, &record);
     if (found != (kind != MERGE_INSERT)) {
         return false;
     }
-    record.value = kind == MERGE_DELETE ? record.value : device->world->next_value++;
-    sql_on(device->db, "BEGIN IMMEDIATE");
+    record.value = kind == MERGE_DELETE ? record.value : device->world->records[0].next_value++;
+    run(device, MERGE_BEGIN);
     write_row(device, kind, &record);
-    enum syncline_status status =
-        sl_capture_rows(&device->capture, model_of(device)->described, &record, 1,
-                        (enum syncline_change)kind, device->db, 0, NULL, &err);
+    enum syncline_status status = capture(device, kind, &record, 1);
     if (status == SYNCLINE_EREFUSED) {
-        sql_on(device->db, "ROLLBACK");
+        run(device, MERGE_ROLLBACK);
         return false;
     }
     must(status, "capture");
-    sql_on(device->db, "COMMIT");
+    run(device, MERGE_COMMIT);
     device->pending = true;
     return true;
+}
+
+/* May the device change the record with that id? */
+static bool may_change(struct merge_device *device, int64_t id)
+{
+    struct sl_core *core = device->core;
+    struct sl_birth_run birth;
+    bool found = false;
+    must(sl_birth_get(&core->writer.births, model_of(device)->id_in_db, id, &found, &birth, &err),
+         "births");
+    return !found || birth.class == SYNCLINE_SHARED || birth.origin == core->self_number;
+}
+
+void merge_device_write_many(struct merge_device *device, const uint8_t kinds[MERGE_RECORDS_MAX])
+{
+    static struct record rows[MERGE_RECORDS_MAX];
+    struct merge_world *world = device->world;
+    sl_births_forget(&device->core->writer.births);
+    run(device, MERGE_BEGIN);
+    for (int kind = MERGE_INSERT; kind <= MERGE_DELETE; kind++) {
+        size_t n = 0;
+        for (uint32_t r = 0; r < world->records_len; r++) {
+            struct record *row = &rows[n];
+            *row = (struct record){.uuid = world->records[r].uuid};
+            if (kinds[r] != kind || find_record(device, r, row) != (kind != MERGE_INSERT) ||
+                (kind != MERGE_INSERT && !may_change(device, row->id))) {
+                continue;
+            }
+            row->value = kind == MERGE_DELETE ? row->value : world->records[r].next_value++;
+            write_row(device, (enum merge_kind)kind, row);
+            world->records[r].writes++;
+            n++;
+        }
+        must(capture(device, (enum merge_kind)kind, rows, n), "capture");
+        device->pending = device->pending || n > 0;
+    }
+    run(device, MERGE_COMMIT);
 }
 
 /* ---- Into the log ---- */
 
 /* The place of a birth in the list, as a bit; 0: it is none of this history. */
-static uint32_t birth_bit(const struct merge_world *world, const struct sl_birth *birth)
+static uint32_t birth_bit(const struct merge_world *world, const struct merge_record *record,
+                          const struct sl_birth *birth)
 {
-    for (size_t i = 0; i < world->changes_len; i++) {
-        const struct merge_change *change = &world->changes[i];
+    for (size_t i = 0; i < record->changes_len; i++) {
+        const struct merge_change *change = &record->changes[i];
         struct sl_origin origin = origin_of(change->origin);
         uint64_t before = world->devices[0].seq_before[change->origin];
         if (change->kind == MERGE_INSERT && sl_origin_equal(&origin, &birth->origin) &&
@@ -473,34 +579,58 @@ static uint32_t birth_bit(const struct merge_world *world, const struct sl_birth
     return 0;
 }
 
-/* The one change of a group, as the fold wants it. */
+/* The i-th change of a group, as the fold wants it. */
 static void note_change(struct merge_world *world, uint32_t origin, uint64_t seq,
-                        const struct sl_group *group)
+                        const struct sl_group *group, uint32_t i)
 {
-    if (world->changes_len == MERGE_CHANGES_MAX || group->n != 1) {
+    uint32_t r = record_of(world, &group->uuids[i]);
+    struct merge_record *record = &world->records[r];
+    if (record->changes_len == MERGE_CHANGES_MAX) {
         give_up("a history that is too long");
     }
     struct merge_change change = {.origin = origin,
                                   .seq = (uint32_t)(seq - world->devices[0].seq_before[origin]),
                                   .kind = (enum merge_kind)group->change,
                                   .owned = group->class == SYNCLINE_DEVICE_OWNED,
-                                  .hlc = group->hlc_first};
+                                  .hlc = group->hlc_first + i};
     if (group->column_count > 0) {
-        change.value = group->columns[0].values[0].as.int64;
+        change.value = group->columns[0].values[i].as.int64;
     }
     struct sl_birth births[SL_CHANGE_BIRTHS_MAX];
-    uint32_t n = group->births != NULL ? sl_group_births(group, 0, births) : 0;
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t bit = birth_bit(world, &births[i]);
+    uint32_t n = group->births != NULL ? sl_group_births(group, i, births) : 0;
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t bit = birth_bit(world, record, &births[k]);
         change.births |= bit;
         if (bit == 0) {
             world->failure = "a change names a birth that is none";
+            world->failed = r;
         }
     }
-    world->changes[world->changes_len++] = change;
+    record->changes[record->changes_len++] = change;
+    world->changes_len++;
 }
 
-/* As log_append does it, for a batch of one change, unsigned. */
+/* What the log has now, as the fold wants it. */
+static void note_segment(struct merge_world *world, uint32_t origin, uint64_t first_seq,
+                         const uint8_t *body, size_t size)
+{
+    const struct sl_origin self = origin_of(origin);
+    struct sl_arena arena;
+    struct sl_msgpack in;
+    uint64_t seq = first_seq;
+    sl_arena_init(&arena, &sl_allocator_libc);
+    sl_msgpack_init(&in, body, size);
+    while (!sl_msgpack_done(&in)) {
+        struct sl_group group;
+        must(sl_group_read(&in, &self, MERGE_RECORDS_MAX, &arena, &group, &err), "group");
+        for (uint32_t i = 0; i < group.n; i++) {
+            note_change(world, origin, seq++, &group, i);
+        }
+    }
+    sl_arena_fini(&arena);
+}
+
+/* As log_append does it, for one batch, unsigned. */
 static void append(struct merge_device *device, struct sl_batch *batch)
 {
     struct merge_world *world = device->world;
@@ -508,39 +638,44 @@ static void append(struct merge_device *device, struct sl_batch *batch)
     struct sl_log_head *head = &world->heads[device->number];
     if (batch->live_n != 0) {
         struct sl_buf bytes;
-        struct sl_arena arena;
-        struct sl_group group;
-        struct sl_msgpack in;
         uint8_t header[SL_SEGMENT_HEADER_SIZE] = {0};
-        uint64_t hlc = sl_hlc_take(&core->hlc_last, batch->wall_ms, batch->live_n);
+        uint64_t first = sl_hlc_take(&core->hlc_last, batch->wall_ms, batch->live_n);
+        uint64_t hlc = first;
         sl_buf_init(&bytes, device->env.alloc);
-        sl_arena_init(&arena, device->env.alloc);
         sl_buf_bytes(&bytes, header, sizeof(header));
-        sl_group_write_hlc(&bytes, hlc);
-        sl_buf_bytes(&bytes, batch->body.data + batch->groups[0].offset, batch->groups[0].size);
+        for (uint32_t g = 0; g < batch->group_count; g++) {
+            const struct sl_batch_group *group = &batch->groups[g];
+            sl_group_write_hlc(&bytes, hlc);
+            sl_buf_bytes(&bytes, batch->body.data + group->offset, group->size);
+            hlc += group->len;
+        }
         struct sl_segment segment = {.library_id = {{7}},
                                      .origin = core->self,
                                      .first_seq = batch->first_seq,
-                                     .len = 1,
+                                     .len = batch->live_n,
                                      .raw_size = (uint32_t)(bytes.len - sizeof(header)),
-                                     .first_hlc = hlc,
-                                     .last_hlc = hlc};
+                                     .first_hlc = first,
+                                     .last_hlc = hlc - 1};
         sl_segment_encode_header(&segment, bytes.data);
-        head->held_seq = batch->first_seq;
-        head->last_hlc = hlc;
+        head->held_seq = batch->first_seq + batch->live_n - 1;
+        head->last_hlc = hlc - 1;
         must(sl_peer_log_append(&world->log, head, bytes.data, bytes.len, &err), "log");
-        sl_msgpack_init(&in, bytes.data + sizeof(header), bytes.len - sizeof(header));
-        must(sl_group_read(&in, &core->self, 1, &arena, &group, &err), "group");
-        note_change(world, device->number, batch->first_seq, &group);
-        sl_unsettled_set_durable(&core->unsettled, batch->unsettled, hlc);
+        note_segment(world, device->number, batch->first_seq, bytes.data + sizeof(header),
+                     bytes.len - sizeof(header));
+        uint32_t *ends_len = &world->ends_len[device->number];
+        if (*ends_len == MERGE_SEGMENTS_MAX) {
+            give_up("too many segments");
+        }
+        world->ends[device->number][(*ends_len)++] =
+            (struct merge_end){.seq = head->held_seq, .hlc = head->last_hlc};
+        sl_unsettled_set_durable(&core->unsettled, batch->unsettled, first);
         sl_core_set_head(core, core->origins[0], head);
-        sl_arena_fini(&arena);
         sl_buf_fini(&bytes);
     }
     core->drained = (struct sl_drained){.id = batch->outbox_id,
                                         .token = batch->token,
                                         .changes = batch->offset + batch->taken_n,
-                                        .complete = true,
+                                        .complete = batch->offset + batch->taken_n >= batch->row_n,
                                         .seq = head->held_seq};
     if (batch->asides != NULL) {
         world->failure = "a record could not be sent";
@@ -576,14 +711,14 @@ void merge_device_resolve(struct merge_device *device)
 
 void merge_device_log(struct merge_device *device)
 {
-    merge_device_resolve(device);
-    for (;;) {
-        struct sl_batch *batch = sl_ring_pop(&device->core->to_append);
-        if (batch == NULL) {
-            break;
+    struct sl_batch *batch = NULL;
+    do { /* there are only so many batches, and what is not taken in yet waits for one */
+        merge_device_resolve(device);
+        batch = sl_ring_pop(&device->core->to_append);
+        if (batch != NULL) {
+            append(device, batch);
         }
-        append(device, batch);
-    }
+    } while (batch != NULL);
     device->pending = false;
     if (device->world->owned) {
         merge_device_settle(device); /* only then is the right birth of another device shown */
@@ -604,36 +739,20 @@ void merge_device_vector(const struct merge_device *device, uint32_t vector[MERG
 
 uint32_t merge_device_behind(const struct merge_device *device, uint32_t origin)
 {
-    return (uint32_t)(device->world->heads[origin].held_seq -
-                      device->origins[origin]->head.held_seq);
+    return device->world->ends_len[origin] - device->taken[origin];
 }
 
-/* The change of this origin that comes next here. */
-static const struct merge_change *next_of(const struct merge_device *device, uint32_t origin)
-{
-    const struct merge_world *world = device->world;
-    uint64_t seq = device->origins[origin]->head.held_seq + 1 - device->seq_before[origin];
-    for (size_t i = 0; i < world->changes_len; i++) {
-        if (world->changes[i].origin == origin && world->changes[i].seq == seq) {
-            return &world->changes[i];
-        }
-    }
-    return NULL;
-}
-
-void merge_device_take(struct merge_device *device, uint32_t from, uint32_t n)
+void merge_device_take(struct merge_device *device, uint32_t from)
 {
     struct sl_origin_state *origin = device->origins[from];
     struct sl_log_head head = sl_core_head(device->core, origin);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct merge_change *next = next_of(device, from);
-        if (next == NULL) {
-            give_up("a change that is not in the log");
-        }
-        head.held_seq++;
-        head.last_hlc = next->hlc;
-        sl_core_set_head(device->core, origin, &head);
+    if (merge_device_behind(device, from) == 0) {
+        give_up("a change that is not in the log");
     }
+    const struct merge_end *end = &device->world->ends[from][device->taken[from]++];
+    head.held_seq = end->seq;
+    head.last_hlc = end->hlc;
+    sl_core_set_head(device->core, origin, &head);
     for (uint32_t tries = 0; tries < 8 && origin->applied_seq < head.held_seq; tries++) {
         (void)sl_apply_run(&device->apply);
         device->world->slices++;
@@ -651,24 +770,29 @@ void merge_device_take(struct merge_device *device, uint32_t from, uint32_t n)
 
 bool merge_device_is_at_rest(struct merge_device *device)
 {
-    sqlite3_stmt *stmt = NULL;
-    if (sqlite3_prepare_v2(device->db, "SELECT 1 FROM _syncline_waiting", -1, &stmt, NULL) !=
-        SQLITE_OK) {
-        give_up("query of the harness");
-    }
+    sqlite3_stmt *stmt = query(device, MERGE_RESTS);
     bool rests = sqlite3_step(stmt) == SQLITE_DONE;
-    (void)sqlite3_finalize(stmt);
+    (void)sqlite3_reset(stmt);
     return rests;
 }
 
 bool merge_device_check(struct merge_device *device)
 {
-    const struct merge_world *world = device->world;
+    static int64_t seen[MERGE_RECORDS_MAX];
+    struct merge_world *world = device->world;
     uint32_t vector[MERGE_DEVICES];
     merge_device_vector(device, vector);
-    int64_t seen = 0;
-    int64_t wanted = 0;
-    bool sees = merge_device_sees(device, &seen);
-    bool there = merge_fold(world->changes, world->changes_len, vector, &wanted);
-    return sees == there && (!there || seen == wanted);
+    merge_device_see_all(device, seen);
+    for (uint32_t r = 0; r < world->records_len; r++) {
+        const struct merge_record *record = &world->records[r];
+        int64_t wanted = 0;
+        if (!merge_fold(record->changes, record->changes_len, vector, &wanted)) {
+            wanted = 0;
+        }
+        if (seen[r] != wanted) {
+            world->failed = r;
+            return false;
+        }
+    }
+    return true;
 }

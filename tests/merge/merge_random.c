@@ -29,18 +29,66 @@ static void trace(const struct random_history *history, uint32_t device, const c
     }
 }
 
+/* What the logs have of the record that failed. */
+static void print_record(const struct merge_world *world)
+{
+    static const char *const kinds[] = {"", "insert", "update", "delete"};
+    const struct merge_record *record = &world->records[world->failed];
+    for (size_t i = 0; i < record->changes_len; i++) {
+        const struct merge_change *change = &record->changes[i];
+        printf("  change %zu: %c seq %" PRIu32 " %s, clock %" PRIu64 ".%u, value %" PRId64
+               ", births %x\n",
+               i, (char)('A' + (int)change->origin), change->seq, kinds[change->kind],
+               change->hlc >> 16, (unsigned)(change->hlc & 0xffff), change->value, change->births);
+    }
+}
+
+static void fail(struct random_history *history, const struct merge_device *device)
+{
+    uint32_t vector[MERGE_DEVICES];
+    merge_device_vector(device, vector);
+    printf("record %" PRIu32 " on %c, which has %" PRIu32 " %" PRIu32 " %" PRIu32 "\n",
+           history->world->failed, (char)('A' + (int)device->number), vector[0], vector[1],
+           vector[2]);
+    print_record(history->world);
+    history->failed = true;
+}
+
 static void check(struct random_history *history, struct merge_device *device)
 {
-    if (history->world->failure != NULL) {
-        history->failed = true;
-    } else if (!device->pending && !merge_device_check(device)) {
+    if (history->world->failure == NULL && !device->pending && !merge_device_check(device)) {
         history->world->failure = "a device shows what the fold does not";
-        history->failed = true;
     }
+    if (history->world->failure != NULL) {
+        fail(history, device);
+    }
+}
+
+/* Each record of many is changed by itself, or not: some often, some hardly ever. */
+static void write_many(struct random_history *history, struct merge_device *device)
+{
+    static int64_t values[MERGE_RECORDS_MAX];
+    static uint8_t kinds[MERGE_RECORDS_MAX];
+    const struct merge_world *world = history->world;
+    merge_device_see_all(device, values);
+    for (uint32_t r = 0; r < world->records_len; r++) {
+        bool writes = draw(history, 8) < 1 + r % 6 &&
+                      world->records[r].writes + MERGE_DEVICES < MERGE_CHANGES_MAX;
+        kinds[r] = !writes                 ? 0
+                   : values[r] == 0        ? MERGE_INSERT
+                   : draw(history, 3) == 0 ? MERGE_DELETE
+                                           : MERGE_UPDATE;
+    }
+    merge_device_write_many(device, kinds);
+    trace(history, device->number, "writes to records, of", world->records_len);
 }
 
 static void write_something(struct random_history *history, struct merge_device *device)
 {
+    if (history->world->records_len > 1) {
+        write_many(history, device);
+        return;
+    }
     int64_t value = 0;
     bool sees = merge_device_sees(device, &value);
     enum merge_kind kind = sees ? MERGE_UPDATE : MERGE_INSERT;
@@ -59,7 +107,7 @@ static bool take_some(struct random_history *history, struct merge_device *devic
         return false;
     }
     trace(history, device->number, "takes one of", origin);
-    merge_device_take(device, origin, 1);
+    merge_device_take(device, origin);
     return true;
 }
 
@@ -117,29 +165,42 @@ static void finish(struct random_history *history)
     }
 }
 
+static bool run(struct random_history *history, uint64_t seed, uint64_t number, uint32_t records)
+{
+    struct merge_world *world = history->world;
+    history->state = (seed * 0x9e3779b97f4a7c15u) ^ ((number + 1) * 0xd1342543de82ef95u);
+    history->state |= history->state == 0 ? 1 : 0;
+    (void)draw(history, 2);
+    uint32_t ahead_ms[MERGE_DEVICES] = {0};
+    if (draw(history, 2) == 0) {
+        for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
+            ahead_ms[i] = draw(history, 3) * 10;
+        }
+    }
+    merge_world_begin(world, ahead_ms, draw(history, 8) == 0, records);
+    uint32_t steps = 4 + draw(history, 44);
+    for (uint32_t i = 0; i < steps && !history->failed; i++) {
+        if (records == 1 && world->changes_len + 2 * MERGE_DEVICES >= MERGE_CHANGES_MAX) {
+            break;
+        }
+        step(history);
+    }
+    if (!history->failed) {
+        finish(history);
+    }
+    return !history->failed;
+}
+
 bool merge_history_random(struct merge_world *world, const struct merge_options *options,
                           uint64_t seed, uint64_t number)
 {
     struct random_history history = {.world = world, .options = options};
-    history.state = (seed * 0x9e3779b97f4a7c15u) ^ ((number + 1) * 0xd1342543de82ef95u);
-    history.state |= history.state == 0 ? 1 : 0;
-    (void)draw(&history, 2);
-    uint32_t ahead_ms[MERGE_DEVICES] = {0};
-    if (draw(&history, 2) == 0) {
-        for (uint32_t i = 0; i < MERGE_DEVICES; i++) {
-            ahead_ms[i] = draw(&history, 3) * 10;
-        }
-    }
-    merge_world_begin(world, ahead_ms, draw(&history, 8) == 0);
-    uint32_t steps = 4 + draw(&history, 44);
-    for (uint32_t i = 0; i < steps && !history.failed; i++) {
-        if (world->changes_len + 2 * MERGE_DEVICES >= MERGE_CHANGES_MAX) {
-            break;
-        }
-        step(&history);
-    }
-    if (!history.failed) {
-        finish(&history);
-    }
-    return !history.failed;
+    return run(&history, seed, number, 1);
+}
+
+bool merge_history_random_many(struct merge_world *world, const struct merge_options *options,
+                               uint64_t seed, uint64_t number, uint32_t records)
+{
+    struct random_history history = {.world = world, .options = options};
+    return run(&history, seed, number, records);
 }

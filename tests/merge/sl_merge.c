@@ -18,13 +18,17 @@
 #define EXHAUSTIVE_MAX 6u
 
 static const char usage[] =
-    "usage: sl-merge [--exhaustive N] [--random COUNT] [--seed S] [--from I] [--jobs N]\n"
-    "                [--trace]\n"
+    "usage: sl-merge [--exhaustive N] [--random COUNT] [--seed S] [--from I] [--batch N]\n"
+    "                [--jobs N] [--product] [--trace]\n"
     "  --exhaustive N   all histories of 1 to N changes (at most 6) by three devices\n"
     "  --random COUNT   so many random histories\n"
     "  --seed S         of the random ones (default 1)\n"
     "  --from I         number of the first random one: with --random 1 one history alone\n"
+    "  --batch N        so many random ones at once, with the same steps between their writes\n"
+    "                   (default 1, at most 1000)\n"
     "  --jobs N         processes that share the work (default 1)\n"
+    "  --product        of --exhaustive: all combinations of the orders in which changes come to\n"
+    "                   the three devices, else the i-th order on each in the i-th run\n"
     "  --trace          print each step of random histories\n";
 
 struct options {
@@ -32,6 +36,7 @@ struct options {
     uint64_t random;
     uint64_t seed;
     uint64_t from;
+    uint32_t batch;
     uint32_t jobs;
     struct merge_options run;
 };
@@ -54,11 +59,15 @@ static bool parse_number(const char *text, uint64_t *number)
 
 static bool parse(struct options *options, int argc, char **argv)
 {
-    *options = (struct options){.seed = 1, .jobs = 1};
+    *options = (struct options){.seed = 1, .batch = 1, .jobs = 1};
     for (int i = 1; i < argc; i++) {
         uint64_t number = 0;
         if (strcmp(argv[i], "--trace") == 0) {
             options->run.trace = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--product") == 0) {
+            options->run.product = true;
             continue;
         }
         const char *name = argv[i];
@@ -73,6 +82,8 @@ static bool parse(struct options *options, int argc, char **argv)
             options->seed = number;
         } else if (strcmp(name, "--from") == 0) {
             options->from = number;
+        } else if (strcmp(name, "--batch") == 0 && number > 0 && number <= MERGE_RECORDS_MAX) {
+            options->batch = (uint32_t)number;
         } else if (strcmp(name, "--jobs") == 0 && number > 0 && number <= JOBS_MAX) {
             options->jobs = (uint32_t)number;
         } else {
@@ -82,6 +93,35 @@ static bool parse(struct options *options, int argc, char **argv)
     return options->exhaustive > 0 || options->random > 0;
 }
 
+static bool run_batch(const struct options *options, struct merge_world *world, uint64_t number,
+                      uint32_t records)
+{
+    return records == 1
+               ? merge_history_random(world, &options->run, options->seed, number)
+               : merge_history_random_many(world, &options->run, options->seed, number, records);
+}
+
+static void run_random(const struct options *options, uint32_t job, struct tally *tally,
+                       struct merge_world *world)
+{
+    for (uint64_t i = (uint64_t)job * options->batch;
+         i < options->random && tally->diverged < MERGE_FAILURES_MAX;
+         i += (uint64_t)options->jobs * options->batch) {
+        uint64_t left = options->random - i;
+        uint32_t records = left < options->batch ? (uint32_t)left : options->batch;
+        uint64_t number = options->from + i;
+        bool ok = run_batch(options, world, number, records);
+        tally->histories += records;
+        tally->slices = world->slices;
+        tally->diverged += ok ? 0 : 1;
+        if (!ok && tally->diverged <= 3) {
+            printf("%s (record %u)\n  replay: sl-merge --random %u --batch %u --seed %" PRIu64
+                   " --from %" PRIu64 " --trace\n",
+                   world->failure, world->failed, records, options->batch, options->seed, number);
+        }
+    }
+}
+
 static void run_job(const struct options *options, uint32_t job, struct tally *tally)
 {
     struct merge_world *world = merge_world_new();
@@ -89,19 +129,7 @@ static void run_job(const struct options *options, uint32_t job, struct tally *t
         merge_history_all(world, &options->run, n, job, options->jobs, &tally->histories,
                           &tally->diverged);
     }
-    for (uint64_t i = job; i < options->random && tally->diverged < MERGE_FAILURES_MAX;
-         i += options->jobs) {
-        uint64_t number = options->from + i;
-        tally->histories++;
-        if (!merge_history_random(world, &options->run, options->seed, number)) {
-            tally->diverged++;
-            if (tally->diverged <= 3) {
-                printf("%s\n  replay: sl-merge --random 1 --seed %" PRIu64 " --from %" PRIu64
-                       " --trace\n",
-                       world->failure, options->seed, number);
-            }
-        }
-    }
+    run_random(options, job, tally, world);
     tally->slices = world->slices;
     merge_world_free(world);
     tally->ended = true;

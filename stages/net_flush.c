@@ -101,10 +101,16 @@ static bool flush_member(struct sl_core *core, struct sl_member_state *member)
 bool sl_net_flush_run(void *stage)
 {
     struct sl_net_flush *flush = stage;
+    struct sl_core *core = flush->core;
+    const struct sl_stage_counts *counts = &core->counts[SL_STAGE_NET_FLUSH];
+    uint64_t errors = sl_counted(&counts->errors);
     bool worked = false;
-    for (size_t i = 0; i < flush->core->member_count && !sl_core_is_paused(flush->core); i++) {
-        flush->next = (flush->next + 1) % flush->core->member_count;
-        worked = flush_member(flush->core, &flush->core->members[flush->next]) || worked;
+    for (size_t i = 0; i < core->member_count && !sl_core_is_paused(core); i++) {
+        flush->next = (flush->next + 1) % core->member_count;
+        worked = flush_member(core, &core->members[flush->next]) || worked;
+    }
+    if (errors == sl_counted(&counts->errors)) {
+        sl_core_works(core, SL_STAGE_NET_FLUSH); /* also if who lacked something has gone */
     }
     return worked;
 }

@@ -176,6 +176,30 @@ Test(failing_disk, nothing_to_do_is_a_success)
                  stepped_events(a, SYNCLINE_CODE_IO_FAILED));
 }
 
+/* Nor does the one that could not read what a member lacks, when that member has gone. */
+Test(failing_disk, nobody_to_send_to_is_a_success)
+{
+    struct stepped_device *a = stepped_make("a");
+    struct stepped_device *b = stepped_make("b");
+    stepped_insert(a, 3);
+    STEPPED_UNTIL(is_all_done(a, b));
+    for (int after = 0; after < 4; after++) {
+        stepped_insert(a, 1);
+        stepped_fail(1u << SL_SIM_DISK_READ, "/d0/sync.db-wal", SL_SIM_DISK_ERROR, -1);
+        stepped_fault.after = after;
+        stepped_rounds(30);
+        stepped_close(b);
+        stepped_rounds(10); /* that is noticed */
+        stepped_heal();
+        stepped_rounds(30);
+        cr_assert_eq(stepped_events(a, SYNCLINE_CODE_WORKS_AGAIN),
+                     stepped_events(a, SYNCLINE_CODE_IO_FAILED), "%d", after);
+        stepped_open(b);
+        STEPPED_UNTIL(is_all_done(a, b));
+    }
+    cr_assert_gt(stepped_events(a, SYNCLINE_CODE_IO_FAILED), 1);
+}
+
 /* The same on the side that receives: what was not synced is not acknowledged. */
 Test(failing_disk, what_is_received_is_not_acknowledged)
 {

@@ -7,6 +7,8 @@
 #include "indexer/compare.h"
 #include "tests/unit/indexer_fixture.h"
 
+#include <time.h>
+
 #define WAIT_MS 100000 /* for anything a test waits for; never a measurement */
 #define FOLDERS 5
 #define FILES 60
@@ -26,6 +28,7 @@ struct device {
 static struct device a;
 static struct device b;
 static char text[512];
+static bool is_swept; /* engines look for what bypassed the outbox all the time */
 
 static struct syncline_options options_of(const char *name)
 {
@@ -41,8 +44,11 @@ static struct syncline_options options_of(const char *name)
 
 static void open_device(struct device *device, enum syncline_role role, const char *peer)
 {
+    static const char *const settings[] = {"scan_interval_ms=10ms"};
     struct syncline_options options = options_of(NULL);
     struct indexer_error err = {0};
+    options.settings = settings;
+    options.settings_count = is_swept ? 1 : 0;
     cr_assert_eq(indexer_db_open(device->dir, INDEXER_DB_CREATE, &device->db, &err), SYNCLINE_OK,
                  "%s", err.text);
     options.role = role;
@@ -133,6 +139,15 @@ static struct indexer_location_stats run(run_fn fn, const struct indexer_locatio
     all.device = a.id;
     cr_assert_eq(fn(a.lib, a.db, tree, &all, &stats, &err), SYNCLINE_OK, "%s", err.text);
     return stats;
+}
+
+/* Asks until it is so. */
+static void wait_until(struct sqlite3 *db, const char *sql, int64_t wanted)
+{
+    for (int left = WAIT_MS; query(db, sql) != wanted; left--) {
+        cr_assert_gt(left, 0, "it never becomes %lld", (long long)wanted);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
 }
 
 /* A file that stays, and "gone", with 300 files in 5 folders. */
@@ -372,6 +387,32 @@ Test(removal, gives_ids_to_others)
         cr_assert_eq(rename(in_tree("gone/folder4.moved"), in_tree("gone/folder4")), 0);
         settle_equal();
     }
+    close_device(&b);
+    close_device(&a);
+}
+
+/* The engine finds that rows are gone, and that they went with what was captured: nothing more is
+ * sent, and their births go. */
+Test(removal, is_no_business_of_the_sweep)
+{
+    static const char births[] = "SELECT coalesce(sum(n), 0) FROM _syncline_birth b JOIN"
+                                 " _syncline_model m ON m.number = b.model WHERE m.name IN"
+                                 " ('entry', 'location')";
+    is_swept = true;
+    open_indexed_pair();
+    wait_until(a.db, births, BELOW + 3 + 1);
+    cr_assert_eq(rename(in_tree("gone/folder1"), in_tree("kept")), 0);
+    remove_from_disk();
+    const struct indexer_location_options in_pieces = {.batch_size = 100};
+    run(indexer_location_rescan, &in_pieces);
+    uint64_t told = deletes();
+    wait_until(a.db, births, FILES + 3 + 1);
+    run(indexer_location_remove, NULL);
+    wait_until(a.db, births, 0);
+    cr_expect_eq(deletes(), told + 1);
+    settle_equal();
+    cr_expect_eq(query(b.db, "SELECT count(*) FROM entries"), 0);
+    cr_expect_eq(query(b.db, "SELECT count(*) FROM locations"), 0);
     close_device(&b);
     close_device(&a);
 }

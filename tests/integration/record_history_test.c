@@ -8,6 +8,7 @@
 #include "tests/integration/stepped.h"
 
 #include "stages/record_history.h"
+#include "tests/unit/counting_allocator.h"
 
 TestSuite(record_history, .init = stepped_begin, .fini = stepped_end);
 
@@ -47,6 +48,39 @@ static void check(struct stepped_device *maker, uint64_t seq, enum syncline_fate
         return;
     }
     cr_assert_fail("change %d of %s is not told", (int)seq, maker->name);
+}
+
+/* Each allocation fails once: then the call fails or tells the same, and leaves no memory behind.
+ */
+static void ask_without_memory(struct stepped_device *device, const struct syncline_model *model,
+                               const struct syncline_uuid *uuid)
+{
+    struct counting counting = {.whose = COUNTING_ANY, .me = pthread_self()};
+    const struct sl_allocator counted = {.resize = counting_resize, .ctx = &counting};
+    const struct sl_allocator *alloc = device->env.alloc;
+    struct sl_core *core = sl_library_core(device->library);
+    const struct sl_model *known =
+        sl_model_find_name(&core->models, model->name, strlen(model->name));
+    long failed = 0;
+    ask(device, model, uuid);
+    for (long n = 1; failed == n - 1; n++) {
+        struct sl_history got;
+        sl_history_init(&got, &counted);
+        atomic_store(&counting.left, n);
+        device->env.alloc = &counted;
+        enum syncline_status status = sl_history_read(
+            &got, core, device->sync_db, device->library_db, known, uuid, &stepped.err);
+        device->env.alloc = alloc;
+        failed += atomic_load(&counting.left) <= 0 ? 1 : 0;
+        cr_expect(status == SYNCLINE_OK ? got.len == history.len : status == SYNCLINE_ENOMEM,
+                  "status %d: %s", (int)status, stepped.err.text);
+        for (size_t i = 0; i < got.len && status == SYNCLINE_OK; i++) {
+            cr_expect_eq(got.entries[i].fate, history.entries[i].fate);
+        }
+        sl_history_fini(&got);
+        cr_assert_eq(atomic_load(&counting.blocks), 0);
+    }
+    cr_expect_gt(failed, 3);
 }
 
 static struct sl_origin_state *origin_at(struct stepped_device *who, struct stepped_device *whom)
@@ -102,6 +136,7 @@ Test(record_history, hidden)
               b, 2);
         check(b, 2, SYNCLINE_FATE_SHOWN, "the row", NULL, 0);
     }
+    ask_without_memory(a, &stepped_model, &note.uuid);
     note.text = "of both";
     stepped_save(a, &note, SYNCLINE_UPDATE);
     STEPPED_UNTIL(is_settled(a, 4, b, 2));
@@ -237,6 +272,7 @@ Test(record_history, waits_for_its_insert)
     check(b, 1, SYNCLINE_FATE_SUPERSEDED, "a later change won, which waits", b, 2);
     check(b, 2, SYNCLINE_FATE_WAITING, "its update came before its insert, which is change 2 of",
           NULL, 0);
+    ask_without_memory(c, &stepped_twig_model, &twig);
     save_twig(b, &twig, NULL, SYNCLINE_DELETE);
     STEPPED_UNTIL(has_applied(c, b, 3));
     ask(c, &stepped_twig_model, &twig);

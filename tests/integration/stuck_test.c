@@ -7,6 +7,7 @@
 #include "tests/integration/stepped.h"
 
 #include "stages/stuck.h"
+#include "tests/unit/counting_allocator.h"
 
 TestSuite(stuck, .init = stepped_begin, .fini = stepped_end);
 
@@ -48,6 +49,32 @@ static int ask(struct stepped_device *device)
     static const struct sl_stuck_engine runs = {.runs = true, .notice = ""};
     ask_as(device, sl_library_core(device->library), NULL, &runs);
     return told.len;
+}
+
+/* Each allocation fails once: then the call fails or tells all, and leaves no memory behind. */
+static void ask_without_memory(struct stepped_device *device, int wanted)
+{
+    static const struct sl_stuck_engine runs = {.runs = true, .notice = ""};
+    struct counting counting = {.whose = COUNTING_ANY, .me = pthread_self()};
+    const struct sl_allocator counted = {.resize = counting_resize, .ctx = &counting};
+    const struct sl_allocator *alloc = device->env.alloc;
+    struct sl_core *core = sl_library_core(device->library);
+    long failed = 0;
+    for (long n = 1; failed == n - 1; n++) {
+        told.len = 0;
+        told.most = TOLD_MAX;
+        atomic_store(&counting.left, n);
+        device->env.alloc = &counted;
+        enum syncline_status status = sl_stuck_read(core, device->sync_db, device->library_db, NULL,
+                                                    &runs, take, &told, &stepped.err);
+        device->env.alloc = alloc;
+        failed += atomic_load(&counting.left) <= 0 ? 1 : 0;
+        cr_expect(status == SYNCLINE_OK ? told.len == wanted : status == SYNCLINE_ENOMEM,
+                  "status %d, %d told: %s", (int)status, told.len, stepped.err.text);
+        cr_assert_eq(atomic_load(&counting.blocks), 0);
+    }
+    cr_expect_gt(failed, 3);
+    told.most = 0;
 }
 
 static void check(int at, enum syncline_stuck_kind kind, const struct stepped_device *device,
@@ -171,6 +198,7 @@ Test(stuck, waiting)
     cr_expect_eq(told.len, 0);
     ask_as(c, core, sl_model_find_name(&core->models, "twig", 4), &runs);
     cr_expect_eq(told.len, 3);
+    ask_without_memory(c, 3);
     told.most = 2; /* who wants no more gets no more */
     cr_expect_eq(ask(c), 2);
     told.most = 0;
@@ -197,6 +225,7 @@ Test(stuck, held_for_its_clock)
     cr_expect_eq(told.stuck[0].seq, 2);
     cr_expect_str_eq(told.models[0][0], "");
 
+    ask_without_memory(b, 1);
     struct sl_library *other = NULL; /* without the engine, from the files alone */
     struct sl_library_config config = stepped_config(b);
     config.engine = false;

@@ -535,6 +535,11 @@ static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct 
     if (status != SYNCLINE_OK) {
         return status;
     }
+    if (found && captured.seq == 0 && batch->change == SYNCLINE_UPDATE && known->some_unsettled) {
+        /* What stands there may be of one that had the id before, and went without a capture. */
+        uint64_t own = sl_unsettled_birth(&core->unsettled, model, &batch->uuids[i]);
+        found = own == 0 || (own == birth->seq && sl_origin_equal(&birth->origin, &core->self));
+    }
     *change = SYNCLINE_UPDATE;
     if (found && is_among(further, birth)) {
         *birth = captured.seq != 0 ? captured : *birth; /* twice does not matter */

@@ -71,10 +71,12 @@ static enum syncline_status settle_gone(struct sl_core *core, struct sl_rows *ro
 
 static enum syncline_status settle_inserts(struct sl_core *core, struct sl_rows *rows,
                                            const struct sl_unsettled_entry *entry, uint32_t first,
-                                           uint32_t n, struct sl_error *err)
+                                           uint32_t n, bool check, struct sl_error *err)
 {
     struct sl_birth_run run = births_of(core, entry, first, n);
-    return sl_birth_put_new(&rows->births, entry->model->id_in_db, &run, err);
+    int64_t model = entry->model->id_in_db;
+    return check ? sl_birth_put_new(&rows->births, model, &run, err)
+                 : sl_birth_put(&rows->births, model, &run, err);
 }
 
 /* Is the birth that the row shows now one that the update names? */
@@ -128,6 +130,30 @@ static enum syncline_status look_again(struct sl_core *core, const struct sl_uns
                : sl_fail(err, SYNCLINE_ENOMEM, "no memory to settle");
 }
 
+/* Do births stand at ids of the entry's inserts? Then somebody has deleted without a capture, and
+ * an id was used again, by one side or the other. */
+static enum syncline_status are_ids_taken(struct sl_rows *rows,
+                                          const struct sl_unsettled_entry *entry, bool *taken,
+                                          struct sl_error *err)
+{
+    enum syncline_status status = SYNCLINE_OK;
+    for (uint32_t i = 0; i < entry->n && status == SYNCLINE_OK && !*taken;) {
+        uint32_t n = 1;
+        if (entry->changes[i] != SYNCLINE_INSERT) {
+            i++;
+            continue;
+        }
+        while (i + n < entry->n && entry->changes[i + n] == SYNCLINE_INSERT &&
+               entry->ids[i + n - 1] != INT64_MAX &&
+               entry->ids[i + n] == entry->ids[i + n - 1] + 1) {
+            n++;
+        }
+        status = sl_birth_any(&rows->births, entry->model->id_in_db, entry->ids[i], n, taken, err);
+        i += n;
+    }
+    return status;
+}
+
 static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *rows,
                                          const struct sl_unsettled_entry *entry,
                                          struct sl_error *err)
@@ -137,6 +163,9 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
     enum syncline_status status =
         sl_outbox_last_delete(&rows->ldb, model->id_in_db, &last_delete, err);
     bool check = entry->recovered || last_delete >= entry->outbox_id;
+    if (status == SYNCLINE_OK && !check) {
+        status = are_ids_taken(rows, entry, &check, err);
+    }
     struct sl_deletes *deletes = &core->unsettled.deletes;
     if (status == SYNCLINE_OK && check) {
         status = sl_deletes_read(deletes, &rows->ldb, core->unsettled.first->outbox_id,
@@ -161,7 +190,7 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
                        entry->ids[i] == entry->ids[i - 1] + 1;
         if (run_n > 0 && !goes_on) {
             if (status == SYNCLINE_OK) {
-                status = settle_inserts(core, rows, entry, run_first, run_n, err);
+                status = settle_inserts(core, rows, entry, run_first, run_n, check, err);
             }
             run_n = 0;
         }
@@ -176,7 +205,7 @@ static enum syncline_status settle_entry(struct sl_core *core, struct sl_rows *r
         }
     }
     if (status == SYNCLINE_OK && run_n > 0) {
-        status = settle_inserts(core, rows, entry, run_first, run_n, err);
+        status = settle_inserts(core, rows, entry, run_first, run_n, check, err);
     }
     return status;
 }

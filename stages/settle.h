@@ -11,8 +11,9 @@
  * rolled back nothing has happened; entries leave memory only when their seqs are seen committed.
  *
  * A record may be deleted, and its id used again, between its capture and its settling. Whether any
- * record of the model was is known from the model's last delete (_syncline_model); only then is
- * each id checked against its UUID. That delete may have been captured without a birth, so the
+ * record of the model was is known from the model's last delete (_syncline_model), and if nobody
+ * captured that, from the births that stand at the ids; only then is each id checked against its
+ * UUID. That delete may have been captured without a birth, so the
  * birth is kept for it apart (_syncline_late_birth) until it is in the log. */
 
 #ifndef SL_SETTLE_H

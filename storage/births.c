@@ -189,7 +189,7 @@ enum syncline_status sl_birth_get(struct sl_births *births, int64_t model, int64
 {
     const struct sl_birth_run *cached = &births->cached;
     if (births->cached_model != model || id < cached->id || id > last_id(cached)) {
-        struct sl_birth_run below;
+        struct sl_birth_run below = {0};
         bool any = false;
         enum syncline_status status = run_below(births, model, id, &any, &below, err);
         if (status != SYNCLINE_OK) {
@@ -210,7 +210,7 @@ enum syncline_status sl_birth_get(struct sl_births *births, int64_t model, int64
 enum syncline_status sl_birth_next(struct sl_births *births, int64_t model, int64_t after,
                                    bool *found, struct sl_birth_run *run, struct sl_error *err)
 {
-    struct sl_birth_run below;
+    struct sl_birth_run below = {0};
     enum syncline_status status = run_below(births, model, after, found, &below, err);
     if (status == SYNCLINE_OK && *found && last_id(&below) > after) {
         uint32_t skip = (uint32_t)(after - below.id) + 1;
@@ -218,6 +218,17 @@ enum syncline_status sl_birth_next(struct sl_births *births, int64_t model, int6
         return SYNCLINE_OK;
     }
     return status != SYNCLINE_OK ? status : read_run(births, ABOVE, model, after, found, run, err);
+}
+
+enum syncline_status sl_birth_any(struct sl_births *births, int64_t model, int64_t id, uint32_t n,
+                                  bool *any, struct sl_error *err)
+{
+    struct sl_birth_run below = {0};
+    bool found = false;
+    enum syncline_status status =
+        run_below(births, model, id + (int64_t)(n - 1), &found, &below, err);
+    *any = status == SYNCLINE_OK && found && last_id(&below) >= id;
+    return status;
 }
 
 enum syncline_status sl_birth_is_shared(struct sl_births *births, int64_t model, int64_t id,
@@ -297,7 +308,7 @@ enum syncline_status sl_birth_park(struct sl_births *births, int64_t model,
                                    const struct sl_birth_run *run, struct sl_error *err)
 {
     struct sl_birth_run parked = *run;
-    struct sl_birth_run last;
+    struct sl_birth_run last = {0};
     bool found = false;
     enum syncline_status status = run_below(births, model, PARK_END, &found, &last, err);
     parked.id = found ? last_id(&last) + 1 : INT64_MIN + 1;
@@ -310,7 +321,7 @@ enum syncline_status sl_birth_put_new(struct sl_births *births, int64_t model,
     bool found = true;
     enum syncline_status status = SYNCLINE_OK;
     for (int64_t end = last_id(run); status == SYNCLINE_OK && found && end >= run->id;) {
-        struct sl_birth_run there;
+        struct sl_birth_run there = {0};
         status = run_below(births, model, end, &found, &there, err);
         if (status != SYNCLINE_OK || !found || last_id(&there) < run->id) {
             break;

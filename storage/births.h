@@ -53,6 +53,9 @@ enum syncline_status sl_birth_is_shared(struct sl_births *births, int64_t model,
 /* The highest local id with a birth; INT64_MIN: there is none. */
 enum syncline_status sl_birth_highest(struct sl_births *births, int64_t model, int64_t *id,
                                       struct sl_error *err);
+/* Does a birth stand at one of n ids from this one on? */
+enum syncline_status sl_birth_any(struct sl_births *births, int64_t model, int64_t id, uint32_t n,
+                                  bool *any, struct sl_error *err);
 enum syncline_status sl_birth_put(struct sl_births *births, int64_t model,
                                   const struct sl_birth_run *run, struct sl_error *err);
 /* Births of records whose rows are gone, and whose delete nobody has captured, or which went with

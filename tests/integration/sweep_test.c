@@ -189,6 +189,45 @@ Test(sweep, id_used_again)
     check_equal(a, b);
 }
 
+/* The same, but the later one is captured: the birth of the first is not lost with its id, and no
+ * change of the later one is taken for one of the first. */
+Test(sweep, id_used_by_a_capture)
+{
+    struct stepped_device *a = make("a");
+    struct stepped_device *b = make("b");
+    struct stepped_note note = {.text = "later"};
+    stepped_insert(a, 3);
+    pass();
+    stepped_sql(a, "DELETE FROM notes WHERE id=3");
+    stepped_save(a, &note, SYNCLINE_INSERT);
+    cr_assert_eq(note.id, 3);
+    note.text = "changed";
+    stepped_save(a, &note, SYNCLINE_UPDATE);
+    pass();
+    cr_expect_eq(count(b, "notes"), 3);
+    cr_expect(stepped_note_is(b, &note, "changed"));
+    cr_expect_eq(births(a), 3);
+    check_equal(a, b);
+}
+
+/* One is captured and deleted so soon that its delete names the birth that stood at its id. */
+Test(sweep, birth_named_by_mistake)
+{
+    struct stepped_device *a = make("a");
+    struct stepped_device *b = make("b");
+    struct stepped_note note = {.text = "short"};
+    stepped_insert(a, 3);
+    pass();
+    stepped_sql(a, "DELETE FROM notes WHERE id=3");
+    stepped_save(a, &note, SYNCLINE_INSERT);
+    cr_assert_eq(note.id, 3);
+    stepped_save(a, &note, SYNCLINE_DELETE);
+    pass();
+    cr_expect_eq(count(b, "notes"), 2);
+    cr_expect_eq(births(a), 2);
+    check_equal(a, b);
+}
+
 /* A row that was written anew with another id is the same record, changed. */
 Test(sweep, written_anew)
 {
@@ -308,6 +347,7 @@ Test(sweep, moved_out_of_a_tree)
     tell(a, &stepped_leaf_model, &first, SYNCLINE_INSERT);
     tell(a, &stepped_leaf_model, &second, SYNCLINE_INSERT);
     tell(a, &stepped_leaf_model, &child, SYNCLINE_INSERT);
+    pass(); /* so that it is an insert below the first, and an update */
     child.parent.value = second.id;
     stepped_sql(a, "UPDATE leaves SET parent=2 WHERE id=3");
     tell(a, &stepped_leaf_model, &child, SYNCLINE_UPDATE);
@@ -469,4 +509,26 @@ Test(sweep, row_of_one_set_aside_goes)
     stepped_kill(a);
     pass();
     cr_expect_eq(asides(a), 1);
+}
+
+/* A child is out, its parent was set aside for want of its own, and that one is written by somebody
+ * who captures nothing: all three arrive, and nothing waits any more. */
+Test(sweep, grandparent_appears)
+{
+    struct stepped_device *a = make("a");
+    struct stepped_device *b = make("b");
+    struct stepped_twig parent = orphan(a, 4711);
+    struct stepped_twig child = grow(a, "twigs", &parent);
+    tell(a, &stepped_twig_model, &child, SYNCLINE_INSERT);
+    pass();
+    cr_assert_eq(count(b, "twigs"), 0);
+    cr_assert_eq(stepped_number(b, "SELECT count(*) FROM _syncline_waiting"), 1);
+    stepped_reopen(b);
+    struct stepped_twig grandparent = grow(a, "twigs", NULL);
+    sql_of(a, "UPDATE twigs SET id=4711 WHERE id=", grandparent.id);
+    stepped_kill(a);
+    pass();
+    cr_expect_eq(count(b, "twigs"), 3);
+    cr_expect_eq(stepped_number(b, "SELECT count(*) FROM _syncline_waiting"), 0);
+    cr_expect_eq(asides(a), 0);
 }

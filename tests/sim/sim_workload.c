@@ -165,7 +165,7 @@ static bool write_rows(struct sl_sim_workload *work, struct sl_sim_session *sess
 {
     uint64_t kind = sl_sim_random_below(random_of(session), 100);
     if (!updates && kind >= 40) {
-        kind = work->switches.deletes ? 80 : 0;
+        kind = work->switches.deletes && !work->switches.reinserts ? 80 : 0;
     }
     *change = SYNCLINE_INSERT;
     if (kind < 40) {

@@ -32,7 +32,9 @@
  *     older_rows        devices begin with rows that are older than the library
  *     bare_captures     in schedules whose faults can come between the commit of a row and its
  *                       capture, captures in autocommit of inserts and deletes, which the scan
- *                       finds when that happened. Updates it cannot find
+ *                       finds when that happened. Updates it cannot find; nor that a record was
+ *                       deleted, if its UUID is inserted again before it looks: to everybody that
+ *                       is an update, so schedules have bare deletes or reinserts
  *     orphans           a record is deleted while another device points something at it, and while
  *                       rows older than the library are still to be taken in. Off: some schedules
  *                       still fail with three devices or more. Without it a record that was

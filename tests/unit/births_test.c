@@ -396,3 +396,75 @@ Test(births, a_birth_takes_stamps_away)
     OK(sl_stamp_get(&births, 2, 6, &found, &hlc, &origin, &err));
     cr_expect(found);
 }
+
+static struct sl_birth_run next_after(int64_t after)
+{
+    struct sl_birth_run run = {0};
+    bool found = false;
+    OK(sl_birth_next(&births, 1, after, &found, &run, &err));
+    run.n = found ? run.n : 0;
+    return run;
+}
+
+/* Births are met in the order of ids, a run from its middle on, and only those of the model. */
+Test(births, next)
+{
+    put(INT64_MIN + 1, 1, 7);
+    put(10, 5, 100);
+    put(20, 1, 200);
+    put(INT64_MAX, 1, 300);
+    struct sl_birth_run run = next_after(INT64_MIN);
+    cr_expect_eq(run.id, INT64_MIN + 1);
+    run = next_after(INT64_MIN + 1);
+    cr_expect(run.id == 10 && run.n == 5 && run.seq == 100);
+    run = next_after(11);
+    cr_expect(run.id == 12 && run.n == 3 && run.seq == 102 && run.hlc == 1102);
+    run = next_after(14);
+    cr_expect(run.id == 20 && run.n == 1);
+    run = next_after(20);
+    cr_expect_eq(run.id, INT64_MAX);
+    cr_expect_eq(next_after(INT64_MAX).n, 0);
+}
+
+static uint64_t parked(void)
+{
+    return (uint64_t)query_int(
+        ldb.db.handle, "SELECT total(n) FROM _syncline_birth WHERE id<-4611686018427387904");
+}
+
+/* Births at the ids of what is inserted now are kept, each once; the same ones are not. */
+Test(births, put_new)
+{
+    put(10, 5, 100);
+    put(20, 2, 200);
+    struct sl_birth_run run = run_of(12, 9, 900);
+    OK(sl_birth_put_new(&births, 1, &run, &err));
+    cr_expect_eq(seq_of(11), 101);
+    cr_expect_eq(seq_of(12), 900);
+    cr_expect_eq(seq_of(20), 908);
+    cr_expect_eq(seq_of(21), 201);
+    cr_expect_eq(parked(), 4, "102, 103, 104 and 200");
+    OK(sl_birth_put_new(&births, 1, &run, &err));
+    cr_expect_eq(parked(), 4);
+    struct sl_birth_run first = next_after(INT64_MIN);
+    cr_expect(first.seq == 200 && first.n == 1);
+    cr_expect_eq(next_after(first.id).seq, 102);
+}
+
+/* Is one of these ids taken? */
+Test(births, any)
+{
+    static const struct {
+        int64_t id;
+        uint32_t n;
+        bool any;
+    } cases[] = {{1, 9, false},  {1, 10, true}, {14, 1, true},
+                 {15, 5, false}, {15, 6, true}, {21, 9, false}};
+    put(10, 5, 100);
+    put(20, 1, 200);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        bool any = false;
+        OK(sl_birth_any(&births, 1, cases[i].id, cases[i].n, &any, &err));
+        cr_expect_eq(any, cases[i].any, "case %zu", i);
+    }
+}

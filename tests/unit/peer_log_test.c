@@ -483,3 +483,28 @@ Test(peer_log, readers_do_not_write)
     sl_peer_log_rollback(&log_);
     sl_peer_log_fini(&reader);
 }
+
+/* A record that could not be sent is found by its name, and removed by it; one that could not be
+ * applied is not. */
+Test(peer_log, set_aside_unsent)
+{
+    const struct sl_origin self = {.device = {{7}}, .epoch = 8};
+    struct sl_set_aside record = {
+        .origin = self, .seq = 0, .model = "entry", .uuid = {{1}}, .reason = "no parent"};
+    struct sl_set_aside received = {
+        .origin = self, .seq = 3, .model = "entry", .uuid = {{2}}, .reason = "no parent"};
+    uint64_t count = 0;
+    bool found = false;
+    OK(sl_set_aside_put(&log_, &record, 1000, &err));
+    OK(sl_set_aside_put(&log_, &received, 1000, &err));
+    OK(sl_set_aside_find(&log_, &self, "entry", &record.uuid, &found, &err));
+    cr_expect(found);
+    OK(sl_set_aside_find(&log_, &self, "tag", &record.uuid, &found, &err));
+    cr_expect(!found);
+    OK(sl_set_aside_find(&log_, &self, "entry", &received.uuid, &found, &err));
+    cr_expect(!found);
+    OK(sl_set_aside_remove_record(&log_, &self, "entry", &received.uuid, &err));
+    OK(sl_set_aside_remove_record(&log_, &self, "entry", &record.uuid, &err));
+    OK(sl_set_aside_count(&log_, &count, &err));
+    cr_expect_eq(count, 1);
+}

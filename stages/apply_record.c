@@ -432,7 +432,11 @@ static enum syncline_status delete_shown(struct sl_record_writer *writer,
         enum syncline_status status = sl_living_show_next(
             writer->core, writer->pending, received->model, &received->uuid, id, &shown, &why);
         status = as_outcome(status, &why, outcome, reason, err);
-        if (status != SYNCLINE_OK || shown || *outcome != SL_OUTCOME_WRITTEN) {
+        if (status == SYNCLINE_OK && shown && *outcome == SL_OUTCOME_WRITTEN) {
+            return sl_subtree_bury(writer, received->model, &received->uuid,
+                                   &received->stamp.origin.device, err);
+        }
+        if (status != SYNCLINE_OK || *outcome != SL_OUTCOME_WRITTEN) {
             return status;
         }
     }
@@ -466,6 +470,10 @@ static enum syncline_status write_delete(struct sl_record_writer *writer,
     case SL_VERDICT_HIDDEN:
         status = sl_hidden_birth_drop(&core->writer.hidden, received.model->id_in_db,
                                       &received.uuid, hidden.origin, hidden.seq, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_subtree_bury(writer, received.model, &received.uuid,
+                                     &received.stamp.origin.device, err);
+        }
         break;
     case SL_VERDICT_APPLY:
         status = delete_shown(writer, &received, id, outcome, reason, err);

@@ -416,49 +416,17 @@ static enum syncline_status birth_of_gone(struct sl_fk_resolve *resolve,
                                                &batch->uuids[i], &birth->seq, err);
 }
 
-/* The birth that stands where a record was; seq 0: none of its own, or another record's. */
-static enum syncline_status birth_left(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
-                                       uint32_t i, struct sl_birth *birth, struct sl_error *err)
+/* The row of an update is gone. Its delete follows, or it went with the delete of a record that it
+ * pointed at. The others may have had it point elsewhere until this very update, and would keep it:
+ * then its delete is to be said, after all that was captured before it went. The sweep does that,
+ * which finds its birth without a row. */
+static void outlive(struct sl_fk_resolve *resolve, const struct sl_batch *batch, uint32_t i,
+                    const struct known *known)
 {
-    struct sl_core *core = resolve->core;
-    struct sl_birth_run run;
-    bool found = false;
-    enum syncline_status status = sl_birth_get(&core->resolver.births, batch->model->id_in_db,
-                                               batch->ids[i], &found, &run, err);
-    found = status == SYNCLINE_OK && found && run.origin == core->self_number;
-    if (found) {
-        *birth = (struct sl_birth){.origin = core->self, .seq = run.seq};
-        status =
-            sl_birth_check_is(&resolve->check, batch->model, &batch->uuids[i], birth, &found, err);
+    if (batch->change == SYNCLINE_UPDATE && batch->model->ownership == SYNCLINE_DEVICE_OWNED &&
+        !is_deleted_later(resolve, batch, i, known)) {
+        atomic_store(&resolve->core->scan_asked, true);
     }
-    birth->seq = found ? birth->seq : 0;
-    return status;
-}
-
-/* The row of an update is gone. Either its delete follows - then that says all - or it went with
- * the delete of a record that it pointed at. The others may have had it point elsewhere until this
- * very update, and would keep it: its delete is said then, in the place of the update. */
-static enum syncline_status outlive(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
-                                    uint32_t i, const struct known *known,
-                                    enum syncline_change *change, struct sl_birth *birth,
-                                    bool *alive, struct sl_error *err)
-{
-    struct sl_core *core = resolve->core;
-    *alive = false;
-    if (batch->change != SYNCLINE_UPDATE || batch->model->ownership != SYNCLINE_DEVICE_OWNED ||
-        is_deleted_later(resolve, batch, i, known)) {
-        return SYNCLINE_OK;
-    }
-    struct sl_birth own = {0};
-    enum syncline_status status = birth_of_gone(resolve, batch, i, &own, err);
-    if (status == SYNCLINE_OK && own.seq == 0) {
-        own = *birth;
-        status = own.seq == 0 ? birth_left(resolve, batch, i, &own, err) : SYNCLINE_OK;
-    }
-    *birth = own;
-    *change = SYNCLINE_DELETE;
-    *alive = own.seq != 0 && sl_origin_equal(&own.origin, &core->self);
-    return status;
 }
 
 static bool is_own(const struct sl_fk_resolve *resolve, const struct sl_birth *birth)
@@ -523,9 +491,9 @@ static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct 
     enum syncline_status status =
         sl_record_id(&core->resolver.tables[model->index], &batch->uuids[i], &found, &id, err);
     if (status == SYNCLINE_OK && !found) {
-        status = outlive(resolve, batch, i, known, change, birth, alive, err);
-        bool later = status == SYNCLINE_OK && batch->change == SYNCLINE_INSERT;
-        return later ? begin_doubt(resolve, err) : status;
+        *alive = false;
+        outlive(resolve, batch, i, known);
+        return batch->change == SYNCLINE_INSERT ? begin_doubt(resolve, err) : SYNCLINE_OK;
     }
     if (status != SYNCLINE_OK || is_gone(batch, i) || id != batch->ids[i]) {
         *alive = false; /* it has another id by now: another record, which was captured since */

@@ -15,8 +15,8 @@
  * - A parent is not in its table at all: the record is left out, with a reason that log_append sets
  *   aside; the batch goes on.
  * - An update or a repeated insert of a record that is gone: superseded by its delete, left out. If
- *   no delete of it was captured, it went with one that it pointed at: an update of a device-owned
- *   record is its delete then, since others may not know yet that it pointed there.
+ *   no delete of it was captured, it went with one that it pointed at; the others may not know that
+ *   it pointed there, so the sweep is asked to look at its birth.
  * - A birth that stands at the id is of a record that went so, and the id was used again: the log
  *   is asked (stages/birth_check), where an insert meets a birth, where the row's birth is not
  *   what the capture saw, and of rows that an insert left out may concern. An

@@ -6,7 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 #define TRACES_MAX ((size_t)65536)
+#define SENT_BYTES_EACH 2u /* of the filter, for each change in the own log */
+#define SENT_SIZE_MIN ((size_t)1024)
+#define SENT_SIZE_MAX ((size_t)8 * 1024 * 1024)
+#define SENT_HASHES 4u
 
 /* A birth, by the number of its origin in library.db. */
 struct place {
@@ -38,6 +44,8 @@ void sl_gone_forget(struct sl_gone *gone)
     const struct sl_allocator *alloc = gone->core->env->alloc;
     sl_free(alloc, gone->spans);
     sl_free(alloc, gone->traces);
+    sl_free(alloc, gone->sent);
+    gone->sent = NULL;
     gone->spans = NULL;
     gone->traces = NULL;
     gone->span_len = gone->trace_len = gone->trace_capacity = 0;
@@ -85,6 +93,50 @@ static int compare_traces(const void *a, const void *b)
     return by_birth != 0 ? by_birth : (x->order > y->order) - (x->order < y->order);
 }
 
+/* ---- What this device has sent ---- */
+
+/* Where the k-th bit of a UUID is. Its last half is random, or counts up. */
+static size_t sent_bit(const struct sl_gone *gone, const struct syncline_uuid *uuid, unsigned k)
+{
+    uint64_t hash = sl_get_u64(uuid->bytes) ^ (sl_get_u64(uuid->bytes + 8) * 0x9e3779b97f4a7c15u);
+    hash = (hash ^ (hash >> 32)) * (0xd1342543de82ef95u + 2u * k);
+    return (size_t)((hash ^ (hash >> 29)) & (8 * gone->sent_size - 1));
+}
+
+static void note_sent(const struct sl_gone *gone, const struct syncline_uuid *uuid)
+{
+    for (unsigned k = 0; k < SENT_HASHES && gone->sent != NULL; k++) {
+        size_t bit = sent_bit(gone, uuid, k);
+        gone->sent[bit / 8] |= (uint8_t)(1u << bit % 8);
+    }
+}
+
+static bool was_sent(const struct sl_gone *gone, const struct syncline_uuid *uuid)
+{
+    bool was = true;
+    for (unsigned k = 0; k < SENT_HASHES && gone->sent != NULL && was; k++) {
+        size_t bit = sent_bit(gone, uuid, k);
+        was = (gone->sent[bit / 8] >> bit % 8 & 1) != 0;
+    }
+    return was;
+}
+
+/* Without memory all counts as sent. */
+static void make_filter(struct sl_gone *gone)
+{
+    uint64_t changes = 0;
+    size_t count = atomic_load_explicit(&gone->core->origin_count, memory_order_acquire);
+    for (size_t i = 0; i < count; i++) {
+        const struct sl_origin_state *origin = gone->core->origins[i];
+        changes += is_own(gone, &origin->name) ? sl_core_held(gone->core, origin) : 0;
+    }
+    gone->sent_size = SENT_SIZE_MIN;
+    while (gone->sent_size < SENT_BYTES_EACH * changes && gone->sent_size < SENT_SIZE_MAX) {
+        gone->sent_size *= 2;
+    }
+    gone->sent = sl_calloc(gone->core->env->alloc, gone->sent_size, 1);
+}
+
 /* ---- Traces ---- */
 
 enum syncline_status sl_gone_begin(struct sl_gone *gone, const struct sl_gone_run *runs, size_t len,
@@ -107,6 +159,9 @@ enum syncline_status sl_gone_begin(struct sl_gone *gone, const struct sl_gone_ru
     gone->left = atomic_load_explicit(&gone->core->origin_count, memory_order_acquire);
     gone->seq = 0;
     gone->read_all = gone->span_len == 0;
+    if (!gone->read_all) {
+        make_filter(gone);
+    }
     return SYNCLINE_OK;
 }
 
@@ -186,14 +241,20 @@ trace_segment(struct sl_gone *gone, const struct sl_origin_state *origin, struct
     enum syncline_status status = sl_birth_check_change(&gone->updates, &at, &group, &i, err);
     if (status == SYNCLINE_OK && group == NULL) {
         gone->overflow = true; /* what is not there any more may hold one */
+        sl_free(gone->core->env->alloc, gone->sent);
+        gone->sent = NULL;
         gone->seq = sl_core_held(gone->core, origin);
         return SYNCLINE_OK;
     }
     const struct sl_decoded *decoded = &gone->updates.decoded;
     at.seq = decoded->segment.first_seq;
     for (uint32_t g = 0; g < decoded->group_count && status == SYNCLINE_OK; g++) {
-        if (decoded->groups[g].change == SYNCLINE_UPDATE) {
-            status = trace_group(gone, &decoded->groups[g], &at, err);
+        const struct sl_group *each = &decoded->groups[g];
+        if (each->change == SYNCLINE_UPDATE) {
+            status = trace_group(gone, each, &at, err);
+        }
+        for (uint32_t k = 0; k < each->n && each->change == SYNCLINE_INSERT; k++) {
+            note_sent(gone, &each->uuids[k]);
         }
         at.seq += decoded->groups[g].n;
     }
@@ -255,10 +316,11 @@ static const struct sl_column *find_column(const struct sl_group *group,
     return NULL;
 }
 
-/* Is one of the parents that the change names not in its table? */
+/* Is one of the parents that the change names not in its table? `sent`: one that this device has
+ * sent. */
 static enum syncline_status lacks_parent(struct sl_gone *gone, const struct sl_model *model,
-                                         const struct sl_group *group, uint32_t i, bool *lacks,
-                                         struct sl_error *err)
+                                         const struct sl_group *group, uint32_t i, bool sent,
+                                         bool *lacks, struct sl_error *err)
 {
     enum syncline_status status = SYNCLINE_OK;
     for (uint32_t f = 0; f < model->field_count && status == SYNCLINE_OK && !*lacks; f++) {
@@ -275,7 +337,7 @@ static enum syncline_status lacks_parent(struct sl_gone *gone, const struct sl_m
             status = sl_record_id(&gone->core->writer.tables[field->parent->index], uuid, &found,
                                   &id, err);
         }
-        *lacks = status == SYNCLINE_OK && !found;
+        *lacks = status == SYNCLINE_OK && !found && (!sent || was_sent(gone, uuid));
     }
     return status;
 }
@@ -296,7 +358,7 @@ static enum syncline_status went_along(struct sl_gone *gone, const struct sl_gon
         status = sl_birth_check_change(&gone->births, birth, &group, &i, err);
     }
     return status == SYNCLINE_OK && group != NULL
-               ? lacks_parent(gone, run->model, group, i, went, err)
+               ? lacks_parent(gone, run->model, group, i, is_own(gone, &birth->origin), went, err)
                : status;
 }
 

@@ -26,6 +26,7 @@ struct node {
     const struct sl_model *lacks_model; /* the parent through which it was found */
     struct syncline_uuid lacks_uuid;
     uint32_t children; /* edges to rows that are still there */
+    bool stays;        /* the root, if its row stays */
 };
 
 struct edge {
@@ -390,6 +391,10 @@ static enum syncline_status meet_child(struct tree *tree, const struct dead *par
         if (status == SYNCLINE_OK) {
             status = judge_row(tree, parent, child, err);
         }
+    }
+    if (status == SYNCLINE_OK && !known && node_at(tree, parent->node)->stays &&
+        child->fate != FATE_GONE) {
+        return SYNCLINE_OK;
     }
     if (status == SYNCLINE_OK && !known) {
         status = add_node(tree, child, &at, err);
@@ -776,7 +781,9 @@ static enum syncline_status remove_rows(struct tree *tree, enum sl_outcome *outc
             circle++;
         }
         size_t at = ready[next];
-        status = remove_row(tree, node_at(tree, at), outcome, reason, err);
+        if (!node_at(tree, at)->stays) {
+            status = remove_row(tree, node_at(tree, at), outcome, reason, err);
+        }
         if (*outcome != SL_OUTCOME_WRITTEN) {
             break;
         }
@@ -854,18 +861,33 @@ enum syncline_status sl_subtree_bury(struct sl_record_writer *writer, const stru
                                      const struct syncline_uuid *uuid,
                                      const struct syncline_uuid *device, struct sl_error *err)
 {
+    struct node root = {.model = model, .uuid = *uuid, .fate = FATE_GONE, .stays = true};
     enum sl_outcome outcome = SL_OUTCOME_WRITTEN;
     char reason[256] = "";
     struct tree tree;
-    if (writer->waiting.room.count.records == 0) {
-        return SYNCLINE_OK;
-    }
-    tree_init(&tree, writer);
+    size_t at = SIZE_MAX;
+    bool found = false;
+    bool has = false;
     enum syncline_status status = sl_record_writer_flush(writer, err);
     if (status == SYNCLINE_OK) {
-        status = push_dead(&tree, model, uuid, device, SIZE_MAX, err);
+        status =
+            sl_record_id(&writer->core->writer.tables[model->index], uuid, &found, &root.id, err);
+    }
+    if (status == SYNCLINE_OK && found) {
+        status = has_children(writer, &root, &has, err);
+    }
+    if (status != SYNCLINE_OK || (!has && writer->waiting.room.count.records == 0)) {
+        return status;
+    }
+    tree_init(&tree, writer);
+    if (found) {
+        status = add_node(&tree, &root, &at, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = push_dead(&tree, model, uuid, device, at, err);
     }
     if (status != SYNCLINE_OK) {
+        sl_promises_clear(&tree.places);
         return status;
     }
     status = carry_out(&tree, &outcome, reason, err);

@@ -480,9 +480,12 @@ static enum syncline_status move(struct sl_sweep *sweep, const struct sl_gone_ru
                                             .all_births = true};
     bool ours = birth.class == SYNCLINE_SHARED ||
                 sl_uuid_equal(&record->birth.origin.device, &sweep->core->self.device);
-    return status == SYNCLINE_OK && ours
-               ? sl_author_changes(sweep->core, SYNCLINE_UPDATE, &update, 1, err)
-               : status;
+    /* A device-owned one may have gone with a tree before: then its birth is dead for the others.
+     * An insert takes the place of that where it lives (stages/living). */
+    enum syncline_change change =
+        birth.class == SYNCLINE_DEVICE_OWNED ? SYNCLINE_INSERT : SYNCLINE_UPDATE;
+    return status == SYNCLINE_OK && ours ? sl_author_changes(sweep->core, change, &update, 1, err)
+                                         : status;
 }
 
 static enum syncline_status act_on(struct sl_sweep *sweep, const struct sl_gone_run *run,

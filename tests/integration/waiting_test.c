@@ -1176,6 +1176,129 @@ Test(waiting, tree_again_while_it_is_hidden)
     check_equal();
 }
 
+/* A record leaves a tree before that goes, and what it was in has an update on its way: nothing
+ * that is said of that may come before the record has left. */
+Test(waiting, moved_out_before_its_tree_goes)
+{
+    set(a, FOLDER, 1, 0, 0, 1);
+    set(a, FOLDER, 2, 1, 0, 2);
+    set(a, FOLDER, 3, 2, 0, 3);
+    settle();
+    struct row root = {.id = id_of(a, FOLDER, 1), .uuid = uuid_of(FOLDER, 1)};
+    sql(a->db, "BEGIN IMMEDIATE");
+    write_and_capture(a, 2, 1, 12, SYNCLINE_UPDATE);
+    write_and_capture(a, 3, 0, 13, SYNCLINE_UPDATE);
+    sql(a->db, "DELETE FROM folders WHERE value=12; DELETE FROM folders WHERE value=1");
+    capture(a, FOLDER, &root, 1, SYNCLINE_DELETE, 0);
+    sql(a->db, "COMMIT");
+    settle();
+    cr_assert_eq(count(b, FOLDER), 1);
+    cr_assert_eq(value_of(b, FOLDER, 3), 13);
+    check_equal();
+}
+
+/* A record is moved into a tree that then goes, and the others never hear of the move: its delete
+ * is said. */
+Test(waiting, moved_into_a_tree_that_goes)
+{
+    set(a, FOLDER, 1, 0, 0, 1);
+    set(a, FOLDER, 3, 0, 0, 3);
+    set(a, FOLDER, 4, 3, 0, 4);
+    settle();
+    struct row root = {.id = id_of(a, FOLDER, 1), .uuid = uuid_of(FOLDER, 1)};
+    sql(a->db, "BEGIN IMMEDIATE");
+    write_and_capture(a, 3, 1, 13, SYNCLINE_UPDATE);
+    sql(a->db, "UPDATE folders SET parent_id=NULL; DELETE FROM folders");
+    capture(a, FOLDER, &root, 1, SYNCLINE_DELETE, 0);
+    sql(a->db, "COMMIT");
+    settle();
+    cr_assert_eq(count(b, FOLDER), 0);
+    check_equal();
+}
+
+/* Steps one stage of a device. */
+static void step_stage(struct device *device, const char *name)
+{
+    for (size_t s = 0; s < sl_library_stage_count(device->library); s++) {
+        if (strcmp(sl_library_stage_name(device->library, s), name) == 0) {
+            (void)sl_library_step(device->library, s);
+        }
+    }
+}
+
+/* A child that was read again is sent before its parent, and both go before that is: the parent
+ * never comes into a log, and nobody waits for it for ever. */
+Test(waiting, parent_never_comes)
+{
+    static const char *const way[] = {"fk_resolve", "serialize", "log_append"};
+    leave(a);
+    a->config.engine = false; /* so all is read again */
+    come(a);
+    sql(a->db, "BEGIN IMMEDIATE");
+    write_and_capture(a, 1, 0, 1, SYNCLINE_INSERT);
+    write_and_capture(a, 2, 1, 2, SYNCLINE_INSERT);
+    write_and_capture(a, 1, 0, 3, SYNCLINE_UPDATE);
+    sql(a->db, "COMMIT");
+    leave(a);
+    a->config.engine = true;
+    come(a);
+    for (int i = 0; i < 100 && info_of(a).own_seq == 0; i++) {
+        step_stage(a, "intake");
+        for (int k = 0; k < 9; k++) {
+            step_stage(a, way[k % 3]);
+        }
+        skipped_ns += 100 * 1000 * 1000; /* for what lingers */
+    }
+    cr_assert_eq(info_of(a).own_seq, 1);
+    struct row root = {.id = id_of(a, FOLDER, 1), .uuid = uuid_of(FOLDER, 1)};
+    sql(a->db, "BEGIN IMMEDIATE; DELETE FROM folders WHERE value=2; DELETE FROM folders");
+    capture(a, FOLDER, &root, 1, SYNCLINE_DELETE, 0);
+    sql(a->db, "COMMIT");
+    settle();
+    check_equal();
+    cr_assert_eq(count(b, FOLDER), 0);
+}
+
+/* Two devices have made a folder of the same UUID. One deletes its own, and silently what it had in
+ * it: that is gone everywhere, though the other's folder stays, whichever of the two is shown. */
+static void twin_with_a_tree(bool shown)
+{
+    hold(a, b, true);
+    hold(b, a, true);
+    if (!shown) {
+        set(a, FOLDER, 1, 0, 0, 1);
+        settle();
+    }
+    set(b, FOLDER, 1, 0, 0, 100);
+    settle();
+    if (shown) {
+        set(a, FOLDER, 1, 0, 0, 1);
+    }
+    set(a, FOLDER, 2, 1, 0, 2);
+    set(a, FOLDER, 3, 2, 0, 3);
+    set(b, FOLDER, 4, 1, 0, 4);
+    settle();
+    cr_assert_eq(value_of(c, FOLDER, 1), shown ? 1 : 100);
+    drop_after(a, FOLDER, 1,
+               "UPDATE folders SET parent_id=NULL; DELETE FROM folders WHERE value IN (2,3)");
+    settle();
+    cr_assert_eq(count(c, FOLDER), 2);
+    everybody();
+    cr_assert_eq(count(a, FOLDER), 2);
+    cr_assert_eq(value_of(a, FOLDER, 1), 100);
+    check_equal();
+}
+
+Test(waiting, twin_with_a_tree_shown)
+{
+    twin_with_a_tree(true);
+}
+
+Test(waiting, twin_with_a_tree_hidden)
+{
+    twin_with_a_tree(false);
+}
+
 /* ---- Anything ---- */
 
 static uint64_t random_state;

@@ -369,6 +369,12 @@ static bool update_one(struct sl_sim_workload *work, struct sl_sim_session *sess
             draw_key(work, batch, column, &pools[i], row->record, &key)) {
             values[i] = key;
         }
+        /* A row that was read again while it was on its way has the keys of a later version. */
+        bool is_here = values[i].kind != SL_SIM_REF || values[i].integer == (int64_t)row->record ||
+                       find_id(work, session, (uint32_t)values[i].integer) != 0;
+        if (!is_here && !draw_key(work, batch, column, &pools[i], row->record, &values[i])) {
+            return true;
+        }
     }
     uint32_t rev = sl_sim_version_next(ledger, row->rev, device, values);
     sqlite3_stmt *stmt = sl_sim_session_statement(

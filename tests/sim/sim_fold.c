@@ -108,6 +108,37 @@ static void fold_tree(struct sl_sim_fold *fold, const struct sl_sim_change *dele
     }
 }
 
+/* An owner that inserts its record again has ended what it had inserted before. */
+static void fold_renewal(struct sl_sim_fold *fold, uint32_t insert)
+{
+    const struct sl_sim_change *birth = change_at(fold, insert);
+    for (uint32_t at = fold->first_birth[birth->record]; at != SL_SIM_NONE;
+         at = fold->next_birth[at]) {
+        const struct sl_sim_change *before = change_at(fold, at);
+        fold->is_dead[at] =
+            fold->is_dead[at] || (before->is_owned && birth->is_owned &&
+                                  before->device == birth->device && before->seq < birth->seq);
+    }
+}
+
+/* Is the delete of a birth that its device had put another one in the place of by then? */
+static bool is_of_renewed(const struct sl_sim_fold *fold, const struct sl_sim_change *delete)
+{
+    bool renewed = false;
+    for (uint32_t i = 0; i < delete->births_len; i++) {
+        const struct sl_sim_change *named =
+            change_at(fold, fold->log.births[delete->births_at + i]);
+        for (uint32_t at = fold->first_birth[delete->record]; at != SL_SIM_NONE;
+             at = fold->next_birth[at]) {
+            const struct sl_sim_change *birth = change_at(fold, at);
+            renewed = renewed || (birth->is_owned && birth->device == delete->device &&
+                                  named->device == delete->device && birth->seq > named->seq &&
+                                  birth->seq < delete->seq);
+        }
+    }
+    return renewed;
+}
+
 /* ---- Records ------------------------------------------------------------------------------ */
 
 static void show(struct sl_sim_fold *fold)
@@ -357,8 +388,11 @@ void sl_sim_fold_init(struct sl_sim_fold *fold, struct sl_sim_ledger *ledger)
         fold_change(fold, at);
     }
     for (uint32_t at = 0; at < changes; at++) {
-        if (change_at(fold, at)->kind == SYNCLINE_DELETE) {
-            fold_tree(fold, change_at(fold, at), change_at(fold, at)->record);
+        const struct sl_sim_change *change = change_at(fold, at);
+        if (change->kind == SYNCLINE_INSERT) {
+            fold_renewal(fold, at);
+        } else if (change->kind == SYNCLINE_DELETE && !is_of_renewed(fold, change)) {
+            fold_tree(fold, change, change->record);
         }
     }
     if (ledger->world->failures != 0) {

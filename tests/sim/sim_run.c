@@ -31,8 +31,10 @@
 #define DRAIN_IDLE_MAX 600u     /* of them in a row in which nothing moved: it never will */
 #define REST_ROUNDS 4u          /* idle rounds at the end of a drain */
 #define MEMORY_MAX                                                                                 \
-    16000000u /* bytes of a device's handles, at any time: what is kept for records                \
-               * and segments is within the budget, and little is used here */
+    16000000u           /* bytes of a device's handles, at any time: what is kept for records      \
+                         * and segments is within the budget, and little is used here */
+#define LOOKS_MAX 300u  /* drains while tables are looked at */
+#define LOOKS_QUIET 10u /* of them at the end, without a change */
 #define IDLE_ROUNDS 300u
 #define IDLE_NS 2000000000u /* between two of them: ten minutes in all */
 #define CHECK_STEPS 1000u   /* between two looks at what must hold at any time */
@@ -222,6 +224,21 @@ static void drain(struct sl_sim_workload *work, size_t stages)
     }
 }
 
+/* What nobody captured is found by the next look at the tables, which waits for a second without
+ * a commit after each of its slices. */
+static void look_at_tables(struct sl_sim_workload *work, size_t stages)
+{
+    struct sl_sim_world *world = work->world;
+    unsigned quiet = 0;
+    sl_sim_advance(world, SL_SIM_SCAN_MS * (uint64_t)1000000u);
+    for (unsigned n = 0; n < LOOKS_MAX && quiet < LOOKS_QUIET && world->failures == 0; n++) {
+        uint64_t before = sl_sim_traffic(world);
+        drain(work, stages);
+        sl_sim_advance(world, IDLE_NS);
+        quiet = sl_sim_traffic(world) == before ? quiet + 1 : 0;
+    }
+}
+
 static void idle_on(struct sl_sim_workload *work, size_t stages)
 {
     struct sl_sim_world *world = work->world;
@@ -278,10 +295,10 @@ static void run_workload(struct sl_sim_world *world, const struct sl_sim_options
     }
     if (world->failures == 0) {
         sl_sim_workload_finish(&work);
+        world->may_wait = true; /* for what went with a tree, and is told by a look at the tables */
         drain(&work, schedule.stages);
-        /* What nobody captured is found by the next look at the tables. */
-        sl_sim_advance(world, SL_SIM_SCAN_MS * (uint64_t)1000000u);
-        drain(&work, schedule.stages);
+        world->may_wait = false;
+        look_at_tables(&work, schedule.stages);
     }
     if (world->failures == 0) {
         idle_on(&work, schedule.stages);

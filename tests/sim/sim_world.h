@@ -97,6 +97,7 @@ struct sl_sim_world {
     struct sl_sim_disk *disk;
     struct sl_sim_net *net;
     struct sl_sim_schema schema;
+    bool may_wait;               /* changes may wait, though everything has come */
     struct sl_settings settings; /* of all devices */
     struct sl_sim_device devices[SL_SIM_DEVICES_MAX];
     unsigned devices_len;

@@ -315,6 +315,7 @@ static enum syncline_status open_engine(struct sl_library *library,
         status =
             sl_hidden_birth_any(&core->writer.hidden, core->models.models[i].id_in_db, &any, err);
         atomic_store_explicit(&core->hides[i], any, memory_order_relaxed);
+        core->living_due.lacks = core->living_due.lacks || any; /* until that was looked at */
     }
     if (status == SYNCLINE_OK) {
         status = load_state(core, &doubt, err);

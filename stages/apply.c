@@ -593,6 +593,9 @@ static enum syncline_status tidy_in_transaction(struct sl_apply *apply, int64_t 
     if (status == SYNCLINE_OK) {
         status = settle_after(apply, 0, err);
     }
+    if (status == SYNCLINE_OK && *entry == 0) {
+        status = sl_waiting_look_at_hidden(writer, err);
+    }
     for (uint32_t i = 0; i < SL_WAITING_TIDY_LEN && status == SYNCLINE_OK; i++) {
         status = sl_waiting_next(&writer->waiting.room, entry, err);
         if (status != SYNCLINE_OK || *entry == 0) {
@@ -641,7 +644,7 @@ static bool is_author_due(const struct sl_apply *apply)
 bool sl_apply_is_untidy(const struct sl_apply *apply)
 {
     const struct sl_waiting_work *work = &apply->writer.waiting;
-    return work->room.count.records > 0 &&
+    return (work->room.count.records > 0 || apply->core->living_due.lacks) &&
            (work->tidied >= 0 || is_author_due(apply) ||
             work->tidied_seq !=
                 atomic_load_explicit(&apply->core->settled_seq, memory_order_relaxed));
@@ -680,7 +683,7 @@ static bool tidy(struct sl_apply *apply)
 static void put_off_authoring(struct sl_apply *apply)
 {
     struct sl_waiting_work *work = &apply->writer.waiting;
-    if (work->room.count.records == 0) {
+    if (work->room.count.records == 0 && !apply->core->living_due.lacks) {
         return;
     }
     work->author_ns = now_ns(apply->core) + SL_AUTHOR_WAIT_MS * NS_PER_MS;

@@ -123,14 +123,13 @@ static enum syncline_status write_row(struct work *work, int64_t id, enum syncli
     return status == SYNCLINE_OK && *found ? write_body(work, class, values, err) : status;
 }
 
-/* A content as values for the table. *missing: a parent of it is not here. */
+/* A content as values for the table. lacks->field: a parent of it that is not here. */
 static enum syncline_status read_body(struct work *work, const struct sl_hidden_birth *hidden,
-                                      struct sl_localized *localized, bool *missing,
+                                      struct sl_localized *localized, struct sl_missing *lacks,
                                       struct sl_error *err)
 {
     struct sl_msgpack in;
     struct sl_promises none;
-    struct sl_missing lacks = {0};
     struct sl_group *group = sl_arena_alloc(&work->arena, sizeof(*group));
     if (group == NULL) {
         return no_memory(err);
@@ -143,9 +142,8 @@ static enum syncline_status read_body(struct work *work, const struct sl_hidden_
         status = sl_localize_group(localized, work->model, group, &work->arena, err);
     }
     if (status == SYNCLINE_OK) {
-        status = sl_localize_record(localized, work->rows, &none, false, 0, &lacks, err);
+        status = sl_localize_record(localized, work->rows, &none, false, 0, lacks, err);
     }
-    *missing = lacks.field != NULL;
     return status;
 }
 
@@ -312,6 +310,15 @@ static enum syncline_status make_row(struct work *work, const struct sl_hidden_b
     return status == SYNCLINE_OK && inserted ? take_row(work, id, hidden, err) : status;
 }
 
+/* It is looked at again when that parent comes: stages/waiting. */
+static enum syncline_status note_lack(struct work *work, const struct sl_hidden_birth *hidden,
+                                      const struct sl_missing *lacks, struct sl_error *err)
+{
+    work->core->living_due.lacks = true;
+    return sl_hidden_birth_set_lack(&work->rows->hidden, work->model->id_in_db, work->uuid, hidden,
+                                    lacks->field->parent->id_in_db, &lacks->uuid, err);
+}
+
 /* The hidden birth of the highest rank whose parents are here, with its values in `localized`;
  * NULL: there is none. `than`: only one that is higher. A pending one has no values: they are the
  * row's. */
@@ -329,14 +336,16 @@ static enum syncline_status find_highest(struct work *work, const struct rank *t
     for (size_t i = 0; i < len && status == SYNCLINE_OK; i++) {
         struct rank at;
         struct sl_localized values;
-        bool missing = false;
+        struct sl_missing lacks = {0};
         status = rank_hidden(work, &list[i], &at, err);
         if (status != SYNCLINE_OK || (than != NULL && !is_higher(&at, than)) ||
             (*highest != NULL && !is_higher(&at, rank))) {
             continue;
         }
-        status = read_body(work, &list[i], &values, &missing, err);
-        if (status == SYNCLINE_OK && (!missing || at.pending)) {
+        status = read_body(work, &list[i], &values, &lacks, err);
+        if (status == SYNCLINE_OK && lacks.field != NULL && !at.pending) {
+            status = note_lack(work, &list[i], &lacks, err);
+        } else if (status == SYNCLINE_OK) {
             *highest = &list[i];
             *localized = values;
             *rank = at;

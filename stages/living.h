@@ -13,7 +13,8 @@
  * in memory (sl_core_may_hide), and where not nothing here is asked.
  *
  * Failure modes: a hidden birth one of whose parents is not here cannot be shown; the next one is.
- * It stays hidden, and is looked at again with the next change of its UUID. */
+ * It stays hidden, with the parent that it lacks, and is looked at again when that comes
+ * (sl_waiting_release), as with each change of its UUID. */
 
 #ifndef SL_LIVING_H
 #define SL_LIVING_H

@@ -201,6 +201,7 @@ struct sl_living_due {
     struct sl_living_record *records; /* ours */
     size_t len;
     size_t capacity;
+    bool lacks;                         /* a hidden birth may lack a parent */
     int64_t looked[SL_MODEL_COUNT_MAX]; /* by model->index: the model's last delete when records
                                            without a row were looked for; + 1, 0: never */
 };

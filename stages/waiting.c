@@ -61,8 +61,9 @@ enum syncline_status sl_waiting_arrived(struct sl_record_writer *writer,
                                         const struct syncline_uuid *uuid, struct sl_error *err)
 {
     const struct sl_waiting_event event = {.model = model, .uuid = *uuid};
-    return writer->waiting.room.count.records == 0 ? SYNCLINE_OK
-                                                   : sl_waiting_note(&writer->waiting, &event, err);
+    return writer->waiting.room.count.records == 0 && !writer->core->living_due.lacks
+               ? SYNCLINE_OK
+               : sl_waiting_note(&writer->waiting, &event, err);
 }
 
 /* ---- Content ---- */

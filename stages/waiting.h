@@ -138,6 +138,10 @@ enum syncline_status sl_waiting_covered(struct sl_record_writer *writer, int64_t
  * of the record that opened it. */
 enum syncline_status sl_waiting_release(struct sl_record_writer *writer, bool closed,
                                         struct sl_error *err);
+/* Looks at every hidden birth that lacks a parent (stages/living): this device may have made it, or
+ * deleted it. When idle. */
+enum syncline_status sl_waiting_look_at_hidden(struct sl_record_writer *writer,
+                                               struct sl_error *err);
 /* Looks at one entry, as when something of what it points at had come. */
 enum syncline_status sl_waiting_look(struct sl_record_writer *writer, int64_t entry, bool closed,
                                      struct sl_error *err);

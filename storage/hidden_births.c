@@ -5,7 +5,9 @@
 
 #include <string.h>
 
-enum { ANY, LIST, PUT, DROP };
+enum { ANY, LIST, PUT, DROP, SET_LACK, LACKING, ANY_LACKING };
+
+#define LACK_COLUMNS "model,uuid,lacks_model,lacks_uuid,origin,seq,birth_hlc,class,hlc,hlc_origin"
 
 static const char *const sql_texts[] = {
     [ANY] = "SELECT 1 FROM _syncline_hidden_birth WHERE model=?1 LIMIT 1",
@@ -15,6 +17,14 @@ static const char *const sql_texts[] = {
             "hlc,hlc_origin,body) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
     [DROP] = "DELETE FROM _syncline_hidden_birth WHERE model=?1 AND uuid=?2 AND origin=?3"
              " AND seq=?4",
+    [SET_LACK] = "UPDATE _syncline_hidden_birth SET lacks_model=?5,lacks_uuid=?6"
+                 " WHERE model=?1 AND uuid=?2 AND origin=?3 AND seq=?4",
+    [LACKING] = "SELECT " LACK_COLUMNS " FROM _syncline_hidden_birth"
+                " INDEXED BY _syncline_hidden_lacks WHERE lacks_model=?1 AND lacks_uuid=?2"
+                " LIMIT 1",
+    [ANY_LACKING] = "SELECT " LACK_COLUMNS " FROM _syncline_hidden_birth"
+                    " WHERE lacks_model NOT NULL ORDER BY lacks_model,lacks_uuid"
+                    " LIMIT 1 OFFSET ?1",
 };
 
 void sl_hidden_births_init(struct sl_hidden_births *hidden, struct sl_library_db *ldb)
@@ -155,4 +165,63 @@ enum syncline_status sl_hidden_birth_drop(struct sl_hidden_births *hidden, int64
     (void)sqlite3_bind_int64(stmt, 3, origin);
     (void)sqlite3_bind_int64(stmt, 4, (int64_t)seq);
     return sl_db_run(&hidden->ldb->db, stmt, err);
+}
+
+enum syncline_status sl_hidden_birth_set_lack(struct sl_hidden_births *hidden, int64_t model,
+                                              const struct syncline_uuid *uuid,
+                                              const struct sl_hidden_birth *birth,
+                                              int64_t parent_model,
+                                              const struct syncline_uuid *parent,
+                                              struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(hidden, SET_LACK, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, model);
+    sl_bind_uuid(stmt, 2, uuid);
+    (void)sqlite3_bind_int64(stmt, 3, birth->origin);
+    (void)sqlite3_bind_int64(stmt, 4, (int64_t)birth->seq);
+    if (parent_model != 0) {
+        (void)sqlite3_bind_int64(stmt, 5, parent_model);
+        sl_bind_uuid(stmt, 6, parent);
+    }
+    return sl_db_run(&hidden->ldb->db, stmt, err);
+}
+
+enum syncline_status sl_hidden_birth_lacking(struct sl_hidden_births *hidden, int64_t parent_model,
+                                             const struct syncline_uuid *parent, uint64_t after,
+                                             bool *found, struct sl_hidden_lack *lack,
+                                             struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status =
+        get(hidden, parent_model != 0 ? LACKING : ANY_LACKING, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    if (parent_model != 0) {
+        (void)sqlite3_bind_int64(stmt, 1, parent_model);
+        sl_bind_uuid(stmt, 2, parent);
+    } else {
+        (void)sqlite3_bind_int64(stmt, 1, (int64_t)after);
+    }
+    status = sl_db_row(&hidden->ldb->db, stmt, found, err);
+    if (status != SYNCLINE_OK || !*found) {
+        return status;
+    }
+    *lack = (struct sl_hidden_lack){
+        .model = sqlite3_column_int64(stmt, 0),
+        .lacks_model = sqlite3_column_int64(stmt, 2),
+        .birth = {.origin = sqlite3_column_int64(stmt, 4),
+                  .seq = (uint64_t)sqlite3_column_int64(stmt, 5),
+                  .birth_hlc = (uint64_t)sqlite3_column_int64(stmt, 6),
+                  .class = (enum syncline_ownership)sqlite3_column_int(stmt, 7),
+                  .hlc = (uint64_t)sqlite3_column_int64(stmt, 8),
+                  .hlc_origin = sqlite3_column_int64(stmt, 9)}};
+    bool named = sl_column_uuid(stmt, 1, &lack->uuid) && sl_column_uuid(stmt, 3, &lack->lacks_uuid);
+    sl_db_reset(stmt);
+    return named ? SYNCLINE_OK
+                 : sl_fail(err, SYNCLINE_ECORRUPT, "library.db: a hidden birth has no UUID");
 }

@@ -53,4 +53,26 @@ enum syncline_status sl_hidden_birth_drop(struct sl_hidden_births *hidden, int64
                                           const struct syncline_uuid *uuid, int64_t origin,
                                           uint64_t seq, struct sl_error *err);
 
+/* One that is of the highest rank, and cannot be shown while that record is not here; or, with
+ * parent_model 0, that can. Replacing it says that, too. */
+enum syncline_status sl_hidden_birth_set_lack(struct sl_hidden_births *hidden, int64_t model,
+                                              const struct syncline_uuid *uuid,
+                                              const struct sl_hidden_birth *birth,
+                                              int64_t parent_model,
+                                              const struct syncline_uuid *parent,
+                                              struct sl_error *err);
+/* A record with a birth that lacks this one; with parent_model 0, that lacks any, the next after
+ * `after`, which counts up. *found = false: there is none. */
+struct sl_hidden_lack {
+    int64_t model;
+    struct syncline_uuid uuid;
+    struct sl_hidden_birth birth; /* without its body */
+    int64_t lacks_model;
+    struct syncline_uuid lacks_uuid;
+};
+enum syncline_status sl_hidden_birth_lacking(struct sl_hidden_births *hidden, int64_t parent_model,
+                                             const struct syncline_uuid *parent, uint64_t after,
+                                             bool *found, struct sl_hidden_lack *lack,
+                                             struct sl_error *err);
+
 #endif

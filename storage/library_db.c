@@ -109,7 +109,10 @@ static const char schema[] =
     "CREATE TABLE _syncline_hidden_birth(model INTEGER NOT NULL, uuid BLOB NOT NULL,"
     " origin INTEGER NOT NULL, seq INTEGER NOT NULL, birth_hlc INTEGER NOT NULL,"
     " class INTEGER NOT NULL, hlc INTEGER NOT NULL, hlc_origin INTEGER NOT NULL,"
-    " body BLOB NOT NULL, PRIMARY KEY(model,uuid,origin,seq)) WITHOUT ROWID;"
+    " body BLOB NOT NULL, lacks_model INTEGER, lacks_uuid BLOB,"
+    " PRIMARY KEY(model,uuid,origin,seq)) WITHOUT ROWID;"
+    "CREATE INDEX _syncline_hidden_lacks ON _syncline_hidden_birth(lacks_model,lacks_uuid)"
+    " WHERE lacks_model NOT NULL;"
     "INSERT INTO _syncline_meta VALUES('format',1);";
 
 enum syncline_status sl_library_db_open(struct sl_library_db *ldb, const struct sl_env *env,

@@ -1299,6 +1299,82 @@ Test(waiting, twin_with_a_tree_hidden)
     twin_with_a_tree(false);
 }
 
+/* ---- Hidden births and their parents ---- */
+
+/* Two devices insert the same tag; c has both, and shows its own, which is later. Nobody else has
+ * heard of c. */
+static void insert_twins(int64_t parent)
+{
+    set(b, TAG, 9, 0, 0, 9);
+    settle();
+    hold(a, c, true);
+    hold(b, c, true);
+    hold(c, a, true);
+    set(a, TAG, 1, parent, 0, 1);
+    settle();
+    set(c, TAG, 1, 0, 0, 100);
+    settle();
+    hold(c, a, false);
+    settle();
+    cr_assert_eq(value_of(c, TAG, 1), 100);
+    cr_assert_eq(number(c, HIDDEN), 1);
+}
+
+/* A hidden birth becomes the latest by an update that points at a record which is not here: it is
+ * shown when that comes, also over a restart. */
+static void hidden_waits_for_a_parent(bool restart)
+{
+    insert_twins(0);
+    hold(c, b, true);
+    set(b, TAG, 8, 0, 0, 8);
+    settle();
+    set(a, TAG, 1, 8, 0, 2);
+    settle();
+    cr_assert_eq(value_of(c, TAG, 1), 100);
+    cr_assert_eq(number(c, "SELECT count(*) FROM _syncline_hidden_birth WHERE lacks_model>0"), 1);
+    if (restart) {
+        leave(c);
+        come(c);
+    }
+    hold(c, b, false);
+    settle();
+    cr_assert_eq(value_of(c, TAG, 1), 2);
+    cr_assert_eq(number(c, "SELECT count(*) FROM _syncline_hidden_birth WHERE lacks_model>0"), 0);
+    everybody();
+    check_equal();
+}
+
+Test(waiting, hidden_waits_for_a_parent)
+{
+    hidden_waits_for_a_parent(false);
+}
+
+Test(waiting, hidden_waits_for_a_parent_over_a_restart)
+{
+    hidden_waits_for_a_parent(true);
+}
+
+/* What a hidden birth points at is deleted, and then the birth that was shown: its author deletes
+ * it, as it does what waits. */
+Test(waiting, hidden_whose_parent_is_deleted)
+{
+    insert_twins(9);
+    everybody();
+    hold(c, a, true);
+    drop(b, TAG, 9);
+    settle();
+    sql(c->db, "DELETE FROM _syncline_hidden_birth"); /* so that its delete does not name both */
+    drop(c, TAG, 1);
+    settle();
+    cr_assert(!has(b, TAG, 1));
+    everybody();
+    for (size_t d = 0; d < DEVICES; d++) {
+        cr_assert_eq(count(&devices[d], TAG), 0, "%s", names[d]);
+        cr_assert_eq(number(&devices[d], HIDDEN), 0, "%s", names[d]);
+    }
+    check_equal();
+}
+
 /* ---- Anything ---- */
 
 static uint64_t random_state;

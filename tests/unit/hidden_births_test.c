@@ -142,3 +142,41 @@ Test(hidden_births, failures)
     FAILS(sl_hidden_birth_put(&hidden, 1, &uuid, &birth, &err), SYNCLINE_EDB, "hidden_birth");
     FAILS(sl_hidden_birth_drop(&hidden, 1, &uuid, 1, 1, &err), SYNCLINE_EDB, "hidden_birth");
 }
+
+/* A birth that lacks a parent is found by that, until it is said to lack none, replaced or dropped.
+ */
+Test(hidden_births, found_by_what_they_lack)
+{
+    const struct syncline_uuid parent = uuid_of(50);
+    const struct syncline_uuid record = uuid_of(7);
+    struct sl_hidden_lack lack;
+    bool found = true;
+    put(1, 7, 1, 5, "a");
+    put(1, 8, 2, 6, "b");
+    OK(sl_hidden_birth_lacking(&hidden, 2, &parent, 0, &found, &lack, &err));
+    cr_assert(!found);
+    look(1, 7, false);
+    OK(sl_hidden_birth_set_lack(&hidden, 1, &record, &list[0], 2, &parent, &err));
+    OK(sl_hidden_birth_lacking(&hidden, 2, &parent, 0, &found, &lack, &err));
+    cr_assert(found && sl_uuid_equal(&lack.uuid, &record) &&
+              sl_uuid_equal(&lack.lacks_uuid, &parent));
+    cr_assert(lack.model == 1 && lack.lacks_model == 2 && lack.birth.seq == 5);
+    OK(sl_hidden_birth_lacking(&hidden, 3, &parent, 0, &found, &lack, &err));
+    cr_assert(!found, "of another model");
+    OK(sl_hidden_birth_lacking(&hidden, 0, NULL, 0, &found, &lack, &err));
+    cr_assert(found && lack.birth.origin == 1);
+    OK(sl_hidden_birth_lacking(&hidden, 0, NULL, 1, &found, &lack, &err));
+    cr_assert(!found);
+    put(1, 7, 1, 5, "c");
+    OK(sl_hidden_birth_lacking(&hidden, 2, &parent, 0, &found, &lack, &err));
+    cr_assert(!found, "replaced");
+    OK(sl_hidden_birth_set_lack(&hidden, 1, &record, &list[0], 2, &parent, &err));
+    OK(sl_hidden_birth_set_lack(&hidden, 1, &record, &list[0], 0, NULL, &err));
+    OK(sl_hidden_birth_lacking(&hidden, 2, &parent, 0, &found, &lack, &err));
+    cr_assert(!found, "said to lack none");
+    OK(sl_hidden_birth_set_lack(&hidden, 1, &record, &list[0], 2, &parent, &err));
+    OK(sl_db_exec(&ldb.db, "UPDATE _syncline_hidden_birth SET uuid=x'01' WHERE lacks_model=2",
+                  &err));
+    FAILS(sl_hidden_birth_lacking(&hidden, 2, &parent, 0, &found, &lack, &err), SYNCLINE_ECORRUPT,
+          "has no UUID");
+}

@@ -944,6 +944,24 @@ Test(waiting, moved_below_what_another_deletes)
     check_equal();
 }
 
+/* One record of a segment that a table refuses is set aside, and told; the others are there. */
+Test(waiting, one_of_a_segment_is_refused)
+{
+    struct row written[3];
+    sql(c->db, "CREATE TRIGGER refuses BEFORE INSERT ON tags WHEN new.value=666"
+               " BEGIN SELECT RAISE(ABORT, 'not this one'); END");
+    sql(a->db, "BEGIN IMMEDIATE");
+    written[0] = put(a, TAG, 1, 0, 0, 1);
+    written[1] = put(a, TAG, 2, 0, 0, 666);
+    written[2] = put(a, TAG, 3, 0, 0, 3);
+    capture(a, TAG, written, 3, SYNCLINE_INSERT, 0);
+    sql(a->db, "COMMIT");
+    settle();
+    cr_assert_eq(count(b, TAG), 3);
+    cr_assert(has(c, TAG, 1) && !has(c, TAG, 2) && has(c, TAG, 3));
+    cr_assert_eq(info_of(c).set_aside, 1);
+}
+
 /* ---- Trees inserted again ---- */
 
 #define HIDDEN "SELECT count(*) FROM _syncline_hidden_birth"

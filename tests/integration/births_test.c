@@ -307,12 +307,13 @@ Test(births, more_births_than_a_change_can_name)
     settle();
     for (uint8_t more = 0; more <= 1; more++) {
         char text[400];
-        (void)snprintf(text, sizeof(text),
-                       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<%d)"
-                       " INSERT INTO _syncline_hidden_birth SELECT model,uuid,origin,2+i,"
-                       "birth_hlc,class,hlc,hlc_origin,body FROM _syncline_hidden_birth, n"
-                       " WHERE uuid=x'0900000000000000000000000000000%d'",
-                       (int)SL_CHANGE_BIRTHS_MAX - 2 + more, 1 + more);
+        (void)snprintf(
+            text, sizeof(text),
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<%d)"
+            " INSERT INTO _syncline_hidden_birth SELECT model,uuid,origin,2+i,"
+            "birth_hlc,class,hlc,hlc_origin,body,NULL,NULL FROM _syncline_hidden_birth, n"
+            " WHERE uuid=x'0900000000000000000000000000000%d'",
+            (int)SL_CHANGE_BIRTHS_MAX - 2 + more, 1 + more);
         sql(a.db, text);
         write_tags(&a, SYNCLINE_DELETE, (uint8_t)(1 + more), 1, 0);
         settle();

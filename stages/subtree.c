@@ -721,6 +721,11 @@ static enum syncline_status remove_row(struct tree *tree, const struct node *nod
     if (status == SYNCLINE_OK) {
         status = sl_birth_drop(&rows->births, model, node->id, err);
     }
+    if (status == SYNCLINE_OK && sl_core_may_hide(writer->core, node->model)) {
+        const struct sl_waiting_event left = {
+            .model = node->model, .uuid = node->uuid, .left = true};
+        status = sl_waiting_note(&writer->waiting, &left, err);
+    }
     writer->clear_of_births[node->model->index] = false;
     if (status == SYNCLINE_OK && !tree->noted[node->model->index]) {
         status = sl_outbox_note_delete(&rows->ldb, model, err);

@@ -42,6 +42,7 @@ struct sl_waiting_event {
     int64_t entry;                /* look at this one; 0: at those that point at the record */
     const struct sl_model *model; /* that is here now */
     struct syncline_uuid uuid;
+    bool left; /* or not: its row left its table, and another birth of it may be shown */
 };
 
 /* The applier's. */

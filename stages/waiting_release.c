@@ -422,6 +422,23 @@ static enum syncline_status bury_hidden(struct sl_record_writer *writer,
                                  : status;
 }
 
+/* Shows the latest birth of a record, which may have a row only then. */
+static enum syncline_status show(struct sl_record_writer *writer, const struct sl_model *model,
+                                 const struct syncline_uuid *uuid, struct sl_error *err)
+{
+    struct sl_error why;
+    enum syncline_status status = sl_record_writer_flush(writer, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_living_show_latest(writer->core, writer->pending, model, uuid, &why);
+    if (status != SYNCLINE_OK && status != SYNCLINE_EINVAL) { /* its table refuses it: hidden */
+        *err = why;
+        return status;
+    }
+    return sl_waiting_arrived(writer, model, uuid, err);
+}
+
 /* Is it the time of a hidden birth that lacked a parent? *lacks: it still does. */
 static enum syncline_status look_at_hidden(struct sl_record_writer *writer,
                                            const struct sl_hidden_lack *lack, bool *lacks,
@@ -430,7 +447,6 @@ static enum syncline_status look_at_hidden(struct sl_record_writer *writer,
     struct sl_core *core = writer->core;
     const struct sl_model *model = model_of(core, lack->model);
     const struct sl_model *parent = model_of(core, lack->lacks_model);
-    struct sl_error why;
     int64_t id = 0;
     bool here = false;
     enum syncline_status status = SYNCLINE_OK;
@@ -447,18 +463,7 @@ static enum syncline_status look_at_hidden(struct sl_record_writer *writer,
         status = sl_hidden_birth_set_lack(&core->writer.hidden, lack->model, &lack->uuid,
                                           &lack->birth, 0, NULL, err);
     }
-    if (status == SYNCLINE_OK) {
-        status = sl_record_writer_flush(writer, err);
-    }
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    status = sl_living_show_latest(core, writer->pending, model, &lack->uuid, &why);
-    if (status != SYNCLINE_OK && status != SYNCLINE_EINVAL) { /* its table refuses it: hidden */
-        *err = why;
-        return status;
-    }
-    return sl_waiting_arrived(writer, model, &lack->uuid, err); /* it may have a row only now */
+    return status == SYNCLINE_OK ? show(writer, model, &lack->uuid, err) : status;
 }
 
 /* Those that lacked this record. */
@@ -510,8 +515,12 @@ enum syncline_status sl_waiting_release(struct sl_record_writer *writer, bool cl
     for (work->next = 0; work->next < work->len && status == SYNCLINE_OK; work->next++) {
         const struct sl_waiting_event event = work->events[work->next];
         int64_t entry = event.entry;
+        if (event.left) {
+            status = show(writer, event.model, &event.uuid, err);
+            continue;
+        }
         if (work->room.count.records == 0 && !writer->core->living_due.lacks) {
-            break;
+            continue;
         }
         if (entry == 0) {
             status = look_at_lacking(writer, &event, err);

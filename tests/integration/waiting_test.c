@@ -1321,7 +1321,7 @@ Test(waiting, twin_with_a_tree_hidden)
 
 /* Two devices insert the same tag; c has both, and shows its own, which is later. Nobody else has
  * heard of c. */
-static void insert_twins(int64_t parent)
+static void insert_twins(int64_t parent, int64_t later_parent)
 {
     set(b, TAG, 9, 0, 0, 9);
     settle();
@@ -1330,7 +1330,7 @@ static void insert_twins(int64_t parent)
     hold(c, a, true);
     set(a, TAG, 1, parent, 0, 1);
     settle();
-    set(c, TAG, 1, 0, 0, 100);
+    set(c, TAG, 1, later_parent, 0, 100);
     settle();
     hold(c, a, false);
     settle();
@@ -1342,7 +1342,7 @@ static void insert_twins(int64_t parent)
  * shown when that comes, also over a restart. */
 static void hidden_waits_for_a_parent(bool restart)
 {
-    insert_twins(0);
+    insert_twins(0, 0);
     hold(c, b, true);
     set(b, TAG, 8, 0, 0, 8);
     settle();
@@ -1376,7 +1376,7 @@ Test(waiting, hidden_waits_for_a_parent_over_a_restart)
  * it, as it does what waits. */
 Test(waiting, hidden_whose_parent_is_deleted)
 {
-    insert_twins(9);
+    insert_twins(9, 0);
     everybody();
     hold(c, a, true);
     drop(b, TAG, 9);
@@ -1390,6 +1390,24 @@ Test(waiting, hidden_whose_parent_is_deleted)
         cr_assert_eq(count(&devices[d], TAG), 0, "%s", names[d]);
         cr_assert_eq(number(&devices[d], HIDDEN), 0, "%s", names[d]);
     }
+    check_equal();
+}
+
+/* The birth that a row shows becomes invisible with its parent: the next one is shown at once. */
+Test(waiting, hidden_is_shown_when_the_shown_one_waits)
+{
+    insert_twins(0, 9);
+    hold(a, c, false);
+    settle();
+    cr_assert_eq(value_of(a, TAG, 1), 100);
+    hold(c, b, true);
+    drop(b, TAG, 9);
+    settle();
+    cr_assert(has(a, TAG, 1));
+    cr_assert_eq(value_of(a, TAG, 1), 1);
+    cr_assert_eq(waiting(a), 1);
+    everybody();
+    cr_assert_eq(value_of(c, TAG, 1), 1);
     check_equal();
 }
 

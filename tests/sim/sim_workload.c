@@ -550,6 +550,11 @@ void sl_sim_workload_init(struct sl_sim_workload *work, struct sl_sim_world *wor
     world->relayed_acks = allowed->relayed_acks;
     work->switches.applied_acks = allowed->applied_acks;
     work->switches.failures_end = allowed->failures_end;
+    bool has_twins = sl_sim_random_percent(random, 50);
+    if (work->switches.orphans && work->switches.twins && !work->switches.orphaned_twins) {
+        work->switches.orphans = !has_twins;
+        work->switches.twins = has_twins;
+    }
     work->switches.bare_captures = !has_crashes || allowed->bare_captures;
     work->bare_updates = !has_crashes;
     static const uint32_t sizes[] = {3, 12, 100};

@@ -224,7 +224,7 @@ static bool advance(struct run *run, struct merge_device *device)
     }
     if (!run->vanished[event][run->came[d][event]]) {
         merge_device_take(device, event);
-        (void)sl_apply_run(&device->apply); /* and nothing more is there to do */
+        merge_device_apply(device); /* and nothing more is there to do */
         check(run, device);
     }
     run->came[d][event]++;

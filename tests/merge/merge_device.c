@@ -742,6 +742,12 @@ uint32_t merge_device_behind(const struct merge_device *device, uint32_t origin)
     return device->world->ends_len[origin] - device->taken[origin];
 }
 
+void merge_device_apply(struct merge_device *device)
+{
+    device->apply.unsynced = false;
+    (void)sl_apply_run(&device->apply);
+}
+
 void merge_device_take(struct merge_device *device, uint32_t from)
 {
     struct sl_origin_state *origin = device->origins[from];
@@ -754,7 +760,7 @@ void merge_device_take(struct merge_device *device, uint32_t from)
     head.last_hlc = end->hlc;
     sl_core_set_head(device->core, origin, &head);
     for (uint32_t tries = 0; tries < 8 && origin->applied_seq < head.held_seq; tries++) {
-        (void)sl_apply_run(&device->apply);
+        merge_device_apply(device);
         device->world->slices++;
     }
     if (origin->applied_seq < head.held_seq) {

@@ -120,6 +120,8 @@ void merge_device_settle(struct merge_device *device);
 /* Segments of that origin that are in its log and have not come here; one change each, unless it
  * wrote many at once. */
 uint32_t merge_device_behind(const struct merge_device *device, uint32_t origin);
+/* One slice of apply. Nothing here survives a power cut, so nothing is synced. */
+void merge_device_apply(struct merge_device *device);
 /* The next segment of that origin comes, and is applied. */
 void merge_device_take(struct merge_device *device, uint32_t origin);
 /* What the device has applied of this history. */

@@ -146,6 +146,7 @@ bool sl_core_writer_is_sound(struct sl_core *core)
     }
     sl_core_watch_wal(core);
     end(core, SL_DEGRADED_WRITER, "library.db was opened again, and checked");
+    sl_core_works(core, SL_STAGE_APPLY); /* which has said that this failed, and may have no more */
     return true;
 }
 

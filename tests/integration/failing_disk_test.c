@@ -270,6 +270,9 @@ Test(failing_disk, the_applying_connection_is_opened_again)
     STEPPED_UNTIL(stepped_fault.met == 1);
     STEPPED_UNTIL(stepped_events(b, SYNCLINE_CODE_REOPENED) == 1);
     cr_expect_neq(core->writer.ldb.db.handle, before);
+    stepped_rounds(100); /* and that is over, with nothing more to apply */
+    cr_expect_eq(stepped_events(b, SYNCLINE_CODE_IO_FAILED), 1);
+    cr_expect_eq(stepped_events(b, SYNCLINE_CODE_WORKS_AGAIN), 1);
     stepped_insert(a, 3);
     stepped_insert(b, 3);
     STEPPED_UNTIL(is_all_done(a, b));

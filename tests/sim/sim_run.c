@@ -31,7 +31,7 @@
 #define DRAIN_IDLE_MAX 600u     /* of them in a row in which nothing moved: it never will */
 #define REST_ROUNDS 4u          /* idle rounds at the end of a drain */
 #define MEMORY_MAX                                                                                 \
-    16000000u           /* bytes of a device's handles, at any time: what is kept for records      \
+    18000000u           /* bytes of a device's handles, at any time: what is kept for records      \
                          * and segments is within the budget, and little is used here */
 #define LOOKS_MAX 300u  /* drains while tables are looked at */
 #define LOOKS_QUIET 10u /* of them at the end, without a change */
@@ -230,7 +230,7 @@ static void look_at_tables(struct sl_sim_workload *work, size_t stages)
 {
     struct sl_sim_world *world = work->world;
     unsigned quiet = 0;
-    sl_sim_advance(world, SL_SIM_SCAN_MS * (uint64_t)1000000u);
+    sl_sim_advance(world, world->scan_ms * 1000000u);
     for (unsigned n = 0; n < LOOKS_MAX && quiet < LOOKS_QUIET && world->failures == 0; n++) {
         uint64_t before = sl_sim_traffic(world);
         drain(work, stages);

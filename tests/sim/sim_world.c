@@ -406,7 +406,8 @@ void sl_sim_world_init(struct sl_sim_world *world, uint64_t seed, unsigned devic
     sl_sim_random_fill(&setup, &world->library_id, sizeof(world->library_id));
     world->devices_len = devices;
     sl_settings_init(&world->settings);
-    world->settings.values[SL_SETTING_SCAN_INTERVAL_MS].number = SL_SIM_SCAN_MS;
+    world->scan_ms = SL_SIM_SCAN_MS * (1 + world->clock_cost_ns / 1000000u);
+    world->settings.values[SL_SETTING_SCAN_INTERVAL_MS].number = (int64_t)world->scan_ms;
     for (unsigned i = 0; i < devices; i++) {
         device_init(world, (int)i, &setup);
     }

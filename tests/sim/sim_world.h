@@ -17,7 +17,7 @@
 #include "tests/sim/sim_vfs.h"
 
 #define SL_SIM_DEVICES_MAX 8u
-#define SL_SIM_SCAN_MS 60000 /* between two looks at the tables for what nobody captured */
+#define SL_SIM_SCAN_MS 60000u /* least between two looks at the tables for what nobody captured */
 
 /* What a run can find. */
 enum sl_sim_failure {
@@ -88,6 +88,8 @@ struct sl_sim_world {
     uint64_t seed;
     uint64_t now_ns;        /* since the world began */
     uint64_t clock_cost_ns; /* reading a monotonic clock takes up to this */
+    uint64_t scan_ms; /* between two looks at the tables: more where one takes longer for that,
+                         as the devices must be at rest together at times */
     struct sl_sim_trace trace;
     struct sl_sim_random schedule; /* what is stepped next */
     struct sl_sim_random workload; /* what the applications do */

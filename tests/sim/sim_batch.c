@@ -176,7 +176,7 @@ static bool draw_reborn(struct sl_sim_workload *work, struct sl_sim_session *ses
     struct sl_sim_ledger *ledger = &work->ledger;
     struct sl_sim_random *random = random_of(session);
     if (!work->switches.reinserts || ledger->records_len == 0 ||
-        !sl_sim_random_percent(random, 30)) {
+        !sl_sim_random_percent(random, 60)) {
         return false;
     }
     uint32_t start = (uint32_t)sl_sim_random_below(random, ledger->records_len);

@@ -455,6 +455,10 @@ syncline_remove(const char *dir, const struct syncline_options *options);
  * all. One UUID that two devices hold from before is kept
  * by each as it has it, and set aside: records are not merged by their UUID.
  *
+ * A sync.db that is not there, is damaged (it is kept as sync.db.damaged), or is older than what
+ * library.db has settled, is mended by the engine: this device goes on in a new epoch, as another
+ * origin; what the log lacks comes again from the other devices, and an event says so.
+ *
  * Errors: ENOTFOUND (no library there), EFORMAT (not a library, not in WAL mode, or made by a newer
  * version), EMODEL (names model and field), EBUSY (another process runs the engine; names its
  * pid), ERESTORED, EREFUSED (a network address that is not loopback, or insecure_loopback is
@@ -858,7 +862,8 @@ syncline_log_read(struct syncline *lib, syncline_event_fn fn, void *ctx,
     X(LOG_SPLIT, 19, "a device was restored or copied: nothing more is taken of it")               \
     X(COMMITS_LOST, 20, "library.db was older than the log, which was applied to it again")        \
     X(DELETES_HELD, 21, "most records of a model are gone without a capture: nobody is told")      \
-    X(NOT_OURS, 22, "records of other devices were deleted here without a capture")
+    X(NOT_OURS, 22, "records of other devices were deleted here without a capture")                \
+    X(NEW_EPOCH, 23, "the log had lost changes of this device, which goes on as another origin")
 
 enum syncline_event_code {
 #define X(name, value, text) SYNCLINE_CODE_##name = value,

@@ -456,7 +456,8 @@ static enum syncline_status check_is_library(const struct paths *paths, struct s
         return sl_fail(err, SYNCLINE_EFORMAT, "%s is not a directory: a library is one",
                        paths->dir);
     }
-    if (!exists(paths->sync_db) || !exists(paths->library_db)) {
+    /* With its key the engine makes the log anew from library.db (stages/epoch). */
+    if ((!exists(paths->sync_db) && !exists(paths->key)) || !exists(paths->library_db)) {
         return sl_fail(err, SYNCLINE_ENOTFOUND,
                        "there is no library in %s (%s is missing): create or join one there first",
                        paths->dir, exists(paths->sync_db) ? "library.db" : "sync.db");
@@ -515,6 +516,51 @@ static void free_handle(struct syncline *lib)
     sl_free(lib->env.alloc, lib);
 }
 
+/* Is the file no database, or one that SQLite finds damaged? What is a database and no log, or a
+ * newer one, is somebody's, and stays. */
+static bool is_damaged(const struct sl_env *env, const char *path)
+{
+    static const char magic[16] = "SQLite format 3";
+    char head[sizeof(magic)] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, head, sizeof(head)) : -1;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    if (len < 0 || (len > 0 && memcmp(head, magic, sizeof(magic)) != 0)) {
+        return len > 0;
+    }
+    struct sl_peer_log log;
+    struct sl_library_identity who;
+    struct sl_error ignored;
+    enum syncline_status status = sl_peer_log_open(&log, env, path, SL_DB_READ, &ignored);
+    if (status == SYNCLINE_OK) {
+        status = sl_peer_log_identity(&log, &who, &ignored);
+        sl_peer_log_fini(&log);
+    }
+    return status == SYNCLINE_ECORRUPT;
+}
+
+/* A damaged log is put away, and its WAL with it, so that a new one is made. The engine's lock is
+ * held. */
+static enum syncline_status put_damaged_away(const struct sl_env *env, const struct paths *paths,
+                                             bool *away, struct sl_error *err)
+{
+    static const char *const ends[] = {"-shm", "-wal", ""}; /* the file itself last */
+    *away = exists(paths->sync_db) && is_damaged(env, paths->sync_db);
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]) && *away; i++) {
+        char from[PATH_SIZE + 8];
+        char to[PATH_SIZE + 16];
+        (void)snprintf(from, sizeof(from), "%s%s", paths->sync_db, ends[i]);
+        (void)snprintf(to, sizeof(to), "%s.damaged%s", paths->sync_db, ends[i]);
+        if (rename(from, to) != 0 && errno != ENOENT) {
+            return sl_fail(err, SYNCLINE_EIO, "sync.db is damaged, and cannot be put away: %s",
+                           strerror(errno));
+        }
+    }
+    return SYNCLINE_OK;
+}
+
 static enum syncline_status open_handle(struct syncline *lib, const struct paths *paths,
                                         const struct syncline_options *options,
                                         struct sl_error *err)
@@ -532,6 +578,10 @@ static enum syncline_status open_handle(struct syncline *lib, const struct paths
         status = take_role(lib, paths, options->role, err);
     }
     bool engine = lib->lock.fd >= 0;
+    bool damaged = false;
+    if (status == SYNCLINE_OK && engine) {
+        status = put_damaged_away(&lib->env, paths, &damaged, err);
+    }
     if (status == SYNCLINE_OK && engine) {
         status = sl_transport_tcp_new(lib->env.alloc, &lib->transport, err);
     }
@@ -555,6 +605,7 @@ static enum syncline_status open_handle(struct syncline *lib, const struct paths
                                        .peers = peers,
                                        .peers_count = sl_settings_peers(settings, text, peers),
                                        .engine = engine,
+                                       .log_was_damaged = damaged,
                                        .host_log = make_host_log(options, settings)};
     status = sl_library_open(&config, &lib->library, err);
     if (status == SYNCLINE_OK) {

@@ -10,6 +10,7 @@
 #include "stages/clock.h"
 #include "stages/commit_record.h"
 #include "stages/doubt.h"
+#include "stages/epoch.h"
 #include "stages/roster.h"
 #include "storage/key_check.h"
 
@@ -47,6 +48,9 @@ enum syncline_status sl_library_create(const struct sl_library_config *config,
         return status;
     }
     status = sl_library_db_create(&ldb, library_id, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_library_db_put_names(&ldb, library_name, device_name, err);
+    }
     sl_library_db_fini(&ldb);
     return status;
 }
@@ -196,20 +200,24 @@ static enum syncline_status load_applied(struct sl_core *core, struct sl_error *
     return status;
 }
 
-/* Nothing is applied that the log does not have. */
-static enum syncline_status check_log_is_whole(struct sl_core *core, struct sl_error *err)
+/* What is applied of origins that the log does not know any more: sync.db was lost, or is an older
+ * one. Their logs come again from the others, and nothing of them is applied twice. */
+static enum syncline_status load_forgotten(struct sl_core *core, struct sl_error *err)
 {
-    for (size_t i = 0; i < core->origin_count; i++) {
-        if (core->origins[i]->applied_seq > core->origins[i]->head.held_seq) {
-            return sl_fail(
-                err, SYNCLINE_ERESTORED,
-                "sync.db is older than library.db (it ends at %llu, %llu is applied): put "
-                "back the pair that belongs together; this version cannot mend it",
-                (unsigned long long)core->origins[i]->head.held_seq,
-                (unsigned long long)core->origins[i]->applied_seq);
+    struct sl_origin origin;
+    int64_t number = 0;
+    bool found = true;
+    for (;;) {
+        enum syncline_status status =
+            sl_library_db_origin_next(&core->writer.ldb, &number, &found, &origin, err);
+        if (status != SYNCLINE_OK || !found) {
+            return status;
+        }
+        if (sl_core_origin(core, &origin) == NULL &&
+            sl_core_add_origin(core, &origin, core->hasher) == NULL) {
+            return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the vector");
         }
     }
-    return SYNCLINE_OK;
 }
 
 /* The write lock may be somebody's at this moment; opening waits for it, stages never do. */
@@ -222,12 +230,12 @@ static enum syncline_status load_state(struct sl_core *core, bool *doubt, struct
         status = sl_library_db_begin_write(ldb, err);
     }
     if (status == SYNCLINE_OK) {
-        status = load_applied(core, err);
+        status = load_forgotten(core, err);
         if (status == SYNCLINE_OK) {
-            status = sl_clock_load(core, err);
+            status = load_applied(core, err);
         }
         if (status == SYNCLINE_OK) {
-            status = check_log_is_whole(core, err);
+            status = sl_clock_load(core, err);
         }
         if (status == SYNCLINE_OK) {
             status = sl_doubt_look(core, doubt, err);
@@ -271,6 +279,28 @@ static void list_stages(struct sl_library *library)
     library->stage_count = SL_STAGE_COUNT;
 }
 
+static void tell_epoch(struct sl_library *library)
+{
+    struct sl_core *core = &library->core;
+    if (library->log_is_new) {
+        sl_core_trouble(
+            core, SYNCLINE_CODE_NEW_EPOCH, SYNCLINE_ERESTORED, NULL,
+            library->log_was_bad
+                ? "sync.db was damaged, and is sync.db.damaged now: a new one was made, "
+                  "and a new epoch of this device began; what it held comes again from "
+                  "the other devices"
+                : "there was no sync.db: a new one was made, and a new epoch of this "
+                  "device began; what it held comes again from the other devices");
+    } else if (library->forgotten > 0) {
+        char text[SL_ERROR_SIZE];
+        (void)snprintf(text, sizeof(text),
+                       "sync.db is older than library.db, it lacks %llu changes of this device: a "
+                       "new epoch began; what it lacks comes again from the other devices",
+                       (unsigned long long)library->forgotten);
+        sl_core_trouble(core, SYNCLINE_CODE_NEW_EPOCH, SYNCLINE_ERESTORED, NULL, text);
+    }
+}
+
 static enum syncline_status open_engine(struct sl_library *library,
                                         const struct sl_library_config *config,
                                         struct sl_error *err)
@@ -284,6 +314,11 @@ static enum syncline_status open_engine(struct sl_library *library,
         sl_signer_new(core->env->alloc, &library->identity, &core->net_signer) != SYNCLINE_OK) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for keys");
     }
+    core->ourselves.known.device = core->self.device;
+    memcpy(core->ourselves.known.public_key, library->identity.public_key,
+           sizeof(core->ourselves.known.public_key));
+    (void)snprintf(core->ourselves.known.name, sizeof(core->ourselves.known.name), "%s",
+                   core->who.device_name);
     enum syncline_status status =
         sl_peer_log_open(&core->log, core->env, config->sync_db, SL_DB_WRITE, err);
     if (status == SYNCLINE_OK) {
@@ -357,6 +392,7 @@ static enum syncline_status open_engine(struct sl_library *library,
     }
     list_stages(library);
     if (status == SYNCLINE_OK) {
+        tell_epoch(library);
         status = sl_library_open_network(library, config, err);
     }
     sl_core_progress_members(core);
@@ -371,6 +407,16 @@ static enum syncline_status open_view(struct sl_library *library,
     struct sl_core *core = &library->core;
     enum syncline_status status =
         sl_peer_log_open(&library->view_log, core->env, config->sync_db, SL_DB_READ, err);
+    if (status == SYNCLINE_ENOTFOUND && config->engine) {
+        status = sl_epoch_make_log(core->env, config->library_db, config->sync_db,
+                                   &library->identity.device_id, err);
+        library->log_is_new = status == SYNCLINE_OK;
+        library->log_was_bad = config->log_was_damaged;
+        if (status == SYNCLINE_OK) {
+            status =
+                sl_peer_log_open(&library->view_log, core->env, config->sync_db, SL_DB_READ, err);
+        }
+    }
     if (status != SYNCLINE_OK) {
         return status;
     }
@@ -402,6 +448,10 @@ static enum syncline_status open_view(struct sl_library *library,
         status = sl_fail(err, SYNCLINE_ECORRUPT,
                          "device.key and sync.db are of different devices: put back the pair that "
                          "belongs together");
+    }
+    if (status == SYNCLINE_OK && config->engine) {
+        status = sl_epoch_check(core, &library->view_log, &library->view.ldb, config->sync_db,
+                                &library->forgotten, err);
     }
     core->self.device = core->who.device_id;
     core->self.epoch = core->who.epoch;

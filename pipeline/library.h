@@ -42,7 +42,8 @@ struct sl_library_config {
     struct sl_host_log host_log; /* copied */
     const struct sl_settings *settings; /* copied; its addresses and threads are for whoever opens;
                                            NULL: all defaults */
-    uint32_t scan_len; /* older rows that a slice of the scan looks at; 0: the default */
+    bool log_was_damaged; /* a damaged sync.db was put away just now: said where a new one is */
+    uint32_t scan_len;    /* older rows that a slice of the scan looks at; 0: the default */
 };
 
 /* Makes sync.db and the _syncline_ tables of library.db (in WAL mode; made if missing).

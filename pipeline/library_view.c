@@ -61,13 +61,17 @@ static enum syncline_status read_origins(struct sl_view *view, const struct sl_o
             info->own_seq = head.held_seq;
             continue;
         }
+        if (sl_uuid_equal(&head.origin.device, &self->device)) {
+            continue; /* of an epoch before this one: nobody announces it */
+        }
         info->received += head.held_seq;
         uint64_t applied = 0;
         status = sl_library_db_applied_of(&view->rows->ldb, &head.origin, &applied, err);
         if (status != SYNCLINE_OK) {
             return status;
         }
-        info->received_applied += applied;
+        /* After sync.db was lost there is more in the tables than in the log. */
+        info->received_applied += applied < head.held_seq ? applied : head.held_seq;
     }
 }
 

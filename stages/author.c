@@ -27,7 +27,11 @@ static enum syncline_status add_hidden(struct sl_core *core, struct names *names
     enum syncline_status status =
         sl_hidden_birth_list(hidden, model, &named->uuid, false, &arena, &list, &len, err);
     for (size_t k = 0; k < len && status == SYNCLINE_OK && count < SL_CHANGE_BIRTHS_MAX; k++) {
-        if (list[k].class == SYNCLINE_DEVICE_OWNED && list[k].origin != core->self_number) {
+        bool own = true;
+        if (list[k].class == SYNCLINE_DEVICE_OWNED) {
+            status = sl_core_is_own(core, &core->writer.ldb, list[k].origin, &own, err);
+        }
+        if (status != SYNCLINE_OK || !own) {
             continue;
         }
         count++;

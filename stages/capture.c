@@ -105,9 +105,16 @@ static enum syncline_status not_owner(const struct call *call, uint32_t i, struc
                    name, call->model->name);
 }
 
-static bool is_foreign(const struct call *call, const struct sl_birth_run *birth)
+static enum syncline_status is_foreign(const struct call *call, enum syncline_ownership class,
+                                       int64_t origin, bool *foreign, struct sl_error *err)
 {
-    return birth->class == SYNCLINE_DEVICE_OWNED && birth->origin != call->core->self_number;
+    bool own = true;
+    enum syncline_status status =
+        class == SYNCLINE_DEVICE_OWNED
+            ? sl_core_is_own(call->core, &call->db->ldb, origin, &own, err)
+            : SYNCLINE_OK;
+    *foreign = !own;
+    return status;
 }
 
 /* ---- The outbox row ---- */
@@ -148,7 +155,9 @@ static enum syncline_status gather_hidden(struct call *call, uint32_t i, struct 
         run->n = 0;
     }
     for (size_t k = 0; k < len && status == SYNCLINE_OK && named < SL_CHANGE_BIRTHS_MAX; k++) {
-        if (list[k].class == SYNCLINE_DEVICE_OWNED && list[k].origin != call->core->self_number) {
+        bool foreign = false;
+        status = is_foreign(call, list[k].class, list[k].origin, &foreign, err);
+        if (status != SYNCLINE_OK || foreign) {
             continue;
         }
         named++;
@@ -174,7 +183,11 @@ static enum syncline_status gather_births(struct call *call, struct sl_error *er
         struct sl_birth_run birth = {0};
         enum syncline_status status =
             sl_birth_get(births, call->model->id_in_db, id, &found, &birth, err);
-        if (status == SYNCLINE_OK && found && is_foreign(call, &birth)) {
+        bool foreign = false;
+        if (status == SYNCLINE_OK && found) {
+            status = is_foreign(call, birth.class, birth.origin, &foreign, err);
+        }
+        if (foreign) {
             return not_owner(call, i, err);
         }
         if (status == SYNCLINE_OK && found && call->change == SYNCLINE_DELETE) {

@@ -166,6 +166,7 @@ void sl_roster_fini(struct sl_core *core)
         sl_free(core->env->alloc, core->members[i].streams);
         sl_free(core->env->alloc, core->members[i].statement);
     }
+    sl_verifier_free(core->ourselves.verifier);
     sl_buf_fini(&core->own_statement);
     sl_free(core->env->alloc, core->vector);
 }

@@ -211,6 +211,20 @@ struct sl_member_state *sl_core_member(struct sl_core *core, const struct syncli
     return NULL;
 }
 
+enum syncline_status sl_core_is_own(const struct sl_core *core, struct sl_library_db *ldb,
+                                    int64_t number, bool *own, struct sl_error *err)
+{
+    struct sl_origin origin;
+    bool found = false;
+    *own = number == core->self_number;
+    if (*own) {
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status = sl_library_db_origin(ldb, number, &found, &origin, err);
+    *own = status == SYNCLINE_OK && found && sl_uuid_equal(&origin.device, &core->self.device);
+    return status;
+}
+
 bool sl_core_vector(struct sl_core *core, struct sl_vector_entry **entries, size_t *len)
 {
     size_t count = atomic_load_explicit(&core->origin_count, memory_order_acquire);
@@ -232,6 +246,9 @@ bool sl_core_vector(struct sl_core *core, struct sl_vector_entry **entries, size
         memcpy(entry->held_hash, origin->head.held_hash, SL_HASH_SIZE);
         /* Own changes came from the tables: they are there, whether settled or not. */
         entry->applied_seq = i == 0 ? origin->head.held_seq : origin->synced_seq;
+        if (entry->applied_seq > entry->held_seq) {
+            entry->applied_seq = entry->held_seq; /* the log was lost, and comes again */
+        }
     }
     (void)pthread_mutex_unlock(&core->head_lock);
     *entries = core->vector;

@@ -292,9 +292,11 @@ struct sl_core {
     struct sl_ring to_append;
 
     /* The network's. */
-    struct sl_network *network;   /* NULL: none */
-    struct sl_peer_log net_log;   /* reads only */
-    struct sl_hasher *net_hasher; /* verify */
+    struct sl_network *network;       /* NULL: none */
+    struct sl_peer_log net_log;       /* reads only */
+    struct sl_hasher *net_hasher;     /* verify */
+    struct sl_member_state ourselves; /* as the author of our own epochs before this one: name, key
+                                         and verifier alone */
     struct sl_member_state members[SL_MEMBER_COUNT_MAX];
     size_t member_count;
     atomic_bool vector_moved;       /* any thread sets it: members are to be told */
@@ -352,6 +354,10 @@ static inline void sl_core_set_hides(struct sl_core *core, const struct sl_model
 /* Gives a batch back to whichever pool it is of. */
 void sl_core_give_batch(struct sl_core *core, struct sl_batch *batch);
 
+/* Is the origin with that number in library.db this device, in whatever epoch? On any connection,
+ * for its thread. */
+enum syncline_status sl_core_is_own(const struct sl_core *core, struct sl_library_db *ldb,
+                                    int64_t number, bool *own, struct sl_error *err);
 /* The state of an origin, or NULL. Any thread. */
 struct sl_origin_state *sl_core_origin(struct sl_core *core, const struct sl_origin *origin);
 /* Adds one with nothing held or applied, in memory only. NULL: no memory or too many. The

@@ -304,7 +304,10 @@ enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_membe
         }
         return status;
     }
-    struct sl_member_state *author = sl_core_member(core, &segment.origin.device);
+    /* What is missing here of an epoch before this one comes back from the others. */
+    struct sl_member_state *author = sl_uuid_equal(&segment.origin.device, &core->self.device)
+                                         ? &core->ourselves
+                                         : sl_core_member(core, &segment.origin.device);
     if (author == NULL) {
         sl_core_notice(core, SYNCLINE_EREFUSED,
                        "changes of a device that is no member here came, and are not taken");

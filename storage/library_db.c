@@ -20,6 +20,7 @@ enum {
     ORIGIN_FIND,
     ORIGIN_ADD,
     ORIGIN_GET,
+    ORIGIN_NEXT,
     APPLIED_GET,
     APPLIED_OF,
     APPLIED_ALL,
@@ -51,6 +52,8 @@ static const char *const sql_texts[] = {
     [ORIGIN_FIND] = "SELECT number FROM _syncline_origin WHERE device=?1 AND epoch=?2",
     [ORIGIN_ADD] = "INSERT INTO _syncline_origin(device,epoch,applied_seq) VALUES(?1,?2,0)",
     [ORIGIN_GET] = "SELECT device,epoch FROM _syncline_origin WHERE number=?1",
+    [ORIGIN_NEXT] = "SELECT device,epoch,number FROM _syncline_origin WHERE number>?1"
+                    " ORDER BY number LIMIT 1",
     [APPLIED_GET] = "SELECT applied_seq FROM _syncline_origin WHERE number=?1",
     [APPLIED_OF] = "SELECT applied_seq FROM _syncline_origin WHERE device=?1 AND epoch=?2",
     [APPLIED_ALL] = "SELECT device,epoch,applied_seq FROM _syncline_origin WHERE applied_seq>0"
@@ -274,6 +277,62 @@ enum syncline_status sl_library_db_create(struct sl_library_db *ldb,
     if (status != SYNCLINE_OK) {
         sl_library_db_rollback(ldb);
     }
+    return status;
+}
+
+enum syncline_status sl_library_db_put_names(struct sl_library_db *ldb, const char *library_name,
+                                             const char *device_name, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status =
+        sl_db_prepare(&ldb->db,
+                      "INSERT OR REPLACE INTO _syncline_meta VALUES('library_name',?1),"
+                      "('device_name',?2)",
+                      false, &stmt, err);
+    if (status == SYNCLINE_OK) {
+        (void)sqlite3_bind_text(stmt, 1, library_name, -1, SQLITE_STATIC);
+        (void)sqlite3_bind_text(stmt, 2, device_name, -1, SQLITE_STATIC);
+        status = sl_db_run(&ldb->db, stmt, err);
+    }
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+enum syncline_status sl_library_db_identity(struct sl_library_db *ldb,
+                                            struct syncline_uuid *library_id,
+                                            char library_name[SL_NAME_SIZE_MAX + 1],
+                                            char device_name[SL_NAME_SIZE_MAX + 1],
+                                            struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool made = false;
+    bool row = false;
+    enum syncline_status status = is_made(ldb, &made, err);
+    if (status == SYNCLINE_OK && !made) {
+        return sl_fail(err, SYNCLINE_ENOTFOUND, "library.db holds no Syncline tables");
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_db_prepare(&ldb->db,
+                               "SELECT (SELECT value FROM _syncline_meta WHERE key='library_id'),"
+                               "coalesce((SELECT value FROM _syncline_meta WHERE"
+                               " key='library_name'),''),"
+                               "coalesce((SELECT value FROM _syncline_meta WHERE"
+                               " key='device_name'),'')",
+                               false, &stmt, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_db_row(&ldb->db, stmt, &row, err);
+    }
+    if (status == SYNCLINE_OK && (!row || !sl_column_uuid(stmt, 0, library_id))) {
+        status = sl_fail(err, SYNCLINE_ECORRUPT, "library.db does not say what library it is of");
+    }
+    if (status == SYNCLINE_OK) {
+        (void)sqlite3_snprintf(SL_NAME_SIZE_MAX + 1, library_name, "%s",
+                               sqlite3_column_text(stmt, 1));
+        (void)sqlite3_snprintf(SL_NAME_SIZE_MAX + 1, device_name, "%s",
+                               sqlite3_column_text(stmt, 2));
+    }
+    (void)sqlite3_finalize(stmt);
     return status;
 }
 
@@ -566,6 +625,28 @@ enum syncline_status sl_library_db_origin(struct sl_library_db *ldb, int64_t num
         sl_db_reset(stmt);
     }
     return SYNCLINE_OK;
+}
+
+enum syncline_status sl_library_db_origin_next(struct sl_library_db *ldb, int64_t *number,
+                                               bool *found, struct sl_origin *origin,
+                                               struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = get(ldb, ORIGIN_NEXT, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, *number);
+    status = sl_db_row(&ldb->db, stmt, found, err);
+    if (status != SYNCLINE_OK || !*found) {
+        return status;
+    }
+    bool is_whole = sl_column_uuid(stmt, 0, &origin->device);
+    origin->epoch = (uint64_t)sqlite3_column_int64(stmt, 1);
+    *number = sqlite3_column_int64(stmt, 2);
+    sl_db_reset(stmt);
+    return is_whole ? SYNCLINE_OK
+                    : sl_fail(err, SYNCLINE_ECORRUPT, "library.db: an origin is damaged");
 }
 
 enum syncline_status sl_library_db_applied(struct sl_library_db *ldb, int64_t number, uint64_t *seq,

@@ -61,6 +61,15 @@ void sl_library_db_fini(struct sl_library_db *ldb);
 enum syncline_status sl_library_db_create(struct sl_library_db *ldb,
                                           const struct syncline_uuid *library_id,
                                           struct sl_error *err);
+/* Notes what library and device it is of, for a sync.db that has to be made anew. */
+enum syncline_status sl_library_db_put_names(struct sl_library_db *ldb, const char *library_name,
+                                             const char *device_name, struct sl_error *err);
+/* The same read; names that are not there are empty. Errors: ENOTFOUND (no tables of ours). */
+enum syncline_status sl_library_db_identity(struct sl_library_db *ldb,
+                                            struct syncline_uuid *library_id,
+                                            char library_name[SL_NAME_SIZE_MAX + 1],
+                                            char device_name[SL_NAME_SIZE_MAX + 1],
+                                            struct sl_error *err);
 /* Checks mode, format and library. Errors: EFORMAT, ENOTFOUND (no tables of ours). */
 enum syncline_status sl_library_db_check(struct sl_library_db *ldb,
                                          const struct syncline_uuid *library_id,
@@ -106,6 +115,10 @@ enum syncline_status sl_library_db_origin_number(struct sl_library_db *ldb,
 /* false through *found: no such number. */
 enum syncline_status sl_library_db_origin(struct sl_library_db *ldb, int64_t number, bool *found,
                                           struct sl_origin *origin, struct sl_error *err);
+/* The next origin after that number, which becomes its own. *found = false: there is none. */
+enum syncline_status sl_library_db_origin_next(struct sl_library_db *ldb, int64_t *number,
+                                               bool *found, struct sl_origin *origin,
+                                               struct sl_error *err);
 enum syncline_status sl_library_db_applied(struct sl_library_db *ldb, int64_t number, uint64_t *seq,
                                            struct sl_error *err);
 /* The same by name, and without writing: 0 for an origin that is not there. */

@@ -282,6 +282,31 @@ enum syncline_status sl_peer_log_identity(struct sl_peer_log *log,
     return status;
 }
 
+enum syncline_status sl_peer_log_begin_epoch(struct sl_peer_log *log, const struct sl_origin *old,
+                                             uint64_t epoch, struct sl_error *err)
+{
+    static const char *const texts[] = {
+        "UPDATE meta SET value=?1 WHERE key='epoch'",
+        "UPDATE set_aside SET epoch=?1 WHERE device=?2 AND epoch=?3 AND seq=0",
+        "DELETE FROM drained WHERE ?1>0",
+    };
+    enum syncline_status status = SYNCLINE_OK;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) && status == SYNCLINE_OK; i++) {
+        sqlite3_stmt *stmt = NULL;
+        status = sl_db_prepare(&log->db, texts[i], false, &stmt, err);
+        if (status == SYNCLINE_OK) {
+            (void)sqlite3_bind_int64(stmt, 1, (int64_t)epoch);
+            if (sqlite3_bind_parameter_count(stmt) == 3) {
+                sl_bind_uuid(stmt, 2, &old->device);
+                (void)sqlite3_bind_int64(stmt, 3, (int64_t)old->epoch);
+            }
+            status = sl_db_run(&log->db, stmt, err);
+        }
+        (void)sqlite3_finalize(stmt);
+    }
+    return status;
+}
+
 enum syncline_status sl_peer_log_begin(struct sl_peer_log *log, struct sl_error *err)
 {
     return run(log, BEGIN, err);

@@ -55,6 +55,11 @@ enum syncline_status sl_peer_log_identity(struct sl_peer_log *log,
                                           struct sl_library_identity *identity,
                                           struct sl_error *err);
 
+/* From here on this device's changes are of that epoch: nothing of its outbox is drained, and what
+ * it could not send is of the new one. Inside a transaction. */
+enum syncline_status sl_peer_log_begin_epoch(struct sl_peer_log *log, const struct sl_origin *old,
+                                             uint64_t epoch, struct sl_error *err);
+
 enum syncline_status sl_peer_log_begin(struct sl_peer_log *log, struct sl_error *err);
 /* The durability point. */
 enum syncline_status sl_peer_log_commit(struct sl_peer_log *log, struct sl_error *err);

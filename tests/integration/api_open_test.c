@@ -252,7 +252,7 @@ Test(api_open, options)
     api_close(&a);
 }
 
-/* Files that are missing or are something else. */
+/* Files that are missing or are something else; but for sync.db, which the engine makes anew. */
 Test(api_open, not_its_files)
 {
     static const char text[] = "this is a text of more than a hundred bytes, so that nobody takes "
@@ -263,17 +263,22 @@ Test(api_open, not_its_files)
         struct api_device a;
         char path[2 * API_PATH_SIZE];
         char name[16];
+        bool is_log = strcmp(files[i], "sync.db") == 0;
         (void)snprintf(name, sizeof(name), "a%zu", i);
         api_create(&a, name);
         cr_assert_eq(sqlite3_close(a.db), SQLITE_OK);
         (void)snprintf(path, sizeof(path), "%s/%s", a.dir, files[i]);
         api_write_file(path, text, sizeof(text));
-        refuse_open(a.dir, &options, SYNCLINE_EFORMAT, files[i]);
         options.role = SYNCLINE_ROLE_CAPTURE;
         refuse_open(a.dir, &options, SYNCLINE_EFORMAT, files[i]);
         options.role = SYNCLINE_ROLE_AUTO;
+        if (!is_log) {
+            refuse_open(a.dir, &options, SYNCLINE_EFORMAT, files[i]);
+        }
         cr_assert_eq(unlink(path), 0);
-        refuse_open(a.dir, &options, SYNCLINE_ENOTFOUND, files[i]);
+        options.role = is_log ? SYNCLINE_ROLE_CAPTURE : SYNCLINE_ROLE_AUTO;
+        refuse_open(a.dir, &options, SYNCLINE_ENOTFOUND, is_log ? "sync.db" : files[i]);
+        options.role = SYNCLINE_ROLE_AUTO;
         cr_expect_not(api_exists(path), "%s was made", path);
         api_write_file(path, "", 0);
         api_text[0] = '\0';
@@ -281,6 +286,61 @@ Test(api_open, not_its_files)
         cr_expect_neq(syncline_open(a.dir, &options, &lib), SYNCLINE_OK);
         cr_expect_not_null(strstr(api_text, files[i]), "%s", api_text);
     }
+}
+
+static void note_epoch(void *ctx, const struct syncline_event_entry *entry)
+{
+    if (entry->code == SYNCLINE_CODE_NEW_EPOCH) {
+        (void)snprintf(ctx, 128, "%s", entry->text);
+    }
+}
+
+/* A sync.db that is missing, is no database, or is damaged, is made anew, in a new epoch; the
+ * damaged one is kept. Both devices have everything then, and go on. */
+Test(api_open, log_made_anew)
+{
+    static const char text[] = "this is a text of more than a hundred bytes, so that nobody takes "
+                               "it for an empty file who reads only its header: it is none";
+    struct api_device a;
+    struct api_device b;
+    char path[2 * API_PATH_SIZE];
+    char away[2 * API_PATH_SIZE];
+    api_pair(&a, &b);
+    (void)snprintf(path, sizeof(path), "%s/sync.db", b.dir);
+    (void)snprintf(away, sizeof(away), "%s/sync.db.damaged", b.dir);
+    api_save_tags(&a, 10, 5);
+    api_save_tags(&b, 10, 5);
+    for (int i = 0; i < 3; i++) {
+        char told[128] = "";
+        api_settle(&a, &b);
+        api_stop(&b);
+        cr_assert_eq(unlink(path), 0);
+        if (i == 1) {
+            api_write_file(path, text, sizeof(text));
+        } else if (i == 2) { /* a header, and then nothing that it promises */
+            char page[4096] = "SQLite format 3";
+            page[16] = 0x10;
+            page[18] = page[19] = 1;
+            page[20] = 0;
+            page[21] = 64;
+            page[22] = page[23] = 32;
+            page[100] = 0x77;
+            api_write_file(path, page, sizeof(page));
+        }
+        api_open(&b, a.address);
+        cr_expect_eq(api_exists(away), i > 0);
+        api_save_tags(&b, 1, 1);
+        API_WAIT(api_int(a.db, "SELECT count(*) FROM tags") == 21 + i);
+        API_WAIT(
+            (syncline_events_read(b.lib, 0, note_epoch, told) == SYNCLINE_OK && told[0] != '\0'));
+        cr_expect_not_null(strstr(told, i == 0 ? "there was no sync.db" : "sync.db was damaged"),
+                           "%s", told);
+        (void)unlink(away);
+    }
+    api_settle(&a, &b);
+    api_check_equal(&a, &b);
+    api_close(&a);
+    api_close(&b);
 }
 
 /* A key that is damaged, of another device, or open to others. */
@@ -598,8 +658,8 @@ static void add_tags(struct api_device *a, int n)
     api_close(a);
 }
 
-/* An older library.db put back gets from the log what it lacks; of an older sync.db it is said that
- * it is that, and the right one put back mends it. */
+/* An older library.db put back gets from the log what it lacks; with an older sync.db a new epoch
+ * begins, and the right pair put back is as it was. */
 Test(api_open, restored)
 {
     struct api_device a;
@@ -623,7 +683,11 @@ Test(api_open, restored)
     cr_assert_eq(sqlite3_close(a.db), SQLITE_OK);
     copy_of(&a, "library.db", "new", true);
     copy_of(&a, "sync.db", "old", true);
-    refuse_open(a.dir, &options, SYNCLINE_ERESTORED, "sync.db is older than library.db");
+    cr_assert_eq(syncline_open(a.dir, &options, &a.lib), SYNCLINE_OK, "%s", api_text);
+    cr_expect_eq(api_info(&a).own_seq, 0, "a new epoch: tests/integration/epoch_test.c");
+    syncline_close(a.lib);
+    a.lib = NULL;
+    copy_of(&a, "library.db", "new", true);
     copy_of(&a, "sync.db", "new", true);
     /* The same row by its number, but of another capture: it is not the one that is drained. */
     api_sql_at(a.db_path, "UPDATE _syncline_outbox SET token=token+2");

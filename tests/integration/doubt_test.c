@@ -188,23 +188,6 @@ Test(doubt, what_is_captured_meanwhile_wins)
     cr_expect_eq(stepped_number(b, "SELECT count(*) FROM notes"), 4);
 }
 
-/* An older sync.db is still refused, and says which one it is. */
-Test(doubt, an_older_log)
-{
-    pair();
-    stepped_insert(a, 2);
-    STEPPED_UNTIL(is_all_done());
-    stepped_rounds(100);
-    stepped_copy(a->sync_db, OLD);
-    stepped_insert(a, 2);
-    STEPPED_UNTIL(is_all_done());
-    stepped_rounds(100);
-    stepped_close(a);
-    stepped_copy(OLD, a->sync_db);
-    cr_expect_eq(stepped_try_open(a), SYNCLINE_ERESTORED);
-    cr_expect_not_null(strstr(stepped.err.text, "sync.db is older"), "%s", stepped.err.text);
-}
-
 /* Without the models of the own changes it cannot be done: open says so and does nothing, and with
  * them it is done. */
 Test(doubt, a_model_that_is_not_given)

@@ -263,10 +263,14 @@ Test(wrong_input, newer_format)
     }
 }
 
+static const char no_database[] = "this is a text of more than a hundred bytes, so that it is not "
+                                  "taken for an empty file by anybody "
+                                  "who reads only its header\n";
+
 /* Files that are something else. */
 Test(wrong_input, not_a_database)
 {
-    static const char *const names[] = {"library.db", "sync.db", "device.key"};
+    static const char *const names[] = {"library.db", "device.key"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char library[300];
         char path[400];
@@ -274,10 +278,30 @@ Test(wrong_input, not_a_database)
         snprintf(library, sizeof(library), "%s/%zu", cmd_folder, i);
         snprintf(path, sizeof(path), "%s/%s", library, names[i]);
         make_library(library);
-        write_text(path, "this is a text of more than a hundred bytes, so that it is not taken for "
-                         "an empty file by anybody who reads only its header\n");
+        write_text(path, no_database);
         cmd_run(&result, (const char *const[]){"-L", library, "serve", "--listen", "127.0.0.1:0",
                                                "--insecure-loopback", NULL});
         cmd_check_refused(&result, 3, names[i]);
     }
+}
+
+/* A log that is something else is put away by the first command that runs the engine, which says
+ * so, and nothing of the library is lost. One that only looks refuses it. */
+Test(wrong_input, a_log_that_is_no_database)
+{
+    const char *library = cmd_path("a");
+    static struct cmd_result result;
+    make_library(library);
+    CMD_OK(&result, "-L", library, "tag", "create", "before");
+    (void)remove(cmd_path("a/sync.db-wal"));
+    (void)remove(cmd_path("a/sync.db-shm"));
+    write_text(cmd_path("a/sync.db"), no_database);
+    CMD_REFUSED(3, "sync.db", "-L", library, "library", "info");
+    CMD_OK(&result, "-L", library, "tag", "create", "after");
+    cr_expect_eq(access(cmd_path("a/sync.db.damaged"), F_OK), 0);
+    CMD_OK(&result, "-L", library, "events");
+    cr_expect_not_null(strstr(result.out, "sync.db.damaged"), "%s", result.out);
+    CMD_OK(&result, "-L", library, "tag", "list");
+    cr_expect_not_null(strstr(result.out, "before"), "%s", result.out);
+    cr_expect_not_null(strstr(result.out, "after"), "%s", result.out);
 }

@@ -10,12 +10,17 @@
 
 #include "pipeline/library_view.h"
 
-/* What there is of each code in one device's log. */
+/* What there is of each code in one device's log. Events are written again if the commit that wrote
+ * them failed, and after a failed sync that commit may stand all the same: the end of a failure
+ * that is there twice, with its time, is one. */
 static void read_codes(struct sl_sim_device *device, uint64_t codes[64])
 {
+    static_assert(SYNCLINE_CODE_WORKS_AGAIN == 11, "as in the statement");
+    static const char sql[] = "SELECT code,count(DISTINCT CASE WHEN code=11 THEN at_ms||text ELSE "
+                              "number END) FROM event GROUP BY code";
     sqlite3 *db = sl_sim_look(device, SL_SIM_SYNC_DB);
     if (db != NULL) {
-        sqlite3_stmt *stmt = sl_sim_prepare(db, "SELECT code,count(*) FROM event GROUP BY code");
+        sqlite3_stmt *stmt = sl_sim_prepare(db, sql);
         while (sqlite3_step(stmt) == SQLITE_ROW) {
             codes[sqlite3_column_int(stmt, 0) & 63] = (uint64_t)sqlite3_column_int64(stmt, 1);
         }

@@ -123,7 +123,8 @@ static enum syncline_status write_row(struct work *work, int64_t id, enum syncli
     return status == SYNCLINE_OK && *found ? write_body(work, class, values, err) : status;
 }
 
-/* A content as values for the table. lacks->field: a parent of it that is not here. */
+/* A content as values for the table. lacks->field: a parent of it that is not here, by id or by
+ * UUID: the table would refuse it. */
 static enum syncline_status read_body(struct work *work, const struct sl_hidden_birth *hidden,
                                       struct sl_localized *localized, struct sl_missing *lacks,
                                       struct sl_error *err)
@@ -142,7 +143,7 @@ static enum syncline_status read_body(struct work *work, const struct sl_hidden_
         status = sl_localize_group(localized, work->model, group, &work->arena, err);
     }
     if (status == SYNCLINE_OK) {
-        status = sl_localize_record(localized, work->rows, &none, false, 0, lacks, err);
+        status = sl_localize_record(localized, work->rows, &none, true, 0, lacks, err);
     }
     return status;
 }

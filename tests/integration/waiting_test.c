@@ -28,6 +28,7 @@ struct row {
     struct syncline_uuid uuid;
     struct syncline_opt_int64 parent_id;
     struct syncline_opt_int64 folder_id;
+    struct syncline_opt_uuid tag_uuid;
     int64_t value;
 };
 
@@ -38,15 +39,21 @@ static const struct syncline_field tag_fields[] = {FIELDS("tag")};
 static const struct syncline_field folder_fields[] = {FIELDS("folder")};
 static const struct syncline_field note_fields[] = {FIELDS("tag"),
                                                     SYNCLINE_KEY(struct row, folder_id, "folder")};
+static const struct syncline_field link_fields[] = {
+    SYNCLINE_ID(struct row, id), SYNCLINE_UUID(struct row, uuid),
+    SYNCLINE_UUID_KEY(struct row, tag_uuid, "tag"), SYNCLINE_INT64(struct row, value)};
 static const struct syncline_model tag_model =
     SYNCLINE_MODEL("tag", "tags", SYNCLINE_SHARED, struct row, tag_fields);
 static const struct syncline_model folder_model =
     SYNCLINE_MODEL("folder", "folders", SYNCLINE_DEVICE_OWNED, struct row, folder_fields);
 static const struct syncline_model note_model =
     SYNCLINE_MODEL("note", "notes", SYNCLINE_SHARED, struct row, note_fields);
-static const struct syncline_model *const models[] = {&tag_model, &folder_model, &note_model};
-enum { TAG, FOLDER, NOTE, MODELS };
-static const char *const tables[] = {"tags", "folders", "notes"};
+static const struct syncline_model link_model =
+    SYNCLINE_MODEL("link", "links", SYNCLINE_SHARED, struct row, link_fields);
+static const struct syncline_model *const models[] = {&tag_model, &folder_model, &note_model,
+                                                      &link_model};
+enum { TAG, FOLDER, NOTE, LINK, MODELS, RANDOM_MODELS = LINK };
+static const char *const tables[] = {"tags", "folders", "notes", "links"};
 
 /* What SQLite would do by itself to the children of a record that goes differs from table to table:
  * it must decide nothing. */
@@ -55,7 +62,8 @@ static const char schema[] =
     "CREATE TABLE tags" ID "parent_id INTEGER REFERENCES tags(id) ON DELETE SET NULL);"
     "CREATE TABLE folders" ID "parent_id INTEGER REFERENCES folders(id) ON DELETE RESTRICT);"
     "CREATE TABLE notes" ID "parent_id INTEGER NOT NULL REFERENCES tags(id) ON DELETE CASCADE,"
-    " folder_id INTEGER REFERENCES folders(id) ON DELETE SET NULL);";
+    " folder_id INTEGER REFERENCES folders(id) ON DELETE SET NULL);"
+    "CREATE TABLE links" ID "tag_uuid BLOB REFERENCES tags(uuid));";
 
 struct device {
     char name[2]; /* as others dial it */
@@ -290,7 +298,8 @@ static void check_equal(void)
         "SELECT t.uuid,t.value,p.uuid FROM @tags t LEFT JOIN @tags p ON p.id=t.parent_id",
         "SELECT t.uuid,t.value,p.uuid FROM @folders t LEFT JOIN @folders p ON p.id=t.parent_id",
         "SELECT t.uuid,t.value,p.uuid,f.uuid FROM @notes t JOIN @tags p ON p.id=t.parent_id"
-        " LEFT JOIN @folders f ON f.id=t.folder_id"};
+        " LEFT JOIN @folders f ON f.id=t.folder_id",
+        "SELECT uuid,value,tag_uuid FROM @links"};
     for (size_t d = 0; d < DEVICES; d++) {
         cr_assert_eq(waiting(&devices[d]), 0, "%s", names[d]);
         cr_assert_eq(number(&devices[d], "SELECT count(*) FROM _syncline_waiting_key"), 0);
@@ -371,6 +380,9 @@ static void write_row(const struct device *device, const char *text, const struc
     if (row->parent_id.is_set) {
         (void)sqlite3_bind_int64(stmt, 3, row->parent_id.value);
     }
+    if (row->tag_uuid.is_set) {
+        (void)sqlite3_bind_blob(stmt, 3, row->tag_uuid.value.bytes, 16, SQLITE_STATIC);
+    }
     if (row->folder_id.is_set) {
         (void)sqlite3_bind_int64(stmt, 4, row->folder_id.value);
     }
@@ -384,21 +396,23 @@ static struct row put(struct device *device, int model, int64_t n, int64_t paren
 {
     struct row row = {.uuid = uuid_of(model, n), .value = value};
     char text[256];
-    if (parent != 0) {
+    if (parent != 0 && model == LINK) {
+        row.tag_uuid = (struct syncline_opt_uuid){uuid_of(TAG, parent), true};
+    } else if (parent != 0) {
         row.parent_id =
             (struct syncline_opt_int64){id_of(device, model == NOTE ? TAG : model, parent), true};
     }
     if (folder_n != 0) {
         row.folder_id = (struct syncline_opt_int64){id_of(device, FOLDER, folder_n), true};
     }
+    const char *key = model == LINK ? "tag_uuid" : "parent_id";
     const char *more = model == NOTE ? ",folder_id" : "";
     if (has(device, model, n)) {
-        (void)snprintf(text, sizeof(text), "UPDATE %s SET value=?2,parent_id=?3%s WHERE uuid=?1",
-                       tables[model], model == NOTE ? ",folder_id=?4" : "");
+        (void)snprintf(text, sizeof(text), "UPDATE %s SET value=?2,%s=?3%s WHERE uuid=?1",
+                       tables[model], key, model == NOTE ? ",folder_id=?4" : "");
     } else {
-        (void)snprintf(text, sizeof(text),
-                       "INSERT INTO %s(uuid,value,parent_id%s)VALUES(?1,?2,?3%s)", tables[model],
-                       more, model == NOTE ? ",?4" : "");
+        (void)snprintf(text, sizeof(text), "INSERT INTO %s(uuid,value,%s%s)VALUES(?1,?2,?3%s)",
+                       tables[model], key, more, model == NOTE ? ",?4" : "");
     }
     write_row(device, text, &row);
     row.id = id_of(device, model, n);
@@ -1319,36 +1333,36 @@ Test(waiting, twin_with_a_tree_hidden)
 
 /* ---- Hidden births and their parents ---- */
 
-/* Two devices insert the same tag; c has both, and shows its own, which is later. Nobody else has
- * heard of c. */
-static void insert_twins(int64_t parent, int64_t later_parent)
+/* Two devices insert the same record; c has both, and shows its own, which is later. Nobody else
+ * has heard of c. */
+static void insert_twins(int model, int64_t parent, int64_t later_parent)
 {
     set(b, TAG, 9, 0, 0, 9);
     settle();
     hold(a, c, true);
     hold(b, c, true);
     hold(c, a, true);
-    set(a, TAG, 1, parent, 0, 1);
+    set(a, model, 1, parent, 0, 1);
     settle();
-    set(c, TAG, 1, later_parent, 0, 100);
+    set(c, model, 1, later_parent, 0, 100);
     settle();
     hold(c, a, false);
     settle();
-    cr_assert_eq(value_of(c, TAG, 1), 100);
+    cr_assert_eq(value_of(c, model, 1), 100);
     cr_assert_eq(number(c, HIDDEN), 1);
 }
 
 /* A hidden birth becomes the latest by an update that points at a record which is not here: it is
  * shown when that comes, also over a restart. */
-static void hidden_waits_for_a_parent(bool restart)
+static void hidden_waits_for_a_parent(int model, bool restart)
 {
-    insert_twins(0, 0);
+    insert_twins(model, 0, 0);
     hold(c, b, true);
     set(b, TAG, 8, 0, 0, 8);
     settle();
-    set(a, TAG, 1, 8, 0, 2);
+    set(a, model, 1, 8, 0, 2);
     settle();
-    cr_assert_eq(value_of(c, TAG, 1), 100);
+    cr_assert_eq(value_of(c, model, 1), 100);
     cr_assert_eq(number(c, "SELECT count(*) FROM _syncline_hidden_birth WHERE lacks_model>0"), 1);
     if (restart) {
         leave(c);
@@ -1356,7 +1370,7 @@ static void hidden_waits_for_a_parent(bool restart)
     }
     hold(c, b, false);
     settle();
-    cr_assert_eq(value_of(c, TAG, 1), 2);
+    cr_assert_eq(value_of(c, model, 1), 2);
     cr_assert_eq(number(c, "SELECT count(*) FROM _syncline_hidden_birth WHERE lacks_model>0"), 0);
     everybody();
     check_equal();
@@ -1364,19 +1378,26 @@ static void hidden_waits_for_a_parent(bool restart)
 
 Test(waiting, hidden_waits_for_a_parent)
 {
-    hidden_waits_for_a_parent(false);
+    hidden_waits_for_a_parent(TAG, false);
 }
 
 Test(waiting, hidden_waits_for_a_parent_over_a_restart)
 {
-    hidden_waits_for_a_parent(true);
+    hidden_waits_for_a_parent(TAG, true);
+}
+
+/* The same where the column holds the UUID itself: it needs no local id, and the table refuses it
+ * all the same. */
+Test(waiting, hidden_waits_for_a_parent_by_uuid)
+{
+    hidden_waits_for_a_parent(LINK, false);
 }
 
 /* What a hidden birth points at is deleted, and then the birth that was shown: its author deletes
  * it, as it does what waits. */
 Test(waiting, hidden_whose_parent_is_deleted)
 {
-    insert_twins(9, 0);
+    insert_twins(TAG, 9, 0);
     everybody();
     hold(c, a, true);
     drop(b, TAG, 9);
@@ -1396,7 +1417,7 @@ Test(waiting, hidden_whose_parent_is_deleted)
 /* The birth that a row shows becomes invisible with its parent: the next one is shown at once. */
 Test(waiting, hidden_is_shown_when_the_shown_one_waits)
 {
-    insert_twins(0, 9);
+    insert_twins(TAG, 0, 9);
     hold(a, c, false);
     settle();
     cr_assert_eq(value_of(a, TAG, 1), 100);
@@ -1424,7 +1445,7 @@ static int64_t below(int64_t n)
 }
 
 #define RANDOM_MAX 400
-static size_t owners[MODELS][RANDOM_MAX]; /* who made a record */
+static size_t owners[RANDOM_MODELS][RANDOM_MAX]; /* who made a record */
 
 /* A record of the model that the device shows, by number; 0: it is not that lucky. */
 static int64_t any(const struct device *device, int model, int64_t made)
@@ -1452,10 +1473,10 @@ static bool is_pointed_at(const struct device *device, int model, int64_t n)
     return model != NOTE && number(device, text) > 0;
 }
 
-static void act_at_random(size_t who, int64_t made[MODELS])
+static void act_at_random(size_t who, int64_t made[RANDOM_MODELS])
 {
     struct device *device = &devices[who];
-    int model = (int)below(MODELS);
+    int model = (int)below(RANDOM_MODELS);
     int64_t n = any(device, model, made[model]);
     int64_t parent = any(device, model == NOTE ? TAG : model, made[model == NOTE ? TAG : model]);
     int64_t in = model == NOTE && below(2) == 0 ? any(device, FOLDER, made[FOLDER]) : 0;
@@ -1487,7 +1508,7 @@ static void act_at_random(size_t who, int64_t made[MODELS])
  * for ever. */
 static void anything(uint64_t seed)
 {
-    int64_t made[MODELS] = {0};
+    int64_t made[RANDOM_MODELS] = {0};
     random_state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     for (int i = 0; i < 400; i++) {
         hold(&devices[below(DEVICES)], &devices[below(DEVICES)], below(3) == 0);

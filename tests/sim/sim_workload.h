@@ -42,9 +42,8 @@
  *                       when all that ever pointed at it is gone for good
  *                       (sl_sim_record_deletable)
  *     twins             one UUID is inserted by devices that do not know of each other's record.
- *                       Off: 5 of 10,000 schedules fail (--seeds 10001+10000 --devices 2-6
- *                       --faults swarm): an update whose new parent is not here is set aside where
- *                       its record has other births. Without it a UUID is inserted again only by
+ *                       Off: of 10,000 schedules one still fails (--seeds 10314+1 --devices 2-6
+ *                       --faults swarm --with twins). Without it a UUID is inserted again only by
  *                       who once had its last record (sl_sim_record_buried)
  *     orphaned_twins    orphans and twins in one schedule. Off: more of those fail than of either.
  *                       Without it a schedule that drew both has one of them

@@ -79,5 +79,7 @@
 #define SL_COMPARE_LEN 256u            /* records that a slice of compare reads */
 #define SL_COMPARE_SIZE (256u * 1024u) /* or so many bytes of them */
 #define SL_ERROR_SIZE 512u             /* bytes of an error text */
+#define SL_MARK_MS 60000u              /* between two marks of the log's end, while it grows */
+#define SL_PLACE_SIZE 64u              /* bytes of a text that tells a directory from its copy */
 
 #endif

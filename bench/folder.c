@@ -32,6 +32,7 @@ enum syncline_status bench_folder_init(struct bench_folder *folder, struct index
             err, errno, "no folder can be made in %s; set TMPDIR to one where it can", base);
     }
     memcpy(folder->path, pattern, sizeof(pattern));
+    (void)setenv("XDG_STATE_HOME", pattern, 1); /* marks of the libraries in it */
     return SYNCLINE_OK;
 }
 

@@ -287,6 +287,9 @@ int cmd_demo(const struct cli_options *options)
     if (code == CLI_EXIT_OK) {
         code = cli_temp_folder_make(&demo.folder);
     }
+    if (code == CLI_EXIT_OK && setenv("XDG_STATE_HOME", demo.folder, 1) != 0) {
+        code = cli_fail("no memory for the environment; free some and try again");
+    }
     if (code == CLI_EXIT_OK) {
         code = check_outside(&demo);
     }

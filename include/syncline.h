@@ -84,7 +84,8 @@ struct sqlite3; /* the application's connection, from sqlite3.h */
     X(ERESTORED, 19, "the database is older than the log beside it, as after a restore")           \
     X(EFORK, 20, "the handle was opened by another process; open your own")                        \
     X(ECLOSED, 21, "the handle is closing")                                                        \
-    X(EROLLEDBACK, 22, "the transaction was rolled back, and its changes with it")
+    X(EROLLEDBACK, 22, "the transaction was rolled back, and its changes with it")                 \
+    X(ECLONED, 23, "the library is a copy, and its original is there, too")
 
 enum syncline_status {
 #define X(name, value, text) SYNCLINE_##name = value,
@@ -457,12 +458,15 @@ syncline_remove(const char *dir, const struct syncline_options *options);
  *
  * A sync.db that is not there, is damaged (it is kept as sync.db.damaged), or is older than what
  * library.db has settled, is mended by the engine: this device goes on in a new epoch, as another
- * origin; what the log lacks comes again from the other devices, and an event says so.
+ * origin; what the log lacks comes again from the other devices, and an event says so. So it does
+ * where all files were put back from a copy, and where they were moved to another place: the engine
+ * keeps how far the log has come in $XDG_STATE_HOME/syncline (else $HOME/.local/state/syncline),
+ * outside the library. A copy whose original is still there, on the same machine, is refused.
  *
  * Errors: ENOTFOUND (no library there), EFORMAT (not a library, not in WAL mode, or made by a newer
  * version), EMODEL (names model and field), EBUSY (another process runs the engine; names its
- * pid), ERESTORED, EREFUSED (a network address that is not loopback, or insecure_loopback is
- * false), ENET (address in use), EIO, EDB, ENOMEM, EINVAL. */
+ * pid), ECLONED (names the original), ERESTORED, EREFUSED (a network address that is not loopback,
+ * or insecure_loopback is false), ENET (address in use), EIO, EDB, ENOMEM, EINVAL. */
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_open(const char *dir, const struct syncline_options *options, struct syncline **out);
 

@@ -561,6 +561,39 @@ static enum syncline_status put_damaged_away(const struct sl_env *env, const str
     return SYNCLINE_OK;
 }
 
+enum syncline_status sl_handle_check_alone(const struct sl_mark_file *mark, struct sl_error *err)
+{
+    char original[SL_MARK_PATH_SIZE];
+    char key[SL_MARK_PATH_SIZE + 16];
+    struct sl_identity there;
+    struct sl_error ignored;
+    if (!sl_mark_file_original(mark, original)) {
+        return SYNCLINE_OK;
+    }
+    (void)snprintf(key, sizeof(key), "%s/device.key", original);
+    if (sl_key_file_read(key, &there, &ignored) != SYNCLINE_OK ||
+        !sl_uuid_equal(&there.device_id, &mark->device)) {
+        return SYNCLINE_OK;
+    }
+    return sl_fail(
+        err, SYNCLINE_ECLONED,
+        "this is a copy of the library in %.200s, which is there, too: one device cannot "
+        "be in two places. Use that one, or move it away to go on with this one",
+        original);
+}
+
+/* Where the library is, and where its mark; a copy beside its original goes no further. */
+static enum syncline_status find_place(struct syncline *lib, const struct paths *paths,
+                                       const struct syncline_uuid *device,
+                                       char place[SL_PLACE_SIZE], struct sl_error *err)
+{
+    enum syncline_status status = sl_mark_file_init(&lib->mark, paths->dir, device, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_handle_check_alone(&lib->mark, err);
+    }
+    return status == SYNCLINE_OK ? sl_place_of(paths->dir, place, err) : status;
+}
+
 static enum syncline_status open_handle(struct syncline *lib, const struct paths *paths,
                                         const struct syncline_options *options,
                                         struct sl_error *err)
@@ -579,6 +612,10 @@ static enum syncline_status open_handle(struct syncline *lib, const struct paths
     }
     bool engine = lib->lock.fd >= 0;
     bool damaged = false;
+    char place[SL_PLACE_SIZE];
+    if (status == SYNCLINE_OK && engine) {
+        status = find_place(lib, paths, &identity.device_id, place, err);
+    }
     if (status == SYNCLINE_OK && engine) {
         status = put_damaged_away(&lib->env, paths, &damaged, err);
     }
@@ -591,23 +628,34 @@ static enum syncline_status open_handle(struct syncline *lib, const struct paths
     char text[SL_PEERS_SIZE];
     const char *peers[SL_LINK_COUNT_MAX];
     const struct sl_settings *settings = &lib->settings;
-    struct sl_library_config config = {.env = &lib->env,
-                                       .settings = settings,
-                                       .library_db = paths->library_db,
-                                       .sync_db = paths->sync_db,
-                                       .uuid_map = paths->uuid_map,
-                                       .identity = &identity,
-                                       .models = options->models,
-                                       .models_count = options->models_count,
-                                       .transport = lib->transport,
-                                       .listen =
-                                           settings->listen[0] != '\0' ? settings->listen : NULL,
-                                       .peers = peers,
-                                       .peers_count = sl_settings_peers(settings, text, peers),
-                                       .engine = engine,
-                                       .log_was_damaged = damaged,
-                                       .host_log = make_host_log(options, settings)};
+    struct sl_library_config config = {
+        .env = &lib->env,
+        .settings = settings,
+        .library_db = paths->library_db,
+        .sync_db = paths->sync_db,
+        .uuid_map = paths->uuid_map,
+        .identity = &identity,
+        .models = options->models,
+        .models_count = options->models_count,
+        .transport = lib->transport,
+        .listen = settings->listen[0] != '\0' ? settings->listen : NULL,
+        .peers = peers,
+        .peers_count = sl_settings_peers(settings, text, peers),
+        .engine = engine,
+        .log_was_damaged = damaged,
+        .keeper = engine ? sl_mark_file_keeper(&lib->mark, &lib->keeper) : NULL,
+        .place = engine ? place : NULL,
+        .host_log = make_host_log(options, settings)};
     status = sl_library_open(&config, &lib->library, err);
+    if (status != SYNCLINE_OK && !engine && is_damaged(&lib->env, paths->sync_db)) {
+        char why[SL_ERROR_SIZE];
+        (void)snprintf(why, sizeof(why), "%s", err->text);
+        return sl_fail(err, status,
+                       "%s. Nothing of the application's data is lost: open the library with its "
+                       "engine (syncline serve), which keeps the file as sync.db.damaged and makes "
+                       "a new one",
+                       why);
+    }
     if (status == SYNCLINE_OK) {
         status = sl_events_new(lib, err);
     }

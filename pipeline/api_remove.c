@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "net/key_file.h"
 #include "pipeline/handle.h"
 #include "storage/library_db.h"
 #include "storage/peer_log.h"
@@ -100,6 +101,21 @@ static enum syncline_status left(const char *path, struct sl_error *err)
                    strerror(errno));
 }
 
+/* The mark outside the library, while its device can still be told. A copy's is its original's. */
+static void remove_mark(const char *dir)
+{
+    char path[PATH_SIZE];
+    struct sl_identity identity;
+    struct sl_mark_file mark;
+    struct sl_error ignored;
+    make_path(path, dir, "device.key");
+    if (sl_key_file_read(path, &identity, &ignored) == SYNCLINE_OK &&
+        sl_mark_file_init(&mark, dir, &identity.device_id, &ignored) == SYNCLINE_OK &&
+        sl_handle_check_alone(&mark, &ignored) == SYNCLINE_OK) {
+        sl_mark_file_remove(&mark);
+    }
+}
+
 static enum syncline_status remove_files(const char *dir, struct sl_error *err)
 {
     char path[PATH_SIZE];
@@ -141,6 +157,7 @@ enum syncline_status sl_library_remove(const struct sl_env *env, const char *dir
     if (status != SYNCLINE_OK) {
         return status;
     }
+    remove_mark(dir);
     status = remove_tables(env, dir, err);
     if (status == SYNCLINE_OK) {
         status = remove_files(dir, err);

@@ -15,8 +15,8 @@
 #include <ini.h>
 
 #include "base/bytes.h"
+#include "pipeline/whole_file.h"
 
-#define NEW_NAME SL_CONF_NAME ".new"
 #define HEADING "# Settings of this library; `syncline config list` shows all there are.\n"
 #define NO_SETTING "this is no setting; write key = value"
 #define PATH_SIZE 4096
@@ -350,62 +350,6 @@ static enum syncline_status check_text(const struct edit *edit, struct sl_error 
 
 /* ---- Writing ---- */
 
-static bool write_all(int fd, const uint8_t *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t written = write(fd, data, len);
-        if (written < 0 && errno == EINTR) {
-            continue;
-        }
-        if (written <= 0) {
-            return false;
-        }
-        data += written;
-        len -= (size_t)written;
-    }
-    return true;
-}
-
-/* Writes and syncs the new file; leaves nothing behind on failure. */
-static enum syncline_status write_new(const char *path, const struct sl_buf *text, mode_t mode,
-                                      struct sl_error *err)
-{
-    (void)unlink(path); /* left by a crash: writers take turns */
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return fail_errno(err, "made", path);
-    }
-    bool ok = write_all(fd, text->data, text->len) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
-    enum syncline_status status = ok ? SYNCLINE_OK : fail_errno(err, "written", path);
-    if (close(fd) != 0 && status == SYNCLINE_OK) {
-        status = fail_errno(err, "written", path);
-    }
-    if (status != SYNCLINE_OK) {
-        (void)unlink(path);
-    }
-    return status;
-}
-
-static enum syncline_status replace(int dir_fd, const char *dir, const char *path,
-                                    const struct sl_buf *text, mode_t mode, struct sl_error *err)
-{
-    char path_new[PATH_SIZE];
-    enum syncline_status status = join_path(path_new, dir, NEW_NAME, err);
-    if (status == SYNCLINE_OK) {
-        status = write_new(path_new, text, mode, err);
-    }
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    if (rename(path_new, path) != 0) {
-        status = fail_errno(err, "replaced", path);
-        (void)unlink(path_new);
-        return status;
-    }
-    /* The new file is in force; whether it outlives a power cut is what may be in doubt. */
-    return fsync(dir_fd) == 0 ? SYNCLINE_OK : fail_errno(err, "synced", dir);
-}
-
 static enum syncline_status check_no_link(const char *path, struct sl_error *err)
 {
     struct stat st;
@@ -417,9 +361,8 @@ static enum syncline_status check_no_link(const char *path, struct sl_error *err
 }
 
 /* With the lock on the directory. */
-static enum syncline_status set_locked(const struct sl_allocator *alloc, int dir_fd,
-                                       const char *dir, const char *key, const char *value,
-                                       struct sl_error *err)
+static enum syncline_status set_locked(const struct sl_allocator *alloc, const char *dir,
+                                       const char *key, const char *value, struct sl_error *err)
 {
     char path[PATH_SIZE];
     struct sl_buf text;
@@ -448,7 +391,7 @@ static enum syncline_status set_locked(const struct sl_allocator *alloc, int dir
     bool same = edit.out.len == text.len &&
                 (text.len == 0 || memcmp(edit.out.data, text.data, text.len) == 0);
     if (status == SYNCLINE_OK && !same) {
-        status = replace(dir_fd, dir, path, &edit.out, mode, err);
+        status = sl_whole_file_write(path, edit.out.data, edit.out.len, mode, err);
     }
     sl_buf_fini(&edit.out);
     sl_buf_fini(&text);
@@ -467,7 +410,7 @@ enum syncline_status sl_conf_set(const struct sl_allocator *alloc, const char *d
         code = flock(fd, LOCK_EX);
     } while (code != 0 && errno == EINTR);
     enum syncline_status status =
-        code == 0 ? set_locked(alloc, fd, dir, key, value, err) : fail_errno(err, "locked", dir);
+        code == 0 ? set_locked(alloc, dir, key, value, err) : fail_errno(err, "locked", dir);
     (void)close(fd);
     return status;
 }

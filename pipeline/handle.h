@@ -15,6 +15,7 @@
 #include "pipeline/engine_socket.h"
 #include "pipeline/engine_view.h"
 #include "pipeline/library_view.h"
+#include "pipeline/mark_file.h"
 #include "pipeline/worker.h"
 
 struct sl_events; /* subscriptions and their thread: pipeline/api_events.c */
@@ -35,6 +36,8 @@ struct syncline {
     struct sl_library *library;
     struct sl_transport *transport; /* NULL in the capture role */
     struct sl_engine_lock lock;
+    struct sl_mark_file mark;       /* in the engine's role */
+    struct sl_mark_keeper keeper;   /* of it */
     int dir;                        /* descriptor of the library's directory */
     struct sl_engine_socket socket; /* answers others, while this handle runs the engine */
     pthread_mutex_t asked_lock;
@@ -86,6 +89,9 @@ bool sl_handle_ask_engine(struct syncline *lib, struct sl_engine_view *view);
 /* As syncline_info, which fills it whole: pipeline/api_view.c. */
 enum syncline_status sl_handle_info(struct syncline *lib, struct syncline_info *info,
                                     struct sl_error *err);
+/* Is the library of this mark a copy, whose original is there, too? Blocks on the disk. Errors:
+ * ECLONED. pipeline/api_open.c */
+enum syncline_status sl_handle_check_alone(const struct sl_mark_file *mark, struct sl_error *err);
 /* As syncline_remove, the text in `err`: pipeline/api_remove.c. */
 enum syncline_status sl_library_remove(const struct sl_env *env, const char *dir,
                                        struct sl_error *err);

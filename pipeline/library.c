@@ -291,12 +291,27 @@ static void tell_epoch(struct sl_library *library)
                   "the other devices"
                 : "there was no sync.db: a new one was made, and a new epoch of this "
                   "device began; what it held comes again from the other devices");
-    } else if (library->forgotten > 0) {
+    } else if (library->epoch.cause != SL_EPOCH_KEPT) {
         char text[SL_ERROR_SIZE];
-        (void)snprintf(text, sizeof(text),
-                       "sync.db is older than library.db, it lacks %llu changes of this device: a "
-                       "new epoch began; what it lacks comes again from the other devices",
-                       (unsigned long long)library->forgotten);
+        char lacking[64] = "it lacks changes of this device";
+        if (library->epoch.lacking > 0) {
+            (void)snprintf(lacking, sizeof(lacking), "it lacks %llu changes of this device",
+                           (unsigned long long)library->epoch.lacking);
+        }
+        if (library->epoch.cause == SL_EPOCH_COPIED) {
+            (void)snprintf(text, sizeof(text),
+                           "this library was copied or moved to where it is: a new epoch of this "
+                           "device began. Should it still be used where it was, let this one join "
+                           "as a device of its own");
+        } else {
+            (void)snprintf(text, sizeof(text),
+                           "%s, %s: a new epoch began; what it lacks comes again from the other "
+                           "devices",
+                           library->epoch.cause == SL_EPOCH_RESTORED
+                               ? "the library was put back from an older copy"
+                               : "sync.db is older than library.db",
+                           lacking);
+        }
         sl_core_trouble(core, SYNCLINE_CODE_NEW_EPOCH, SYNCLINE_ERESTORED, NULL, text);
     }
 }
@@ -393,6 +408,7 @@ static enum syncline_status open_engine(struct sl_library *library,
     list_stages(library);
     if (status == SYNCLINE_OK) {
         tell_epoch(library);
+        sl_epoch_mark(core);
         status = sl_library_open_network(library, config, err);
     }
     sl_core_progress_members(core);
@@ -451,7 +467,7 @@ static enum syncline_status open_view(struct sl_library *library,
     }
     if (status == SYNCLINE_OK && config->engine) {
         status = sl_epoch_check(core, &library->view_log, &library->view.ldb, config->sync_db,
-                                &library->forgotten, err);
+                                config->place, &library->epoch, err);
     }
     core->self.device = core->who.device_id;
     core->self.epoch = core->who.epoch;
@@ -483,6 +499,7 @@ enum syncline_status sl_library_open(const struct sl_library_config *config,
     core->scan_len = config->scan_len > 0 ? config->scan_len : SL_SCAN_LEN;
     core->engine = config->engine;
     core->host_log = config->host_log;
+    core->keeper = config->keeper;
     core->budget = sl_budget_share(
         config->memory > 0 ? config->memory
                            : (size_t)sl_settings_number(&core->settings, SL_SETTING_MEMORY_BUDGET));
@@ -542,6 +559,7 @@ static void close_engine(struct sl_library *library)
     sl_network_free(core->network);
     core->network = NULL;
     if (library->engine_ready) {
+        sl_epoch_mark(core);
         sl_event_log_flush(&library->event_log);
         sl_intake_fini(&library->intake);
         sl_fk_resolve_fini(&library->fk_resolve);

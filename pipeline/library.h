@@ -13,6 +13,7 @@
 
 #include "base/env.h"
 #include "base/host_log.h"
+#include "base/log_mark.h"
 #include "base/settings.h"
 #include "base/status.h"
 #include "base/vector.h"
@@ -43,7 +44,9 @@ struct sl_library_config {
     const struct sl_settings *settings; /* copied; its addresses and threads are for whoever opens;
                                            NULL: all defaults */
     bool log_was_damaged; /* a damaged sync.db was put away just now: said where a new one is */
-    uint32_t scan_len;    /* older rows that a slice of the scan looks at; 0: the default */
+    const struct sl_mark_keeper *keeper; /* borrowed for life; NULL: no marks (stages/epoch.h) */
+    const char *place; /* tells the library's directory from a copy of it; NULL: not known */
+    uint32_t scan_len; /* older rows that a slice of the scan looks at; 0: the default */
 };
 
 /* Makes sync.db and the _syncline_ tables of library.db (in WAL mode; made if missing).

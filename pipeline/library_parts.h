@@ -13,6 +13,7 @@
 #include "stages/apply.h"
 #include "stages/capture.h"
 #include "stages/compare.h"
+#include "stages/epoch.h"
 #include "stages/event_log.h"
 #include "stages/fk_resolve.h"
 #include "stages/intake.h"
@@ -59,10 +60,10 @@ struct sl_library {
 
     struct sl_identity identity;
     char bound[SL_ADDRESS_SIZE_MAX + 1];
-    uint64_t forgotten; /* changes that the log had lost at open, so that a new epoch began */
-    bool log_is_new;    /* there was no sync.db, */
-    bool log_was_bad;   /* or a damaged one, which was put away */
-    bool shared_ready;  /* what open must undo: locks and pools are made */
+    struct sl_epoch_check epoch; /* whether a new one began at open, and why */
+    bool log_is_new;             /* there was no sync.db, */
+    bool log_was_bad;            /* or a damaged one, which was put away */
+    bool shared_ready;           /* what open must undo: locks and pools are made */
     bool capture_ready;
     bool engine_ready;
     bool apply_ready;

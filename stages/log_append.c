@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/crashpoint.h"
+#include "stages/epoch.h"
 #include "stages/hlc_stamp.h"
 #include "stages/reopen.h"
 
@@ -391,6 +392,7 @@ bool sl_log_append_run(void *stage)
         return false;
     }
     append->linger_ns = now + sl_settings_ns(&core->settings, SL_SETTING_LINGER_MS);
+    sl_epoch_mark_due(core, now);
     for (size_t i = 0; i < append->len; i++) {
         sl_core_give_batch(core, append->batches[i]);
     }

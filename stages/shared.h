@@ -32,6 +32,7 @@
 #include "base/env.h"
 #include "base/hash.h"
 #include "base/host_log.h"
+#include "base/log_mark.h"
 #include "base/settings.h"
 #include "base/stamp.h"
 #include "net/identity.h"
@@ -229,6 +230,9 @@ struct sl_core {
     struct sl_host_log host_log;    /* constant; no line is given to it under a lock */
     struct sl_budget budget;        /* constant */
     struct sl_settings settings;    /* constant; what stands above was taken from it */
+    const struct sl_mark_keeper *keeper; /* constant; NULL: no marks are kept (stages/epoch.h) */
+    struct sl_log_mark marked;           /* the latest; log_append's, but at open and close */
+    uint64_t mark_due_ns;                /* the next, likewise */
 
     struct sl_staging staging;     /* any thread, by its own rules */
     struct sl_unsettled unsettled; /* any thread, by its own rules */

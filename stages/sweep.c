@@ -45,7 +45,8 @@ enum syncline_status sl_sweep_init(struct sl_sweep *sweep, struct sl_scan *scan,
     if (sweep->models == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the scan");
     }
-    /* Not without a look: whoever appends takes back, record for record, what it finds set aside. */
+    /* Not without a look: whoever appends takes back, record for record, what it finds set aside.
+     */
     uint64_t aside = 0;
     enum syncline_status status = sl_set_aside_count(&core->apply_log, &aside, err);
     atomic_store(&core->some_aside, aside > 0);

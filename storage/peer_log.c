@@ -3,6 +3,7 @@
 
 #include "storage/peer_log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -304,6 +305,39 @@ enum syncline_status sl_peer_log_begin_epoch(struct sl_peer_log *log, const stru
         }
         (void)sqlite3_finalize(stmt);
     }
+    return status;
+}
+
+enum syncline_status sl_peer_log_place(struct sl_peer_log *log, char place[SL_PLACE_SIZE],
+                                       struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool row = false;
+    place[0] = '\0';
+    enum syncline_status status =
+        sl_db_prepare(&log->db, "SELECT value FROM meta WHERE key='place'", false, &stmt, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_db_row(&log->db, stmt, &row, err);
+    }
+    if (status == SYNCLINE_OK && row) {
+        const unsigned char *text = sqlite3_column_text(stmt, 0);
+        (void)snprintf(place, SL_PLACE_SIZE, "%s", text != NULL ? (const char *)text : "");
+    }
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+enum syncline_status sl_peer_log_set_place(struct sl_peer_log *log, const char *place,
+                                           struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum syncline_status status = sl_db_prepare(
+        &log->db, "INSERT OR REPLACE INTO meta VALUES('place',?1)", false, &stmt, err);
+    if (status == SYNCLINE_OK) {
+        (void)sqlite3_bind_text(stmt, 1, place, -1, SQLITE_STATIC);
+        status = sl_db_run(&log->db, stmt, err);
+    }
+    (void)sqlite3_finalize(stmt);
     return status;
 }
 

@@ -4,7 +4,7 @@
 /* sync.db: the peer log and what belongs to it. Ours alone.
  *
  *     meta        format (1), library id and name, device name, epoch of this device; the lowest
- *                 outbox row that a ticket can be asked about
+ *                 outbox row that a ticket can be asked about; in which directory it was used last
  *     origin      per origin: held_seq, held_hash, last_hlc - the end of its log here
  *     segment     the sealed bytes, by origin and last seq; see base/segment.h
  *     fork        origins whose log has split: the head here, and a segment that contradicts it
@@ -59,6 +59,14 @@ enum syncline_status sl_peer_log_identity(struct sl_peer_log *log,
  * it could not send is of the new one. Inside a transaction. */
 enum syncline_status sl_peer_log_begin_epoch(struct sl_peer_log *log, const struct sl_origin *old,
                                              uint64_t epoch, struct sl_error *err);
+
+/* Where the log was opened last, as a text that its copy elsewhere would not have; "": not noted.
+ */
+enum syncline_status sl_peer_log_place(struct sl_peer_log *log, char place[SL_PLACE_SIZE],
+                                       struct sl_error *err);
+/* Inside a transaction. */
+enum syncline_status sl_peer_log_set_place(struct sl_peer_log *log, const char *place,
+                                           struct sl_error *err);
 
 enum syncline_status sl_peer_log_begin(struct sl_peer_log *log, struct sl_error *err);
 /* The durability point. */

@@ -26,6 +26,8 @@ declare -A excepted=(
     [pipeline/worker.c]="is the engine's threads, and waits"
     [pipeline/park.c]="is where they sleep"
     [pipeline/engine_lock.c]="is a lock on a file"
+    [pipeline/whole_file.c]="is a file that is written whole"
+    [pipeline/mark_file.c]="is a file outside the library"
     [pipeline/engine_socket.c]="is a socket for processes of this machine, with its thread"
 )
 

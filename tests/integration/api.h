@@ -117,6 +117,7 @@ static inline void api_setup(void)
 {
     (void)snprintf(api_folder, sizeof(api_folder), "/tmp/syncline-api-XXXXXX");
     cr_assert_not_null(mkdtemp(api_folder));
+    (void)setenv("XDG_STATE_HOME", api_folder, 1);
 }
 
 static inline int api_remove_one(const char *path, const struct stat *st, int kind,

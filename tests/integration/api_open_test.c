@@ -343,6 +343,91 @@ Test(api_open, log_made_anew)
     api_close(&b);
 }
 
+static void copy_folder(const char *from, const char *to)
+{
+    char command[8 * API_PATH_SIZE];
+    (void)snprintf(command, sizeof(command), "rm -rf '%s' && cp -a '%s' '%s'", to, from, to);
+    cr_assert_eq(system(command), 0);
+}
+
+/* While nothing of the device is open. */
+static void copy_closed(struct api_device *device, const char *from, const char *to)
+{
+    char path[2 * API_PATH_SIZE];
+    api_close(device);
+    copy_folder(from, to);
+    (void)snprintf(path, sizeof(path), "%s/library.db", device->dir);
+    device->db = api_db_open(path);
+}
+
+/* The library's folder is put back from a copy, with all that is in it: what was written since
+ * comes back from the other device, and both go on. */
+Test(api_open, put_back_from_a_copy)
+{
+    struct api_device a;
+    struct api_device b;
+    char copy[API_PATH_SIZE + 8];
+    char told[128] = "";
+    api_pair(&a, &b);
+    (void)snprintf(copy, sizeof(copy), "%s.copy", b.dir);
+    api_save_tags(&b, 10, 5);
+    api_settle(&a, &b);
+    copy_closed(&b, b.dir, copy);
+    api_open(&b, a.address);
+    api_save_tags(&b, 10, 5);
+    api_settle(&a, &b);
+    copy_closed(&b, copy, b.dir);
+    api_open(&b, a.address);
+    cr_assert_eq(syncline_events_read(b.lib, 0, note_epoch, told), SYNCLINE_OK);
+    api_save_tags(&b, 1, 1);
+    API_WAIT(api_int(a.db, "SELECT count(*) FROM tags") == 21);
+    API_WAIT(api_int(b.db, "SELECT count(*) FROM tags") == 21);
+    API_WAIT((syncline_events_read(b.lib, 0, note_epoch, told) == SYNCLINE_OK && told[0] != '\0'));
+    cr_expect_not_null(strstr(told, "was put back from an older copy"), "%s", told);
+    api_settle(&a, &b);
+    api_check_equal(&a, &b);
+    api_close(&a);
+    api_close(&b);
+}
+
+/* A copy beside its original is refused, by name; once that has been moved away it goes on. */
+Test(api_open, copy_beside_its_original)
+{
+    struct api_device a;
+    char copy[API_PATH_SIZE + 8];
+    char away[API_PATH_SIZE + 8];
+    char key[API_PATH_SIZE + 32];
+    char key_away[API_PATH_SIZE + 32];
+    struct syncline *lib = NULL;
+    struct syncline_options options = api_options();
+    options.role = SYNCLINE_ROLE_ENGINE;
+    api_create(&a, "a");
+    (void)snprintf(copy, sizeof(copy), "%s.copy", a.dir);
+    (void)snprintf(away, sizeof(away), "%s.away", a.dir);
+    (void)snprintf(key, sizeof(key), "%s/device.key", copy);
+    (void)snprintf(key_away, sizeof(key_away), "%s/device.key", away);
+    api_open_alone(&a);
+    api_save_tags(&a, 10, 5);
+    api_close(&a);
+    copy_folder(a.dir, copy);
+    cr_assert_eq(syncline_open(copy, &options, &lib), SYNCLINE_ECLONED);
+    cr_expect_not_null(strstr(api_text, a.dir), "%s", api_text);
+    cr_assert_eq(rename(a.dir, away), 0);
+    cr_assert_eq(syncline_open(copy, &options, &lib), SYNCLINE_OK, "%s", api_text);
+    syncline_close(lib);
+    cr_assert_eq(syncline_open(away, &options, &lib), SYNCLINE_ECLONED);
+    api_write_file(key, "another", 7); /* no device's, so not this one's */
+    cr_assert_eq(syncline_open(away, &options, &lib), SYNCLINE_OK, "%s", api_text);
+    syncline_close(lib);
+    cr_assert_eq(unlink(key), 0);
+    api_copy_file(key_away, key);
+    cr_assert_eq(chmod(key, 0600), 0);
+    cr_assert_eq(syncline_open(copy, &options, &lib), SYNCLINE_ECLONED);
+    cr_assert_eq(syncline_remove(copy, NULL), SYNCLINE_OK);
+    cr_assert_eq(syncline_open(away, &options, &lib), SYNCLINE_OK, "%s", api_text);
+    syncline_close(lib);
+}
+
 /* A key that is damaged, of another device, or open to others. */
 Test(api_open, device_key)
 {
@@ -653,9 +738,19 @@ static void add_tags(struct api_device *a, int n)
         api_save_tag(a, &tag, SYNCLINE_INSERT);
     }
     API_OK(a->lib, syncline_flush(a->lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
-    API_WAIT(api_int(a->db, "SELECT sum(applied_seq) FROM _syncline_origin") ==
-             (int64_t)api_info(a).own_seq);
+    API_WAIT(
+        api_int(a->db, "SELECT applied_seq FROM _syncline_origin ORDER BY epoch DESC LIMIT 1") ==
+        (int64_t)api_info(a).own_seq);
     api_close(a);
+}
+
+/* Nothing is known any more of how far a log had come, as where the home directory is another one.
+ */
+static void forget_marks(void)
+{
+    char command[API_PATH_SIZE + 64];
+    (void)snprintf(command, sizeof(command), "rm -r '%s'", api_path("syncline"));
+    cr_assert_eq(system(command), 0);
 }
 
 /* An older library.db put back gets from the log what it lacks; with an older sync.db a new epoch
@@ -689,6 +784,7 @@ Test(api_open, restored)
     a.lib = NULL;
     copy_of(&a, "library.db", "new", true);
     copy_of(&a, "sync.db", "new", true);
+    forget_marks();
     /* The same row by its number, but of another capture: it is not the one that is drained. */
     api_sql_at(a.db_path, "UPDATE _syncline_outbox SET token=token+2");
     api_db(&a);
@@ -700,6 +796,7 @@ Test(api_open, restored)
     /* Both of one time are a pair: a library that nobody has seen since. */
     copy_of(&a, "library.db", "old", true);
     copy_of(&a, "sync.db", "old", true);
+    forget_marks();
     api_db(&a);
     add_tags(&a, 1);
 }
@@ -710,8 +807,8 @@ static bool flush_says(struct api_device *device, const char *part)
     return strstr(api_error(device->lib), part) != NULL;
 }
 
-/* Both files put back from an older time, while another device has what was sent since: neither
- * takes anything from the other's log, and both say why. */
+/* Both files put back from an older time, without a mark to tell it by, while another device has
+ * what was sent since: neither takes anything from the other's log, and both say why. */
 Test(api_open, restored_pair)
 {
     struct api_device a;
@@ -734,6 +831,7 @@ Test(api_open, restored_pair)
 
     copy_of(&a, "library.db", "old", true);
     copy_of(&a, "sync.db", "old", true);
+    forget_marks();
     api_db(&a);
     api_open(&a, NULL);
     tag = api_tag("after");

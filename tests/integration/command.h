@@ -83,6 +83,7 @@ static inline void cmd_setup(void)
              base != NULL && base[0] != '\0' ? base : "/tmp");
     cr_assert_not_null(mkdtemp(cmd_folder), "no temporary folder: %s", strerror(errno));
     unsetenv("SYNCLINE_LIBRARY");
+    setenv("XDG_STATE_HOME", cmd_folder, 1);
 }
 
 /* Criterion's .fini: nothing is left running or lying about. */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* A sync.db that was lost, or is older than library.db: this device goes on in a new epoch, gives
- * no number twice, gets back what it lacks, and both devices end equal. */
+/* A sync.db that was lost, or is older than library.db, or all files put back from a copy: this
+ * device goes on in a new epoch, gives no number twice, gets back what it lacks, and both devices
+ * end equal. */
 
 #include "tests/integration/stepped.h"
 
 #define OLD "/old.db"
+#define OLD_TABLES "/old-library.db"
 
 static struct stepped_device *a;
 static struct stepped_device *b;
@@ -188,4 +190,173 @@ Test(epoch, not_made)
     cr_expect_eq(stepped_try_open(a), SYNCLINE_ENOTFOUND);
     stepped_sql(a, "ALTER TABLE meta_away RENAME TO _syncline_meta");
     stepped_open(a);
+}
+
+/* ---- The mark and the place ---- */
+
+/* The first device is opened again, with marks kept for it. */
+static void keep_marks(void)
+{
+    stepped_close(a);
+    a->has_keeper = true;
+    stepped_open(a);
+}
+
+static void back_up(void)
+{
+    stepped_close(a);
+    stepped_copy(a->sync_db, OLD);
+    stepped_copy(a->library_db, OLD_TABLES);
+    stepped_open(a);
+}
+
+/* Both files as they were. */
+static void restore(void)
+{
+    stepped_close(a);
+    (void)sqlite3_close(a->db);
+    stepped_copy(OLD, a->sync_db);
+    stepped_copy(OLD_TABLES, a->library_db);
+    cr_assert_eq(sqlite3_open(a->library_db, &a->db), SQLITE_OK);
+    stepped_open(a);
+}
+
+/* All files of one time are put back. What this device wrote since comes again from the other one,
+ * what it writes now gets there, what was deleted stays deleted. */
+Test(epoch, restored)
+{
+    keep_marks();
+    stepped_save(b, &notes[2], SYNCLINE_INSERT);
+    settle();
+    back_up();
+    struct stepped_note lost = {.text = "since the copy"};
+    stepped_save(a, &lost, SYNCLINE_INSERT);
+    stepped_save(a, &notes[2], SYNCLINE_DELETE);
+    settle();
+    restore();
+    cr_expect_eq(stepped_info(a).own_seq, 0, "a new epoch");
+    stepped_save(a, &notes[3], SYNCLINE_INSERT);
+    settle();
+    STEPPED_UNTIL(stepped_events(a, SYNCLINE_CODE_NEW_EPOCH) == 1);
+    cr_expect(stepped_note_is(a, &lost, "since the copy"));
+    cr_expect(stepped_note_is(b, &notes[3], "four"));
+    cr_expect_eq(stepped_number(a, "SELECT count(*) FROM notes"), 4);
+    check_equal();
+    notes[0].text = "changed";
+    stepped_save(a, &notes[0], SYNCLINE_UPDATE);
+    settle();
+    cr_expect(stepped_note_is(b, &notes[0], "changed"));
+    check_equal();
+    stepped_reopen(a);
+    settle();
+    cr_expect_eq(stepped_events(a, SYNCLINE_CODE_NEW_EPOCH), 1, "once");
+}
+
+/* Put back twice, the second time from a copy of before the first: a third epoch. */
+Test(epoch, restored_twice)
+{
+    keep_marks();
+    back_up();
+    stepped_save(a, &notes[2], SYNCLINE_INSERT);
+    settle();
+    restore();
+    stepped_save(a, &notes[3], SYNCLINE_INSERT);
+    settle();
+    uint64_t second = a->mark.epoch;
+    restore();
+    settle();
+    cr_expect_gt(a->mark.epoch >> 48, second >> 48);
+    cr_expect(stepped_note_is(a, &notes[2], "three"));
+    cr_expect(stepped_note_is(a, &notes[3], "four"));
+    check_equal();
+}
+
+/* A copy from which nothing was appended since is as good as what it replaces, and so is a log that
+ * is ahead of its mark, as after a kill. */
+Test(epoch, not_restored)
+{
+    keep_marks();
+    back_up();
+    restore();
+    settle();
+    struct sl_log_mark before = a->mark;
+    stepped_save(a, &notes[2], SYNCLINE_INSERT);
+    settle();
+    stepped_close(a);
+    cr_expect_gt(a->mark.seq, before.seq, "written at close");
+    a->mark = before;
+    stepped_open(a);
+    cr_expect_eq(a->mark.epoch, before.epoch);
+    cr_expect_gt(a->mark.seq, before.seq, "and at open");
+    cr_expect_eq(stepped_events(a, SYNCLINE_CODE_NEW_EPOCH), 0);
+}
+
+/* As long as the log, and another one: as of a copy that went on by itself. */
+Test(epoch, mark_of_another_log)
+{
+    keep_marks();
+    stepped_close(a);
+    a->mark.hash[0] ^= 1u;
+    stepped_open(a);
+    STEPPED_UNTIL(stepped_events(a, SYNCLINE_CODE_NEW_EPOCH) == 1);
+    settle();
+    go_on();
+}
+
+/* While the log grows the mark follows it, not at every change. */
+Test(epoch, mark_in_time)
+{
+    keep_marks();
+    uint64_t marked = a->mark.seq;
+    stepped_save(a, &notes[2], SYNCLINE_INSERT);
+    settle();
+    cr_expect_eq(a->mark.seq, marked);
+    stepped_round(SL_MARK_MS);
+    stepped_save(a, &notes[3], SYNCLINE_INSERT);
+    settle();
+    cr_expect_eq(a->mark.seq, marked + 2);
+}
+
+/* A mark that cannot be kept, or read, stops nothing. */
+Test(epoch, no_mark)
+{
+    a->marking = SYNCLINE_EIO;
+    keep_marks();
+    stepped_round(SL_MARK_MS);
+    stepped_save(a, &notes[2], SYNCLINE_INSERT);
+    settle();
+    cr_expect_not(a->has_mark);
+    a->marking = SYNCLINE_OK;
+    stepped_reopen(a);
+    cr_expect(a->has_mark);
+    cr_expect_eq(stepped_events(a, SYNCLINE_CODE_NEW_EPOCH), 0);
+}
+
+/* Moved to where nothing is known of it: it may go on where it was. With its mark, or before it has
+ * changes of its own, it is just moved. */
+Test(epoch, copied)
+{
+    a->place = "here";
+    stepped_reopen(a);
+    a->place = "there";
+    a->has_keeper = true;
+    stepped_reopen(a);
+    STEPPED_UNTIL(stepped_events(a, SYNCLINE_CODE_NEW_EPOCH) == 1);
+    a->place = "elsewhere";
+    stepped_reopen(a);
+    settle();
+    go_on();
+    a->place = "here";
+    stepped_reopen(a);
+    a->has_keeper = false;
+    stepped_reopen(a);
+    settle();
+    cr_expect_eq(stepped_events(a, SYNCLINE_CODE_NEW_EPOCH), 1);
+    struct stepped_device *c = stepped_make("c");
+    c->place = "one";
+    stepped_reopen(c);
+    c->place = "two";
+    stepped_reopen(c);
+    STEPPED_UNTIL(stepped_info(c).links == 2);
+    cr_expect_eq(stepped_events(c, SYNCLINE_CODE_NEW_EPOCH), 0);
 }

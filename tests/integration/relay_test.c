@@ -260,6 +260,7 @@ Test(relay, two_ways_do_no_harm)
 
 /* ---- A log that has split ---- */
 
+/* As the machine would be copied, with its home and all: nothing tells the copy that it is one. */
 static void copy_device(struct api_device *from, struct api_device *to, const char *name)
 {
     static const char *const files[] = {"library.db", "sync.db", "device.key", "syncline.conf"};
@@ -275,6 +276,8 @@ static void copy_device(struct api_device *from, struct api_device *to, const ch
             cr_assert_eq(chmod(copy, 0600), 0);
         }
     }
+    (void)snprintf(copy, sizeof(copy), "%s/sync.db", to->dir);
+    api_sql_at(copy, "DELETE FROM meta WHERE key='place'");
     api_db(to);
 }
 
@@ -317,7 +320,9 @@ Test(relay, a_split_log_ends_alone)
     api_stop(&c);
     api_stop(&a);
     api_open(&b, NULL);
+    (void)setenv("XDG_STATE_HOME", copy.dir, 1); /* its own home */
     api_open(&copy, b.address);
+    (void)setenv("XDG_STATE_HOME", api_folder, 1);
     save_and_send(&copy, "of the other", &b);
     api_stop(&copy);
     api_stop(&b);

@@ -69,6 +69,12 @@ struct stepped_device {
     int64_t wall_offset_ms; /* of its wall clock from the world's */
     size_t models_len;      /* given at open: notes alone, or memos, twigs, leaves too */
     const struct sl_settings *settings; /* NULL: the defaults */
+    const char *place;                  /* given at open; NULL: not known */
+    struct sl_mark_keeper keeper;       /* keeps `mark`, which is outside the disk, if has_keeper */
+    struct sl_log_mark mark;
+    enum syncline_status marking; /* what keeping and reading a mark comes to */
+    bool has_keeper;
+    bool has_mark;
     struct sl_env env;
     struct sl_identity identity;
     struct sl_transport *transport;
@@ -221,8 +227,33 @@ static inline int64_t stepped_log_number(const struct stepped_device *device, co
     return value;
 }
 
+static enum syncline_status stepped_read_mark(void *ctx, struct sl_log_mark *mark,
+                                              struct sl_error *err)
+{
+    struct stepped_device *device = ctx;
+    if (device->marking != SYNCLINE_OK) {
+        return sl_fail(err, device->marking, "the mark cannot be read");
+    }
+    *mark = device->mark;
+    return device->has_mark ? SYNCLINE_OK : sl_fail(err, SYNCLINE_ENOTFOUND, "there is no mark");
+}
+
+static enum syncline_status stepped_write_mark(void *ctx, const struct sl_log_mark *mark,
+                                               struct sl_error *err)
+{
+    struct stepped_device *device = ctx;
+    if (device->marking != SYNCLINE_OK) {
+        return sl_fail(err, device->marking, "the mark cannot be written");
+    }
+    device->mark = *mark;
+    device->has_mark = true;
+    return SYNCLINE_OK;
+}
+
 static struct sl_library_config stepped_config(struct stepped_device *device)
 {
+    device->keeper = (struct sl_mark_keeper){
+        .read = stepped_read_mark, .write = stepped_write_mark, .ctx = device};
     return (struct sl_library_config){.env = &device->env,
                                       .library_db = device->library_db,
                                       .sync_db = device->sync_db,
@@ -234,6 +265,8 @@ static struct sl_library_config stepped_config(struct stepped_device *device)
                                       .peers = device->peers,
                                       .peers_count = device->peers_len,
                                       .settings = device->settings,
+                                      .keeper = device->has_keeper ? &device->keeper : NULL,
+                                      .place = device->place,
                                       .engine = true};
 }
 

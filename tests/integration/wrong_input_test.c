@@ -286,7 +286,7 @@ Test(wrong_input, not_a_database)
 }
 
 /* A log that is something else is put away by the first command that runs the engine, which says
- * so, and nothing of the library is lost. One that only looks refuses it. */
+ * so, and nothing of the library is lost. One that only looks refuses it, with the cure. */
 Test(wrong_input, a_log_that_is_no_database)
 {
     const char *library = cmd_path("a");
@@ -296,7 +296,7 @@ Test(wrong_input, a_log_that_is_no_database)
     (void)remove(cmd_path("a/sync.db-wal"));
     (void)remove(cmd_path("a/sync.db-shm"));
     write_text(cmd_path("a/sync.db"), no_database);
-    CMD_REFUSED(3, "sync.db", "-L", library, "library", "info");
+    CMD_REFUSED(3, "as sync.db.damaged and makes a new one", "-L", library, "library", "info");
     CMD_OK(&result, "-L", library, "tag", "create", "after");
     cr_expect_eq(access(cmd_path("a/sync.db.damaged"), F_OK), 0);
     CMD_OK(&result, "-L", library, "events");

@@ -302,6 +302,7 @@ int main(void)
     const char *base = getenv("TMPDIR");
     (void)snprintf(folder, sizeof(folder), "%s/syncline-race-XXXXXX", base ? base : "/tmp");
     CHECK(mkdtemp(folder) != NULL);
+    CHECK(setenv("XDG_STATE_HOME", folder, 1) == 0);
     (void)snprintf(paths[0], sizeof(paths[0]), "%s/a", folder);
     (void)snprintf(paths[1], sizeof(paths[1]), "%s/b", folder);
 

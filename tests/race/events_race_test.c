@@ -138,6 +138,7 @@ static void make(void)
     struct syncline_options options = SYNCLINE_OPTIONS_INIT;
     (void)snprintf(folder, sizeof(folder), "/tmp/syncline-race-XXXXXX");
     CHECK(mkdtemp(folder) != NULL);
+    CHECK(setenv("XDG_STATE_HOME", folder, 1) == 0);
     (void)snprintf(dir, sizeof(dir), "%s/a", folder);
     (void)snprintf(db_path, sizeof(db_path), "%s/library.db", dir);
     CHECK(syncline_create(dir, "race", NULL) == SYNCLINE_OK);

@@ -35,6 +35,7 @@ static UNUSED void set_up(void)
     const char *parent = getenv("TMPDIR");
     snprintf(base, sizeof(base), "%.40s/indexer-XXXXXX", parent != NULL ? parent : "/tmp");
     cr_assert_not_null(mkdtemp(base));
+    (void)setenv("XDG_STATE_HOME", base, 1);
     snprintf(library, sizeof(library), "%s/library", base);
     snprintf(tree, sizeof(tree), "%s/tree", base);
     cr_assert_eq(mkdir(library, 0700), 0);

@@ -444,6 +444,46 @@ static enum syncline_status delete_shown(struct sl_record_writer *writer,
                              &received->stamp.origin.device, outcome, reason, err);
 }
 
+/* Has the device that deletes a birth put a later one of its own into its place by then? */
+static enum syncline_status is_replaced(struct sl_record_writer *writer,
+                                        const struct sl_received *received, bool *replaced,
+                                        struct sl_error *err)
+{
+    struct sl_core *core = writer->core;
+    const struct sl_origin_state *by = sl_core_origin(core, &received->stamp.origin);
+    struct sl_waiting_room *room = &writer->waiting.room;
+    int64_t entry = 0;
+    *replaced = false;
+    if (by == NULL || !sl_origin_equal(&received->birth.origin, &by->name)) {
+        return SYNCLINE_OK;
+    }
+    enum syncline_status status = sl_living_has_later(
+        core, received->model, &received->uuid, by->number, received->birth.seq, replaced, err);
+    if (status == SYNCLINE_OK && !*replaced && room->count.records > 0) {
+        status = sl_waiting_earlier(room, received->model->id_in_db, &received->uuid, by->number,
+                                    INT64_MAX, &entry, err); /* of all births: those before it are
+                                                                dead */
+        *replaced = entry != 0;
+    }
+    return status;
+}
+
+/* The record is dead already. But this device, too, has deleted it, with all of its own that
+ * pointed at it there, and says that by this delete alone. */
+static enum syncline_status delete_dead(struct sl_record_writer *writer,
+                                        const struct sl_received *received, struct sl_error *err)
+{
+    bool replaced = false;
+    enum syncline_status status = add_gone(writer, &received->birth, err);
+    if (status == SYNCLINE_OK) {
+        status = is_replaced(writer, received, &replaced, err);
+    }
+    return status == SYNCLINE_OK && !replaced
+               ? sl_subtree_bury(writer, received->model, &received->uuid,
+                                 &received->stamp.origin.device, err)
+               : status;
+}
+
 static enum syncline_status write_delete(struct sl_record_writer *writer,
                                          const struct sl_apply_record *record,
                                          const struct sl_birth *birth, enum sl_outcome *outcome,
@@ -461,7 +501,7 @@ static enum syncline_status write_delete(struct sl_record_writer *writer,
     }
     switch (verdict) {
     case SL_VERDICT_LOSES:
-        return add_gone(writer, birth, err);
+        return delete_dead(writer, &received, err);
     case SL_VERDICT_WAITS:
         return sl_waiting_for_birth(writer, record, birth, err);
     case SL_VERDICT_SET_ASIDE:

@@ -514,6 +514,34 @@ enum syncline_status sl_living_renew(struct sl_core *core, const struct sl_model
     return status;
 }
 
+enum syncline_status sl_living_has_later(struct sl_core *core, const struct sl_model *model,
+                                         const struct syncline_uuid *uuid, int64_t origin,
+                                         uint64_t seq, bool *has, struct sl_error *err)
+{
+    struct work work = work_begin(core, &core->writer, NULL, model, uuid);
+    struct sl_birth_run shown = {0};
+    struct sl_hidden_birth *list = NULL;
+    size_t len = 0;
+    int64_t id = 0;
+    bool found = false;
+    enum syncline_status status = sl_record_id(table_of(&work), uuid, &found, &id, err);
+    if (status == SYNCLINE_OK && found) {
+        status = sl_birth_get(&work.rows->births, model->id_in_db, id, &found, &shown, err);
+    }
+    *has =
+        found && shown.class == SYNCLINE_DEVICE_OWNED && shown.origin == origin && shown.seq > seq;
+    if (status == SYNCLINE_OK && sl_core_may_hide(core, model)) {
+        status = sl_hidden_birth_list(&work.rows->hidden, model->id_in_db, uuid, false, &work.arena,
+                                      &list, &len, err);
+    }
+    for (size_t k = 0; k < len && status == SYNCLINE_OK; k++) {
+        *has = *has || (list[k].class == SYNCLINE_DEVICE_OWNED && list[k].origin == origin &&
+                        list[k].seq > seq);
+    }
+    work_end(&work);
+    return status;
+}
+
 enum syncline_status sl_living_update(struct sl_core *core, const struct sl_localized *localized,
                                       uint32_t i, const struct sl_hidden_birth *hidden,
                                       const struct sl_stamp *stamp, struct sl_error *err)

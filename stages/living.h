@@ -40,6 +40,11 @@ enum syncline_status sl_living_renew(struct sl_core *core, const struct sl_model
                                      const struct syncline_uuid *uuid,
                                      const struct sl_birth_run *birth, bool *has_row,
                                      struct sl_error *err);
+/* Is a birth of a device-owned record here, shown or hidden, that this origin has made after the
+ * one with that seq? */
+enum syncline_status sl_living_has_later(struct sl_core *core, const struct sl_model *model,
+                                         const struct syncline_uuid *uuid, int64_t origin,
+                                         uint64_t seq, bool *has, struct sl_error *err);
 /* A received update of a hidden birth, which wins. */
 enum syncline_status sl_living_update(struct sl_core *core, const struct sl_localized *localized,
                                       uint32_t i, const struct sl_hidden_birth *hidden,

@@ -62,9 +62,10 @@ enum syncline_status sl_subtree_remove(struct sl_record_writer *writer,
                                        const struct syncline_uuid *uuid, int64_t id,
                                        const struct syncline_uuid *device, enum sl_outcome *outcome,
                                        char reason[256], struct sl_error *err);
-/* The same where there is no row to remove: the record is in no table, and only what waits can
- * point at it; or its row shows another birth now, and stays, with all that points at it but the
- * deleting device's own records: that device had removed them with what it saw. */
+/* The same where there is no row to remove: the record is in no table - it waits, has not come, or
+ * another device has deleted it, too - and only what waits can point at it; or its row shows
+ * another birth now, and stays, with all that points at it but the deleting device's own records:
+ * that device had removed them with what it saw. */
 enum syncline_status sl_subtree_bury(struct sl_record_writer *writer, const struct sl_model *model,
                                      const struct syncline_uuid *uuid,
                                      const struct syncline_uuid *device, struct sl_error *err);

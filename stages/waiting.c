@@ -233,6 +233,17 @@ enum syncline_status sl_waiting_for_parent(struct sl_record_writer *writer,
                : status;
 }
 
+/* What the device that deletes a record had of its own below it goes with the delete - whether the
+ * record is here, and whoever has deleted it before - and now: what that device points at the UUID
+ * later is below another birth. */
+static enum syncline_status bury(struct sl_record_writer *writer,
+                                 const struct sl_apply_record *record, struct sl_error *err)
+{
+    const struct sl_localized *localized = record->localized;
+    return sl_subtree_bury(writer, localized->model, &localized->group->uuids[record->i],
+                           &record->origin->name.device, err);
+}
+
 enum syncline_status sl_waiting_for_birth(struct sl_record_writer *writer,
                                           const struct sl_apply_record *record,
                                           const struct sl_birth *birth, struct sl_error *err)
@@ -243,7 +254,11 @@ enum syncline_status sl_waiting_for_birth(struct sl_record_writer *writer,
     enum syncline_status status =
         find_birth(writer, birth, &waiting.birth_origin, &found, &before, err);
     waiting.birth_seq = birth->seq;
-    return status != SYNCLINE_OK ? status : put_change(writer, &waiting, record, err);
+    if (status == SYNCLINE_OK) {
+        status = put_change(writer, &waiting, record, err);
+    }
+    return status == SYNCLINE_OK && waiting.change == SYNCLINE_DELETE ? bury(writer, record, err)
+                                                                      : status;
 }
 
 /* ---- Changes of what waits ---- */
@@ -296,14 +311,14 @@ static enum syncline_status delete_waiting(struct sl_record_writer *writer,
                                            const struct sl_apply_record *record,
                                            struct sl_error *err)
 {
-    if (waiting->change != SYNCLINE_INSERT) { /* it lacks its birth, and goes when that comes */
-        return waiting->change == SYNCLINE_DELETE ? SYNCLINE_OK
-                                                  : replace(writer, waiting, record, err);
+    enum syncline_status status = SYNCLINE_OK;
+    if (waiting->change == SYNCLINE_INSERT) {
+        status = sl_waiting_remove(&writer->waiting.room, waiting, err);
+    } else if (waiting->change == SYNCLINE_UPDATE) {
+        status =
+            replace(writer, waiting, record, err); /* it lacks its birth; goes when that comes */
     }
-    enum syncline_status status = sl_waiting_remove(&writer->waiting.room, waiting, err);
-    return status != SYNCLINE_OK ? status
-                                 : sl_subtree_bury(writer, record->localized->model, &waiting->uuid,
-                                                   &record->origin->name.device, err);
+    return status == SYNCLINE_OK ? bury(writer, record, err) : status;
 }
 
 enum syncline_status sl_waiting_judge(struct sl_record_writer *writer,
@@ -420,10 +435,8 @@ enum syncline_status sl_waiting_born(struct sl_record_writer *writer,
         return refuse(writer, model, &waiting, err);
     }
     if (waiting.change == SYNCLINE_DELETE) {
-        status = sl_waiting_remove(&work->room, &waiting, err);
-        return status != SYNCLINE_OK
-                   ? status
-                   : sl_subtree_bury(writer, model, &waiting.uuid, &by.device, err);
+        work->own_left = true; /* what this device has pointed at it, it deletes now */
+        return sl_waiting_remove(&work->room, &waiting, err);
     }
     /* The record waits with the content that came first, and is looked at like all that wait. */
     status = sl_waiting_content(writer, model, &waiting, &localized, err);

@@ -439,16 +439,16 @@ static bool is_own(const struct sl_fk_resolve *resolve, const struct sl_birth *b
  * an insert that is captured twice. Nothing tells the two apart, so it is sent as what it is, an
  * insert: if the old birth lives where that comes, the new one takes its place (stages/living). */
 static enum syncline_status renews(struct sl_fk_resolve *resolve, const struct sl_batch *batch,
-                                   const struct known *known, int64_t id,
+                                   const struct known *known, int64_t id, bool at_row,
                                    const struct sl_birth *birth, bool *renews, struct sl_error *err)
 {
     bool is_shared = false;
     *renews = batch->change == SYNCLINE_INSERT && known->last_delete > 0 &&
               batch->model->ownership == SYNCLINE_DEVICE_OWNED && is_own(resolve, birth);
-    enum syncline_status status =
-        *renews ? sl_birth_is_shared(&resolve->core->resolver.births, batch->model->id_in_db, id,
-                                     &is_shared, err)
-                : SYNCLINE_OK;
+    enum syncline_status status = /* one that is not settled is of the class that the model has */
+        *renews && at_row ? sl_birth_is_shared(&resolve->core->resolver.births,
+                                               batch->model->id_in_db, id, &is_shared, err)
+                          : SYNCLINE_OK;
     *renews = *renews && !is_shared;
     return status;
 }
@@ -537,7 +537,7 @@ static enum syncline_status look_up(struct sl_fk_resolve *resolve, const struct 
     }
     bool anew = birth->seq == 0;
     if (!anew) {
-        status = renews(resolve, batch, known, id, birth, &anew, err);
+        status = renews(resolve, batch, known, id, found, birth, &anew, err);
     }
     *change = anew ? SYNCLINE_INSERT : SYNCLINE_UPDATE;
     *alive = (batch->change == SYNCLINE_INSERT || is_own(resolve, birth)) &&

@@ -155,6 +155,24 @@ Test(trees, replaced_by_its_owner_and_waits)
     replaced(true);
 }
 
+/* A tree of device-owned records is in the log, and has not come back from there, when it goes with
+ * its root and is inserted again: what was inserted again is there everywhere. */
+Test(trees, again_before_it_was_settled)
+{
+    set(a, FOLDER, 1, 0, 0, 1);
+    set(a, FOLDER, 2, 1, 0, 2);
+    log_unsettled(a);
+    cr_assert_eq(number(a, "SELECT count(*) FROM _syncline_birth"), 0);
+    drop_after(a, FOLDER, 1, "DELETE FROM folders WHERE value=2");
+    log_unsettled(a);
+    cr_assert_eq(number(a, "SELECT count(*) FROM _syncline_birth"), 0);
+    set(a, FOLDER, 1, 0, 0, 11);
+    set(a, FOLDER, 2, 1, 0, 12);
+    settle();
+    cr_assert_eq(count(b, FOLDER), 2);
+    check_equal();
+}
+
 /* ---- Deleted before it came ---- */
 
 /* A delete is heard before the record that it deletes: what its device had of its own below that is

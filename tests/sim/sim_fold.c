@@ -275,8 +275,9 @@ static void check_committed(struct sl_sim_fold *fold)
     free(is_logged);
 }
 
-/* Is the birth of a change dead? An update may be of several, and only one of them is that of which
- * its application knew. */
+/* ---- Deletes ------------------------------------------------------------------------------ */
+
+/* Is one of the births that a change inserts or names dead? */
 static bool is_of_dead(const struct sl_sim_fold *fold, uint32_t at)
 {
     const struct sl_sim_change *change = change_at(fold, at);
@@ -287,31 +288,106 @@ static bool is_of_dead(const struct sl_sim_fold *fold, uint32_t at)
     return is_dead;
 }
 
-/* A committed delete names the birth it saw, if a log has that. */
+static bool is_of_birth(const struct sl_sim_fold *fold, uint32_t at, uint32_t birth)
+{
+    const struct sl_sim_change *change = change_at(fold, at);
+    bool is = change->kind == SYNCLINE_INSERT && at == birth;
+    for (uint32_t i = 0; i < change->births_len; i++) {
+        is = is || fold->log.births[change->births_at + i] == birth;
+    }
+    return is;
+}
+
+/* Do two changes of one record have a birth in common? */
+static bool share_birth(const struct sl_sim_fold *fold, uint32_t one, uint32_t other)
+{
+    const struct sl_sim_change *change = change_at(fold, one);
+    bool share = change->kind == SYNCLINE_INSERT && is_of_birth(fold, other, one);
+    for (uint32_t i = 0; i < change->births_len; i++) {
+        share = share || is_of_birth(fold, other, fold->log.births[change->births_at + i]);
+    }
+    return share;
+}
+
+/* The change that brought a version, or the one before it: of a record that is changed again before
+ * it is sent only the last change is in the log. SL_SIM_NONE: none is. */
+static uint32_t logged_before(const struct sl_sim_fold *fold, const uint32_t *logged_at,
+                              uint32_t rev)
+{
+    while (rev != 0 && logged_at[rev - 1] == SL_SIM_NONE) {
+        rev = fold->ledger->versions[rev - 1].seen;
+    }
+    return rev != 0 ? logged_at[rev - 1] : SL_SIM_NONE;
+}
+
+/* An update names all births that it saw, and the row goes on with another of them when the one it
+ * showed is deleted. Of that its application knows nothing: to the ledger its next update is of the
+ * birth that is dead. */
+static bool is_of_other(const struct sl_sim_fold *fold, const uint32_t *logged_at, uint32_t at)
+{
+    const struct sl_sim_version *version = &fold->ledger->versions[change_at(fold, at)->rev - 1];
+    uint32_t before = logged_before(fold, logged_at, version->seen);
+    return before != SL_SIM_NONE && change_at(fold, before)->births_len > 1 &&
+           share_birth(fold, at, before);
+}
+
+static void fail_delete(const struct sl_sim_fold *fold, uint32_t at)
+{
+    const struct sl_sim_change *change = change_at(fold, at);
+    sl_sim_fail(world_of(fold), SL_SIM_LOST, "record %08x (rev %u) was deleted, and no log says so",
+                change->record, change->rev);
+    sl_sim_blame(world_of(fold), change->record);
+}
+
+/* What a committed delete saw is of a dead birth, */
+static void check_seen_by_deletes(struct sl_sim_fold *fold, const uint32_t *logged_at)
+{
+    const struct sl_sim_ledger *ledger = fold->ledger;
+    for (uint32_t t = 0; t < ledger->txs_len; t++) {
+        const struct sl_sim_tx *tx = &ledger->txs[t];
+        for (size_t i = 0; i < tx->ops_len && tx->outcome == SL_SIM_COMMITTED; i++) {
+            uint32_t at = tx->ops[i].kind == SL_SIM_OP_DELETE
+                              ? logged_before(fold, logged_at, tx->ops[i].seen)
+                              : SL_SIM_NONE;
+            if (at != SL_SIM_NONE && !is_of_dead(fold, at)) {
+                fail_delete(fold, at);
+                return;
+            }
+        }
+    }
+}
+
+/* and so is what was made of it elsewhere. */
 static void check_deletes(struct sl_sim_fold *fold)
 {
     const struct sl_sim_ledger *ledger = fold->ledger;
+    uint32_t *logged_at = sl_sim_alloc((ledger->versions_len + 1) * sizeof(*logged_at));
+    memset(logged_at, 0xff, ledger->versions_len * sizeof(*logged_at));
     for (uint32_t at = 0; at < fold->log.changes_len; at++) {
+        if (change_at(fold, at)->rev != 0) {
+            logged_at[change_at(fold, at)->rev - 1] = at;
+        }
+    }
+    check_seen_by_deletes(fold, logged_at);
+    for (uint32_t at = 0; at < fold->log.changes_len && world_of(fold)->failures == 0; at++) {
         uint32_t rev = change_at(fold, at)->rev;
         if (rev == 0) {
             continue;
         }
         const struct sl_sim_version *version = &ledger->versions[rev - 1];
         const struct sl_sim_birth *birth = &ledger->records[version->record].births[version->birth];
-        if (birth->deleted != 0 && !is_of_dead(fold, at)) {
-            sl_sim_fail(ledger->world, SL_SIM_LOST,
-                        "record %08x (rev %u) was deleted, and no log says so", version->record,
-                        rev);
-            sl_sim_blame(ledger->world, version->record);
-            return;
+        if (birth->deleted != 0 && !is_of_dead(fold, at) && !is_of_other(fold, logged_at, at)) {
+            fail_delete(fold, at);
         }
         if (birth->state == SL_SIM_UNDONE && version->outcome == SL_SIM_UNDONE_BY_APP) {
             sl_sim_fail(ledger->world, SL_SIM_INVARIANT, "record %08x: rev %u was rolled back",
                         version->record, rev);
-            return;
         }
     }
+    free(logged_at);
 }
+
+/* ---- What was made, and by whom ----------------------------------------------------------- */
 
 /* A delete in a log that no application of that device made is the product's own: of a child whose
  * parent is dead. */

@@ -128,12 +128,12 @@ static void add_referrer(struct sl_sim_record *parent, uint32_t child)
 }
 
 static uint32_t version_new(struct sl_sim_ledger *ledger, uint32_t record, uint32_t birth,
-                            int device, struct sl_sim_value *values)
+                            uint32_t seen, int device, struct sl_sim_value *values)
 {
     ledger->versions = grow(ledger->versions, ledger->versions_len, sizeof(*ledger->versions));
     uint32_t rev = ++ledger->versions_len;
     ledger->versions[rev - 1] = (struct sl_sim_version){
-        .record = record, .birth = birth, .device = device, .values = values};
+        .record = record, .birth = birth, .seen = seen, .device = device, .values = values};
     values[0] = (struct sl_sim_value){.kind = SL_SIM_INT, .integer = rev};
     const struct sl_sim_model *model = &ledger->world->schema.models[ledger->records[record].model];
     for (uint32_t i = 0; i < model->columns_len; i++) {
@@ -150,14 +150,14 @@ uint32_t sl_sim_version_born(struct sl_sim_ledger *ledger, uint32_t record, int 
     struct sl_sim_record *r = &ledger->records[record];
     r->births = grow(r->births, r->births_len, sizeof(*r->births));
     r->births[r->births_len] = (struct sl_sim_birth){.state = SL_SIM_PENDING, .device = device};
-    return version_new(ledger, record, r->births_len++, device, values);
+    return version_new(ledger, record, r->births_len++, 0, device, values);
 }
 
 uint32_t sl_sim_version_next(struct sl_sim_ledger *ledger, uint32_t seen, int device,
                              struct sl_sim_value *values)
 {
     const struct sl_sim_version *before = &ledger->versions[seen - 1];
-    return version_new(ledger, before->record, before->birth, device, values);
+    return version_new(ledger, before->record, before->birth, seen, device, values);
 }
 
 /* ---- Outcomes ----------------------------------------------------------------------------- */

@@ -39,6 +39,7 @@ enum sl_sim_outcome {
 struct sl_sim_version {
     uint32_t record;
     uint32_t birth; /* index in the record's */
+    uint32_t seen;  /* the version that it replaced; 0: it inserted */
     int device;     /* that wrote it */
     enum sl_sim_outcome outcome;
     bool overwritten;            /* a later commit saw it and replaced it */

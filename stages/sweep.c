@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "stages/author.h"
-#include "stages/intake.h"
 #include "stages/reopen.h"
 
 #define NS_PER_MS ((uint64_t)1000 * 1000)
@@ -16,7 +15,6 @@
 #define PENDING_RETRY_NS (50 * NS_PER_MS) /* what is pending is looked at again after */
 #define RETRY_NS (1000 * NS_PER_MS)
 #define LOADS_MAX 4u             /* segments that a slice decodes */
-#define ASIDES_MAX 256u          /* records set aside that a slice looks at */
 #define RUNS_MAX ((size_t)65536) /* that a pass notes */
 #define GUARDED_MORE_THAN 1000u  /* records of a model that may not be halved unasked */
 
@@ -45,12 +43,7 @@ enum syncline_status sl_sweep_init(struct sl_sweep *sweep, struct sl_scan *scan,
     if (sweep->models == NULL) {
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the scan");
     }
-    /* Not without a look: whoever appends takes back, record for record, what it finds set aside.
-     */
-    uint64_t aside = 0;
-    enum syncline_status status = sl_set_aside_count(&core->apply_log, &aside, err);
-    atomic_store(&core->some_aside, aside > 0);
-    return status;
+    return sl_unsent_init(&sweep->unsent, core, err);
 }
 
 static void forget_runs(struct sl_sweep *sweep)
@@ -68,6 +61,7 @@ void sl_sweep_fini(struct sl_sweep *sweep)
     forget_runs(sweep);
     sl_gone_fini(&sweep->gone);
     sl_birth_check_fini(&sweep->check);
+    sl_unsent_fini(&sweep->unsent);
     sl_arena_fini(&sweep->arena);
     sl_free(sweep->core->env->alloc, sweep->models);
     sweep->core = NULL;
@@ -589,155 +583,23 @@ static enum syncline_status act(struct sl_sweep *sweep, struct sl_error *err)
     return status;
 }
 
-/* ---- Records set aside ---- */
-
-/* Forgets records whose rows are gone. */
-static enum syncline_status forget_asides(struct sl_sweep *sweep,
-                                          const struct sl_set_aside *records, size_t len,
-                                          struct sl_error *err)
-{
-    struct sl_core *core = sweep->core;
-    if (len == 0) {
-        return SYNCLINE_OK;
-    }
-    (void)pthread_mutex_lock(&core->log_lock);
-    enum syncline_status status = sl_core_log_begin(core, err);
-    for (size_t i = 0; i < len && status == SYNCLINE_OK; i++) {
-        status = sl_set_aside_remove_record(&core->log, &records[i].origin, records[i].model,
-                                            &records[i].uuid, err);
-    }
-    if (status == SYNCLINE_OK) {
-        status = sl_core_log_commit(core, err);
-    }
-    sl_peer_log_rollback(&core->log);
-    (void)pthread_mutex_unlock(&core->log_lock);
-    return status;
-}
-
-/* A record set aside: is its row gone, or can it be sent now? Then it is said so, as a capture
- * would. */
-static enum syncline_status look_at_aside(struct sl_sweep *sweep, const struct sl_model *model,
-                                          const struct sl_set_aside *aside, bool *gone,
-                                          struct sl_error *err)
-{
-    struct sl_core *core = sweep->core;
-    struct sl_record_table *table = &core->writer.tables[model->index];
-    struct sl_author_change change = {.model = model, .uuid = aside->uuid, .all_births = true};
-    const struct sl_field *orphan = NULL;
-    struct syncline_uuid uuid;
-    struct sl_birth_run birth;
-    bool found = false;
-    bool born = false;
-    bool has_row = true;
-    char reason[200];
-    struct sl_value *values =
-        sl_arena_alloc(&sweep->arena, (model->field_count + 1) * sizeof(*values));
-    if (values == NULL) {
-        return sl_fail(err, SYNCLINE_ENOMEM, "no memory for the scan");
-    }
-    if (sl_scan_is_stand_in(&aside->uuid, &change.id)) {
-        enum syncline_status status = sl_record_has_id(table, change.id, &has_row, err);
-        if (status == SYNCLINE_OK && has_row) {
-            status = sl_record_uuids(table, &change.id, 1, &found, &uuid, err);
-        }
-        *gone = status == SYNCLINE_OK && (!has_row || found); /* with a UUID it is another one */
-        return status;
-    }
-    enum syncline_status status = sl_record_id(table, &aside->uuid, &found, &change.id, err);
-    *gone = status == SYNCLINE_OK && !found;
-    if (status == SYNCLINE_OK && found) {
-        status =
-            sl_record_read(table, change.id, &sweep->arena, &found, &uuid, values, &orphan, err);
-    }
-    if (status == SYNCLINE_OK && found) {
-        status = sl_birth_get(&core->writer.births, model->id_in_db, change.id, &born, &birth, err);
-    }
-    if (status != SYNCLINE_OK || !found || !sl_intake_can_be_sent(model, values, orphan, reason)) {
-        return status;
-    }
-    change.birth_origin = born ? birth.origin : 0;
-    change.birth_seq = born ? birth.seq : 0;
-    sweep->some = true;
-    return sl_author_changes(core, born ? SYNCLINE_UPDATE : SYNCLINE_INSERT, &change, 1, err);
-}
-
-/* The next of them. */
-static enum syncline_status look_at_asides(struct sl_sweep *sweep, struct sl_error *err)
-{
-    struct sl_core *core = sweep->core;
-    struct sl_set_aside *gone = sl_arena_alloc_raw(&sweep->arena, ASIDES_MAX * sizeof(*gone));
-    size_t gone_len = 0;
-    int64_t number = sweep->aside;
-    bool found = gone != NULL;
-    enum syncline_status status =
-        found ? SYNCLINE_OK : sl_fail(err, SYNCLINE_ENOMEM, "no memory for the scan");
-    sweep->some = false;
-    for (uint32_t i = 0; i < ASIDES_MAX && status == SYNCLINE_OK && found; i++) {
-        struct sl_set_aside aside;
-        uint64_t at_ms = 0;
-        bool is_gone = false;
-        status = sl_set_aside_after(&core->apply_log, &number, &found, &aside, &at_ms, err);
-        if (status != SYNCLINE_OK || !found || aside.seq != 0 ||
-            !sl_origin_equal(&aside.origin, &core->self)) {
-            continue;
-        }
-        const struct sl_model *model =
-            sl_model_find_name(&core->models, aside.model, strlen(aside.model));
-        atomic_store(&core->some_aside, true);
-        if (model != NULL) {
-            status = look_at_aside(sweep, model, &aside, &is_gone, err);
-        }
-        if (is_gone) {
-            gone[gone_len++] = aside;
-        }
-    }
-    if (status == SYNCLINE_OK && sweep->some) {
-        status = sl_library_db_commit(&core->writer.ldb, err);
-    }
-    sl_library_db_rollback(&core->writer.ldb);
-    if (status == SYNCLINE_OK) {
-        status = forget_asides(sweep, gone, gone_len, err);
-    }
-    if (status == SYNCLINE_OK) {
-        sweep->aside = found ? number : 0;
-    }
-    return status;
-}
-
-/* Has anything moved since they were looked at last? */
-static bool are_asides_due(struct sl_sweep *sweep)
-{
-    struct sl_core *core = sweep->core;
-    if (sweep->aside > 0) {
-        return true;
-    }
-    uint64_t moved =
-        atomic_load(&core->settled_seq) + atomic_load(&core->log_moves) + (uint64_t)sweep->version;
-    if (!atomic_load(&core->some_aside) || moved == sweep->asides_seen) {
-        return false;
-    }
-    sweep->asides_seen = moved;
-    atomic_store(&core->some_aside, false); /* whoever sees one sets it again */
-    return true;
-}
-
 /* ---- Running ---- */
 
 /* One slice of what is under way. *did = false: not now. */
-static enum syncline_status slice(struct sl_sweep *sweep, bool asides, bool *did,
+static enum syncline_status slice(struct sl_sweep *sweep, bool unsent, bool *did,
                                   struct sl_error *err)
 {
     enum syncline_status status = SYNCLINE_OK;
-    if (!asides && sweep->part == SL_SWEEP_TRACES) {
+    if (!unsent && sweep->part == SL_SWEEP_TRACES) {
         *did = true; /* the log alone */
         return trace(sweep, err);
     }
-    status = begin(sweep, asides || sweep->part == SL_SWEEP_ACTS, did, err);
+    status = begin(sweep, unsent || sweep->part == SL_SWEEP_ACTS, did, err);
     if (status != SYNCLINE_OK || !*did) {
         return status;
     }
-    if (asides) {
-        status = look_at_asides(sweep, err);
+    if (unsent) {
+        status = sl_unsent_look(&sweep->unsent, err);
     } else if (sweep->part == SL_SWEEP_LOOKS) {
         status = look(sweep, err);
     } else {
@@ -766,28 +628,27 @@ static enum syncline_status run(struct sl_sweep *sweep, uint64_t now, bool *did,
     bool quiet = false;
     bool pass = is_pass_due(sweep, now);
     *did = false;
-    if (!pass && !atomic_load(&sweep->core->some_aside) && sweep->aside == 0) {
+    if (!pass && !sl_unsent_some(&sweep->unsent)) {
         return SYNCLINE_OK;
     }
     enum syncline_status status = is_quiet(sweep, &quiet, err);
     if (status != SYNCLINE_OK || !quiet) {
         return status;
     }
-    bool asides = sweep->part == SL_SWEEP_RESTS && are_asides_due(sweep);
-    if (!asides && !pass) {
+    bool unsent = sweep->part == SL_SWEEP_RESTS && sl_unsent_is_due(&sweep->unsent, sweep->version);
+    if (!unsent && !pass) {
         return SYNCLINE_OK;
     }
-    if (!asides && sweep->part == SL_SWEEP_RESTS) {
+    if (!unsent && sweep->part == SL_SWEEP_RESTS) {
         atomic_store(&sweep->core->scan_asked, false);
         start_pass(sweep);
     }
-    status = slice(sweep, asides, did, err);
+    status = slice(sweep, unsent, did, err);
     if (status == SYNCLINE_OK && !*did) {
         sweep->not_before_ns = now + PENDING_RETRY_NS;
     }
-    if (asides && (status != SYNCLINE_OK || !*did)) {
-        atomic_store(&sweep->core->some_aside, true);
-        sweep->asides_seen = UINT64_MAX;
+    if (unsent && (status != SYNCLINE_OK || !*did)) {
+        sl_unsent_put_off(&sweep->unsent);
     }
     return status;
 }
@@ -813,7 +674,7 @@ bool sl_sweep_run(void *stage)
     if (status != SYNCLINE_OK) {
         sl_core_failed(core, "scan", status, &err);
         sweep->not_before_ns = now + RETRY_NS;
-        sweep->aside = 0;
+        sl_unsent_begin_anew(&sweep->unsent);
         rest(sweep, RETRY_NS);
         return false;
     }

@@ -29,9 +29,7 @@
  * record is then named by two outbox rows, of which the last stands, and its second insert is an
  * update.
  *
- * It also looks, whenever something was settled or committed, at the records of this device that
- * were set aside unsent: one that can be sent now goes into the outbox, and one whose row is gone
- * is forgotten.
+ * Between two passes it gives its turn to what was set aside unsent (stages/unsent).
  *
  * What it cannot see: an update that nobody captured, as no hash of what was sent is kept; and what
  * stages/gone says. Changes of other devices' device-owned records are never sent: a delete is told
@@ -42,6 +40,7 @@
 
 #include "stages/gone.h"
 #include "stages/scan.h"
+#include "stages/unsent.h"
 
 enum sl_sweep_part {
     SL_SWEEP_RESTS = 0,
@@ -59,6 +58,7 @@ struct sl_sweep {
     struct sl_scan *scan; /* borrowed: takes in what was found */
     struct sl_gone gone;
     struct sl_birth_check check; /* for rows beside births */
+    struct sl_unsent unsent;
     enum sl_sweep_part part;
     struct sl_sweep_model *models; /* ours; by index */
     size_t at;                     /* LOOKS: the model under way */
@@ -83,8 +83,6 @@ struct sl_sweep {
     uint64_t quiet_ns;     /* nobody else has written since */
     int64_t version;       /* data_version then */
     uint64_t not_before_ns;
-    uint64_t asides_seen; /* sum of what had moved when records set aside were looked at */
-    int64_t aside;        /* the last that was, of a look under way; 0: none is */
 };
 
 /* Errors: ENOMEM. `sweep` is to be given to fini in any case. */

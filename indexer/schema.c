@@ -4,11 +4,13 @@
 #include "indexer/schema.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define UUID_COLUMN "uuid BLOB NOT NULL UNIQUE CHECK (typeof(uuid) = 'blob' AND length(uuid) = 16)"
 
@@ -216,6 +218,14 @@ static enum syncline_status set_pragmas(struct sqlite3 *db, const char *path,
     return SYNCLINE_OK;
 }
 
+/* Are Syncline's own files there? */
+static bool has_rest(const char *dir)
+{
+    char path[PATH_MAX];
+    int len = snprintf(path, sizeof(path), "%s/sync.db", dir);
+    return len > 0 && (size_t)len < sizeof(path) && access(path, F_OK) == 0;
+}
+
 /* A file of no bytes is what a crash leaves between making the file and its first page. */
 static enum syncline_status look_for_file(const char *dir, const char *path, unsigned flags,
                                           bool *is_new, struct indexer_error *err)
@@ -235,6 +245,12 @@ static enum syncline_status look_for_file(const char *dir, const char *path, uns
         return indexer_fail(err, SYNCLINE_EFORMAT, "%s is not a file: give a library's folder",
                             path);
     *is_new = (flags & INDEXER_DB_CREATE) != 0 && (!is_there || st.st_size == 0);
+    if (!is_there && !*is_new && has_rest(dir))
+        return indexer_fail(err, SYNCLINE_ENOTFOUND,
+                            "%s holds the rest of a library, but no " INDEXER_DB_NAME
+                            ": put it back from a backup, or join anew in another folder with "
+                            "`syncline -L FOLDER library join ADDR`",
+                            dir);
     if (!is_there && !*is_new)
         return indexer_fail(err, SYNCLINE_ENOTFOUND,
                             "%s holds no " INDEXER_DB_NAME ": give a library's folder, or make one "

@@ -190,7 +190,10 @@ enum syncline_status sl_key_file_read(const char *path, struct sl_identity *iden
     /* O_NONBLOCK: a pipe of that name must not hold us up. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT)
-        return sl_fail(err, SYNCLINE_ENOTFOUND, "there is no device key at %s", path);
+        return sl_fail(err, SYNCLINE_ENOTFOUND,
+                       "there is no device key at %s: put it back from a backup; without it join "
+                       "anew in another directory (docs/RECOVERY.md)",
+                       path);
     if (fd < 0)
         return fail_errno(err, "open", path);
     enum syncline_status status = check_mode(fd, path, err);

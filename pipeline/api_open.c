@@ -456,11 +456,19 @@ static enum syncline_status check_is_library(const struct paths *paths, struct s
         return sl_fail(err, SYNCLINE_EFORMAT, "%s is not a directory: a library is one",
                        paths->dir);
     }
+    if (!exists(paths->library_db) && (exists(paths->sync_db) || exists(paths->key))) {
+        return sl_fail(
+            err, SYNCLINE_ENOTFOUND,
+            "library.db is missing in %s, which holds the rest of a library: put it back "
+            "from a backup, or join anew in another directory (docs/RECOVERY.md)",
+            paths->dir);
+    }
     /* With its key the engine makes the log anew from library.db (stages/epoch). */
-    if ((!exists(paths->sync_db) && !exists(paths->key)) || !exists(paths->library_db)) {
+    if (!exists(paths->sync_db) && !exists(paths->key)) {
         return sl_fail(err, SYNCLINE_ENOTFOUND,
                        "there is no library in %s (%s is missing): create or join one there first",
-                       paths->dir, exists(paths->sync_db) ? "library.db" : "sync.db");
+                       paths->dir,
+                       exists(paths->library_db) ? "sync.db" : "library.db and sync.db");
     }
     return SYNCLINE_OK;
 }

@@ -7,8 +7,9 @@
 #     its own, and must print what stands below it, and end with code 0. Each command of
 #     `syncline --help` has a section, and each section of a command an example of it. The keys that
 #     --json prints are those that its section lists after "Keys:", no less and no more.
+#   docs/RECOVERY.md: likewise, but for sections and keys.
 #   README.md: every line of a ```sh block that runs the command is run, in their order.
-# cli_doc.sh BUILD_DIR --update: writes into docs/CLI.md what the commands print now, to be looked at.
+# cli_doc.sh BUILD_DIR --update: writes into both what the commands print now, to be looked at.
 # cli_doc.sh --self-test: the check sees what it is to see.
 #
 # To add a command: a section with its name and arguments as in --help, a console block with `$ ` lines
@@ -136,7 +137,7 @@ run_document() {
     : >"$world/new"
     : >"$world/shown"
     cd "$home" || exit 1
-    local -x HOME=$home TZ=UTC PATH=$bin:$PATH
+    local -x HOME=$home TZ=UTC PATH=$bin:$PATH XDG_STATE_HOME=
     unset SYNCLINE_LIBRARY
     finish() {
         [[ -n $command ]] || return
@@ -280,15 +281,22 @@ fi
 build=${1:?cli_doc.sh BUILD_DIR [--update]}
 bin=$here/${build#"$here"/}/bin
 [[ $build != /* ]] || bin=$build/bin
-if [[ ${2:-} == --update ]]; then
-    start_world
-    run_document "$here/docs/CLI.md" 1
-    cp "$world/new" docs/CLI.md
-    end_world
-    exit "$bad"
-fi
 status=0
+if [[ ${2:-} == --update ]]; then
+    for document in CLI RECOVERY; do
+        start_world
+        run_document "$here/docs/$document.md" 1
+        cp "$world/new" "docs/$document.md"
+        end_world
+        [[ $bad == 0 ]] || status=1
+    done
+    exit $status
+fi
 check_all "$here/docs/CLI.md" || status=1
+start_world
+run_document "$here/docs/RECOVERY.md" 0
+end_world
+[[ $bad == 0 ]] || status=1
 start_world
 run_readme "$here/README.md"
 end_world

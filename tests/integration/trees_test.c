@@ -5,8 +5,8 @@
 
 #include "tests/integration/three_devices.h"
 
-#define SWEEP_NS (UINT64_C(3700) * 1000 * 1000 * 1000) /* from one look at the tables to the next  \
-                                                        */
+/* From one look at the tables to the next. */
+#define SWEEP_NS (UINT64_C(3700) * 1000 * 1000 * 1000)
 
 TestSuite(trees, .init = start, .fini = stop);
 

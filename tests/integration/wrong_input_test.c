@@ -285,6 +285,33 @@ Test(wrong_input, not_a_database)
     }
 }
 
+/* A library without its tables, or its key, says what is missing and what helps, and works again
+ * once that is back. */
+Test(wrong_input, a_file_is_missing)
+{
+    static const char *const names[] = {"library.db", "device.key"};
+    const char *library = cmd_path("a");
+    static struct cmd_result result;
+    make_library(library);
+    CMD_OK(&result, "-L", library, "tag", "create", "before");
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char path[400];
+        char away[408];
+        (void)snprintf(path, sizeof(path), "%s/%s", library, names[i]);
+        (void)snprintf(away, sizeof(away), "%s.away", path);
+        cr_assert_eq(rename(path, away), 0);
+        CMD_REFUSED(3, names[i], "-L", library, "tag", "create", "after");
+        CMD_REFUSED(3, "put it back from a backup", "-L", library, "tag", "create", "after");
+        if (i == 0) {
+            CMD_REFUSED(3, "put it back from a backup", "-L", library, "tag", "list");
+        }
+        cr_assert_eq(rename(away, path), 0);
+    }
+    CMD_OK(&result, "-L", library, "tag", "list");
+    cr_expect_not_null(strstr(result.out, "before"), "%s", result.out);
+    cr_expect_null(strstr(result.out, "after"), "%s", result.out);
+}
+
 /* A log that is something else is put away by the first command that runs the engine, which says
  * so, and nothing of the library is lost. One that only looks refuses it, with the cure. */
 Test(wrong_input, a_log_that_is_no_database)

@@ -22,8 +22,7 @@
 #define SL_MEMBER_COUNT_MAX 64u                  /* devices of one library */
 #define SL_MEMBERSHIP_LEN_MAX 4096u              /* entries of the membership log */
 #define SL_MEMBERSHIP_AUTHOR_MAX                                                                   \
-    256u /* of them by one device: 64 each it can need of                                          \
-            ADMIT, REVOKE and WITNESS, and some more */
+    256u /* of them by one device: it needs 64 of three kinds at most */
 #define SL_MEMBERSHIP_SIZE_MAX (3u * 1024u * 1024u) /* bytes of all of them */
 #define SL_LINK_COUNT_MAX 64u                       /* connections of one library */
 #define SL_ADDRESS_SIZE_MAX 63u                     /* bytes of "host:port" */

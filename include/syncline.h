@@ -426,8 +426,8 @@ syncline_join(const char *dir, const char *address, const struct syncline_option
  * _syncline_*, in one transaction, and beside it sync.db, uuid-map/, syncline.conf, device.key,
  * engine.sock and engine.lock. The application's tables and rows stay as they are, and library.db
  * stays in WAL mode, even if nothing else is in it. What was captured and not sent is not sent any
- * more. The other members are not told: they keep this device in their lists, and a library made or
- * joined here later is another device.
+ * more. The other members are not told (syncline_leave tells them): they keep this device in their
+ * lists, and a library made or joined here later is another device.
  *
  * Close all handles first; those that only capture are not noticed, and their calls fail with EDB
  * from then on. Interrupted, it is to be called again, and goes on. Of `options` only `error` and
@@ -736,6 +736,62 @@ SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_pause(struct syncli
  * thread; never blocks. Errors: EREFUSED (this handle does not run the engine), EINVAL, EFORK. */
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_resume(struct syncline *lib);
 
+/* ---- Members ------------------------------------------------------------------------------ */
+
+/* What a device is to the library. */
+enum syncline_standing {
+    SYNCLINE_STANDING_MEMBER = 1,
+    SYNCLINE_STANDING_LEFT = 2,   /* by its own word: syncline_leave */
+    SYNCLINE_STANDING_REVOKED = 3 /* by another member's: syncline_revoke */
+};
+
+/* A device that is or was a member, as the membership log has it: every member has the same.
+ * Start from SYNCLINE_DEVICE_INIT. */
+struct syncline_device {
+    size_t size; /* sizeof(struct syncline_device) */
+    struct syncline_uuid device_id;
+    char name[128];
+    enum syncline_standing standing;
+    bool is_self;                   /* this device */
+    struct syncline_uuid let_in_by; /* who let it in; all zero: it made the library, or this device
+                                       has not heard */
+    int64_t since_ms; /* ms since 1970 UTC, by that device's clock: when; 0: likewise */
+    int64_t out_ms;   /* when it left or was revoked, by that device's clock; 0: neither */
+    struct syncline_uuid out_by; /* who revoked it; all zero: nobody */
+    uint64_t kept_seq;           /* changes of one that is out that count: all up to there, and none
+                                    after it */
+};
+#define SYNCLINE_DEVICE_INIT                                                                       \
+    {                                                                                              \
+        .size = sizeof(struct syncline_device)                                                     \
+    }
+
+/* Fills *device with the index-th device of the library, this one first. Any role. Errors:
+ * ENOTFOUND (there are not that many), EINVAL, ENOMEM, EDB, EFORK. Blocks on the disk shortly. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_device_get(struct syncline *lib, size_t index, struct syncline_device *device);
+
+/* Leaves the library: waits until some other member holds all changes captured here, at most
+ * timeout_ms (< 0: for ever), and then signs that this device has left; what is captured after that
+ * stays on this device. Members are told as soon as one is connected, and wait for this device no
+ * more. There is no way back: another directory can join. Blocks; not inside a transaction. Errors:
+ * TIMEOUT (no member holds everything; nothing has happened), EREFUSED (there is no other member,
+ * this device is out already, or nobody runs the engine), EBUSY (the engine does not come to it),
+ * ENOSPC, EIO, EDB, ECLOSED, EINVAL, EFORK. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status syncline_leave(struct syncline *lib,
+                                                                   int64_t timeout_ms);
+
+/* Puts a device out of the library, for ever, as when it is lost or stolen. What it wrote stays, as
+ * far as this device or another member had it when it learned of this; nothing that it writes
+ * afterwards is taken, whoever brings it, and nobody waits for it. Durable when it returns; members
+ * learn of it as soon as they are connected, and the device itself when it reaches one that knows.
+ * Until a member has learned of it, the device is a member there. Blocks. Errors: ENOTFOUND (no
+ * device has this id), EREFUSED (it is revoked already, or is this device; this device is out
+ * itself; nobody runs the engine), EBUSY (the engine does not come to it), ENOSPC, EIO, EDB,
+ * EINVAL, EFORK. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_revoke(struct syncline *lib, const struct syncline_uuid *device_id);
+
 /* ---- Events ------------------------------------------------------------------------------- */
 
 enum syncline_event_kind {
@@ -867,7 +923,12 @@ syncline_log_read(struct syncline *lib, syncline_event_fn fn, void *ctx,
     X(COMMITS_LOST, 20, "library.db was older than the log, which was applied to it again")        \
     X(DELETES_HELD, 21, "most records of a model are gone without a capture: nobody is told")      \
     X(NOT_OURS, 22, "records of other devices were deleted here without a capture")                \
-    X(NEW_EPOCH, 23, "the log had lost changes of this device, which goes on as another origin")
+    X(NEW_EPOCH, 23, "the log had lost changes of this device, which goes on as another origin")   \
+    X(MEMBER_LEFT, 24, "a device left the library")                                                \
+    X(MEMBER_REVOKED, 25, "a device was revoked")                                                  \
+    X(SELF_LEFT, 26, "this device left the library")                                               \
+    X(SELF_REVOKED, 27, "this device was revoked: nothing is sent or taken any more")              \
+    X(CHANGES_REFUSED, 28, "changes came that a device made after it was out: they are not taken")
 
 enum syncline_event_code {
 #define X(name, value, text) SYNCLINE_CODE_##name = value,
@@ -939,6 +1000,8 @@ struct syncline_info {
                                record that points at them or brings them lets them out */
     uint64_t waiting_bytes; /* of their content */
     int64_t waiting_since_ms; /* ms since 1970 UTC: when the oldest began to wait; 0: none does */
+    enum syncline_standing standing; /* of this device: if it is no member any more, nothing is sent
+                                        or taken */
 };
 #define SYNCLINE_INFO_INIT                                                                         \
     {                                                                                              \
@@ -964,8 +1027,7 @@ struct syncline_member {
     uint64_t behind;         /* of this device's changes: logged here and not in its tables */
     uint64_t behind_bytes;   /* of the segments that hold them */
     int64_t behind_since_ms; /* when the oldest of these segments was made; 0: it is not behind */
-    struct syncline_uuid
-        introduced_by;      /* the member that told us of it; all zero: it came itself */
+    struct syncline_uuid introduced_by; /* who let it in; all zero: this device, or nobody */
     int64_t split_since_ms; /* ms since 1970 UTC: its log has split, as after it was restored or
                                copied, and nothing more is taken of it; 0: it has not */
 };

@@ -37,11 +37,12 @@
  *                      32  hash of the segment that ends there
  *                       8  applied seq, at most the held seq
  *     type 3 SEGMENT       a segment as it lies in the log, 1 byte to 3 MiB
- *     type 7 MEMBER    32  public key of a member that is neither of the two
- *                       1  length of its device's name, at most 127
- *                          name, text
+ *     type 7 MEMBERS       entries of the membership log, at least one: each
+ *                       4  its length, and
+ *                          its bytes, as base/membership_entry.h has them
  *     type 8 SUMMARY   32  hash of all that the device would say in ROSTER and VECTOR
- *     type 9 ROSTER     4  number of devices, at most 65; then that many times:
+ *     type 9 ROSTER    32  hash of the membership log, as base/membership.h has it
+ *                       4  number of devices, at most 65; then that many times:
  *                      16  device id
  *                       8  epoch and
  *                       8  version of its latest statement; both 0: none
@@ -62,6 +63,7 @@
 
 #include <string.h>
 
+#include "base/membership_entry.h"
 #include "base/range_ask.h"
 #include "base/utf8.h"
 
@@ -76,12 +78,14 @@ _Static_assert(SL_STATEMENT_HEADER_SIZE + SL_VECTOR_LEN_MAX * SL_VECTOR_ENTRY_SI
                    SL_FRAME_SIZE_MAX,
                "a statement fits");
 _Static_assert(SL_SEGMENT_SIZE_MAX <= SL_FRAME_SIZE_MAX, "a segment fits");
+_Static_assert(SL_MEMBERSHIP_SIZE_MAX + 4u * SL_MEMBERSHIP_LEN_MAX <= SL_FRAME_SIZE_MAX,
+               "a membership log fits");
 
 static const char *const type_names[SL_FRAME_TYPE_END] = {
     [SL_FRAME_HELLO] = "HELLO",     [SL_FRAME_VECTOR] = "VECTOR",
     [SL_FRAME_SEGMENT] = "SEGMENT", [SL_FRAME_ERROR] = "ERROR",
     [SL_FRAME_JOIN] = "JOIN",       [SL_FRAME_WELCOME] = "WELCOME",
-    [SL_FRAME_MEMBER] = "MEMBER",   [SL_FRAME_SUMMARY] = "SUMMARY",
+    [SL_FRAME_MEMBERS] = "MEMBERS", [SL_FRAME_SUMMARY] = "SUMMARY",
     [SL_FRAME_ROSTER] = "ROSTER",   [SL_FRAME_STATEMENT] = "STATEMENT",
     [SL_FRAME_ASK] = "ASK",         [SL_FRAME_QUERY] = "QUERY",
     [SL_FRAME_ANSWER] = "ANSWER",
@@ -377,17 +381,6 @@ enum syncline_status sl_frame_put_welcome(struct sl_buf *buf, const struct sl_we
     return end_put(buf, start, SL_FRAME_WELCOME);
 }
 
-enum syncline_status sl_frame_put_member(struct sl_buf *buf, const struct sl_hello *member)
-{
-    enum syncline_status status = check_name(member->device_name);
-    if (status != SYNCLINE_OK)
-        return status;
-    size_t start = begin_put(buf);
-    sl_buf_bytes(buf, member->public_key, SL_KEY_SIZE);
-    put_name(buf, member->device_name);
-    return end_put(buf, start, SL_FRAME_MEMBER);
-}
-
 enum syncline_status sl_frame_put_vector(struct sl_buf *buf, const struct sl_vector_entry *entries,
                                          size_t len)
 {
@@ -412,12 +405,13 @@ enum syncline_status sl_frame_put_summary(struct sl_buf *buf, const uint8_t hash
     return end_put(buf, start, SL_FRAME_SUMMARY);
 }
 
-enum syncline_status sl_frame_put_roster(struct sl_buf *buf, const struct sl_roster_entry *entries,
-                                         size_t len)
+enum syncline_status sl_frame_put_roster(struct sl_buf *buf, const uint8_t members[SL_HASH_SIZE],
+                                         const struct sl_roster_entry *entries, size_t len)
 {
     if (len > SL_ROSTER_LEN_MAX)
         return SYNCLINE_ETOOBIG;
     size_t start = begin_put(buf);
+    sl_buf_bytes(buf, members, SL_HASH_SIZE);
     sl_buf_u32(buf, (uint32_t)len);
     for (size_t i = 0; i < len; i++) {
         sl_buf_bytes(buf, entries[i].device.bytes, sizeof(entries[i].device.bytes));
@@ -469,7 +463,9 @@ enum syncline_status sl_frame_put_error(struct sl_buf *buf, enum syncline_status
 
 static size_t question_size_max(enum sl_frame_type type)
 {
-    return type == SL_FRAME_QUERY ? SL_RANGE_ASK_SIZE_MAX : SL_RANGE_ANSWER_SIZE_MAX;
+    return type == SL_FRAME_MEMBERS ? SL_FRAME_SIZE_MAX
+           : type == SL_FRAME_QUERY ? SL_RANGE_ASK_SIZE_MAX
+                                    : SL_RANGE_ANSWER_SIZE_MAX;
 }
 
 enum syncline_status sl_frame_put_question(struct sl_buf *buf, enum sl_frame_type type,
@@ -482,6 +478,11 @@ enum syncline_status sl_frame_put_question(struct sl_buf *buf, enum sl_frame_typ
     size_t start = begin_put(buf);
     sl_buf_bytes(buf, payload, len);
     return end_put(buf, start, type);
+}
+
+enum syncline_status sl_frame_put_members(struct sl_buf *buf, const void *entries, size_t size)
+{
+    return sl_frame_put_question(buf, SL_FRAME_MEMBERS, entries, size);
 }
 
 enum syncline_status sl_frame_put_segment_header(uint8_t out[SL_FRAME_HEADER_SIZE], size_t len)
@@ -572,25 +573,6 @@ enum syncline_status sl_frame_get_welcome(const struct sl_frame *frame, struct s
     return SYNCLINE_OK;
 }
 
-enum syncline_status sl_frame_get_member(const struct sl_frame *frame, struct sl_hello *out,
-                                         struct sl_error *err)
-{
-    struct sl_hello member;
-    struct sl_reader reader;
-
-    memset(&member, 0, sizeof(member));
-    sl_reader_init(&reader, frame->payload, frame->len);
-    sl_read_copy(&reader, member.public_key, SL_KEY_SIZE);
-    enum syncline_status status = read_name(&reader, frame, "device name", member.device_name, err);
-    if (status == SYNCLINE_OK)
-        status = check_end(&reader, frame, err);
-    if (status != SYNCLINE_OK)
-        return status;
-    sl_device_id(member.public_key, &member.device_id);
-    *out = member;
-    return SYNCLINE_OK;
-}
-
 enum syncline_status sl_frame_get_vector(const struct sl_frame *frame, struct sl_buf *memory,
                                          const struct sl_vector_entry **out, size_t *len,
                                          struct sl_error *err)
@@ -640,17 +622,20 @@ enum syncline_status sl_frame_get_summary(const struct sl_frame *frame, uint8_t 
 }
 
 enum syncline_status sl_frame_get_roster(const struct sl_frame *frame,
+                                         uint8_t members[SL_HASH_SIZE],
                                          struct sl_roster_entry entries[SL_ROSTER_LEN_MAX],
                                          size_t *len, struct sl_error *err)
 {
     struct sl_reader reader;
 
     sl_reader_init(&reader, frame->payload, frame->len);
+    const uint8_t *hash = sl_read_bytes(&reader, SL_HASH_SIZE);
     uint32_t count = sl_read_u32(&reader);
     if (count > SL_ROSTER_LEN_MAX)
         return sl_fail(err, SYNCLINE_EPROTO, "a ROSTER frame declares %u devices, %u are allowed",
                        count, SL_ROSTER_LEN_MAX);
-    if (reader.failed || frame->len != 4u + (size_t)count * ROSTER_ENTRY_SIZE)
+    if (hash == NULL || reader.failed ||
+        frame->len != SL_HASH_SIZE + 4u + (size_t)count * ROSTER_ENTRY_SIZE)
         return sl_fail(err, SYNCLINE_EPROTO, "a ROSTER frame of %zu bytes declares %u devices",
                        frame->len, count);
     for (uint32_t i = 0; i < count; i++) {
@@ -658,6 +643,7 @@ enum syncline_status sl_frame_get_roster(const struct sl_frame *frame,
         entries[i].stated.epoch = sl_read_u64(&reader);
         entries[i].stated.version = sl_read_u64(&reader);
     }
+    memcpy(members, hash, SL_HASH_SIZE);
     *len = count;
     return SYNCLINE_OK;
 }
@@ -729,6 +715,12 @@ enum syncline_status sl_frame_get_question(const struct sl_frame *frame, const u
     *data = frame->payload;
     *len = frame->len;
     return SYNCLINE_OK;
+}
+
+enum syncline_status sl_frame_get_members(const struct sl_frame *frame, const uint8_t **entries,
+                                          size_t *size, struct sl_error *err)
+{
+    return sl_frame_get_question(frame, entries, size, err);
 }
 
 enum syncline_status sl_frame_get_segment(const struct sl_frame *frame, const uint8_t **data,

@@ -30,7 +30,7 @@ enum sl_frame_type {
     SL_FRAME_ERROR = 4,
     SL_FRAME_JOIN = 5,
     SL_FRAME_WELCOME = 6,
-    SL_FRAME_MEMBER = 7,
+    SL_FRAME_MEMBERS = 7,
     SL_FRAME_SUMMARY = 8,
     SL_FRAME_ROSTER = 9,
     SL_FRAME_STATEMENT = 10,
@@ -83,12 +83,14 @@ enum syncline_status sl_frame_decoder_next(struct sl_frame_decoder *decoder, con
 enum syncline_status sl_frame_put_hello(struct sl_buf *buf, const struct sl_hello *hello);
 enum syncline_status sl_frame_put_join(struct sl_buf *buf, const struct sl_hello *hello);
 enum syncline_status sl_frame_put_welcome(struct sl_buf *buf, const struct sl_welcome *welcome);
-enum syncline_status sl_frame_put_member(struct sl_buf *buf, const struct sl_hello *member);
 enum syncline_status sl_frame_put_vector(struct sl_buf *buf, const struct sl_vector_entry *entries,
                                          size_t len);
 enum syncline_status sl_frame_put_summary(struct sl_buf *buf, const uint8_t hash[SL_HASH_SIZE]);
-enum syncline_status sl_frame_put_roster(struct sl_buf *buf, const struct sl_roster_entry *entries,
-                                         size_t len);
+enum syncline_status sl_frame_put_roster(struct sl_buf *buf, const uint8_t members[SL_HASH_SIZE],
+                                         const struct sl_roster_entry *entries, size_t len);
+/* Entries of the membership log, as sl_membership_pack puts them. Errors: EINVAL (none), ETOOBIG,
+ * ENOMEM. */
+enum syncline_status sl_frame_put_members(struct sl_buf *buf, const void *entries, size_t size);
 /* What of that origin comes after held_seq; the entry's other fields are not sent. */
 enum syncline_status sl_frame_put_ask(struct sl_buf *buf, const struct sl_vector_entry *entry);
 /* A statement as base/statement.h has it. */
@@ -109,9 +111,9 @@ enum syncline_status sl_frame_get_join(const struct sl_frame *frame, struct sl_h
                                        struct sl_error *err);
 enum syncline_status sl_frame_get_welcome(const struct sl_frame *frame, struct sl_welcome *welcome,
                                           struct sl_error *err);
-/* library_id stays all zero: the frame does not say it. */
-enum syncline_status sl_frame_get_member(const struct sl_frame *frame, struct sl_hello *member,
-                                         struct sl_error *err);
+/* The bytes are borrowed as the frame's are; what they say is not looked at. */
+enum syncline_status sl_frame_get_members(const struct sl_frame *frame, const uint8_t **entries,
+                                          size_t *size, struct sl_error *err);
 /* *entries lie in `memory`, which must outlive them and may be used again; NULL for an empty
  * vector.
  */
@@ -121,6 +123,7 @@ enum syncline_status sl_frame_get_vector(const struct sl_frame *frame, struct sl
 enum syncline_status sl_frame_get_summary(const struct sl_frame *frame, uint8_t hash[SL_HASH_SIZE],
                                           struct sl_error *err);
 enum syncline_status sl_frame_get_roster(const struct sl_frame *frame,
+                                         uint8_t members[SL_HASH_SIZE],
                                          struct sl_roster_entry entries[SL_ROSTER_LEN_MAX],
                                          size_t *len, struct sl_error *err);
 enum syncline_status sl_frame_get_ask(const struct sl_frame *frame, struct sl_vector_entry *entry,

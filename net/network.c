@@ -207,7 +207,7 @@ static void dial_due(struct sl_network *net)
 
     for (struct sl_peer *peer = net->peers; peer != NULL; peer = peer->next) {
         struct sl_error err = {0};
-        if (now < peer->due_ns || !is_idle(net, peer))
+        if (net->dials_nobody || now < peer->due_ns || !is_idle(net, peer))
             continue;
         peer->is_dialling = true;
         enum syncline_status status =
@@ -379,6 +379,11 @@ enum syncline_status sl_network_new(const struct sl_env *env, struct sl_transpor
     transport->ops->set_events(transport, &network_events, net);
     *out = net;
     return SYNCLINE_OK;
+}
+
+void sl_network_stop_dialling(struct sl_network *net)
+{
+    net->dials_nobody = true;
 }
 
 void sl_network_set_redial_max(struct sl_network *net, uint32_t ms)

@@ -32,10 +32,17 @@
 struct sl_network;
 struct sl_session; /* one READY link to one other device */
 
+/* How a device has come. */
+enum sl_arrival {
+    SL_ARRIVAL_JOINS,  /* with JOIN: to become a member */
+    SL_ARRIVAL_CAME,   /* with HELLO, and it dialled */
+    SL_ARRIVAL_DIALLED /* with HELLO, and was dialled */
+};
+
 struct sl_network_events {
     /* May this device connect? Not OK: it is told the text and the link is closed. Called for HELLO
-     * (joining = false, library already checked) and for JOIN (joining = true). */
-    enum syncline_status (*admit)(void *ctx, const struct sl_hello *hello, bool joining,
+     * (the library is checked already) and for JOIN. */
+    enum syncline_status (*admit)(void *ctx, const struct sl_hello *hello, enum sl_arrival arrival,
                                   struct sl_error *err);
     /* A session is up; session->user is free for the callee. */
     void (*ready)(void *ctx, struct sl_session *session);
@@ -46,14 +53,15 @@ struct sl_network_events {
     /* A segment's bytes, borrowed. Not OK closes the session and tells the peer. */
     enum syncline_status (*segment)(void *ctx, struct sl_session *session, const uint8_t *data,
                                     size_t len, struct sl_error *err);
-    /* The peer says who another member is; library_id is all zero. Not OK likewise. */
-    enum syncline_status (*member)(void *ctx, struct sl_session *session,
-                                   const struct sl_hello *member, struct sl_error *err);
+    /* Entries of the membership log, packed; borrowed. Not OK likewise. */
+    enum syncline_status (*members)(void *ctx, struct sl_session *session, const uint8_t *entries,
+                                    size_t size, struct sl_error *err);
     /* SUMMARY, ROSTER and STATEMENT; all borrowed, the statement with its `size` bytes at `data`,
      * its signature not checked. Not OK likewise. */
     enum syncline_status (*summary)(void *ctx, struct sl_session *session,
                                     const uint8_t hash[SL_HASH_SIZE], struct sl_error *err);
     enum syncline_status (*roster)(void *ctx, struct sl_session *session,
+                                   const uint8_t members[SL_HASH_SIZE],
                                    const struct sl_roster_entry *entries, size_t len,
                                    struct sl_error *err);
     enum syncline_status (*statement)(void *ctx, struct sl_session *session,
@@ -110,6 +118,9 @@ enum syncline_status sl_network_listen(struct sl_network *net, const char *addre
 enum syncline_status sl_network_add_peer(struct sl_network *net, const char *address,
                                          struct sl_error *err);
 
+/* Dials nobody any more. */
+void sl_network_stop_dialling(struct sl_network *net);
+
 /* The longest of those pauses, at least SL_REDIAL_MS_MIN, if not SL_REDIAL_MS_MAX. */
 void sl_network_set_redial_max(struct sl_network *net, uint32_t ms);
 
@@ -125,11 +136,12 @@ enum syncline_status sl_session_send_vector(struct sl_session *session,
                                             const struct sl_vector_entry *entries, size_t len);
 enum syncline_status sl_session_send_segment(struct sl_session *session, const uint8_t *data,
                                              size_t len);
-enum syncline_status sl_session_send_member(struct sl_session *session,
-                                            const struct sl_hello *member);
+enum syncline_status sl_session_send_members(struct sl_session *session, const void *entries,
+                                             size_t size);
 enum syncline_status sl_session_send_summary(struct sl_session *session,
                                              const uint8_t hash[SL_HASH_SIZE]);
 enum syncline_status sl_session_send_roster(struct sl_session *session,
+                                            const uint8_t members[SL_HASH_SIZE],
                                             const struct sl_roster_entry *entries, size_t len);
 enum syncline_status sl_session_send_statement(struct sl_session *session, const uint8_t *data,
                                                size_t len);

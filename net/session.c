@@ -237,7 +237,9 @@ static enum syncline_status on_hello(struct sl_connection *connection, const str
     if (status == SYNCLINE_OK)
         status = check_library(net, hello, err);
     if (status == SYNCLINE_OK)
-        status = net->events->admit(net->ctx, hello, false, err);
+        status = net->events->admit(
+            net->ctx, hello, connection->session.dialled ? SL_ARRIVAL_DIALLED : SL_ARRIVAL_CAME,
+            err);
     if (status != SYNCLINE_OK)
         return status;
     if (!sl_network_settle(net, connection)) {
@@ -266,7 +268,7 @@ static enum syncline_status on_join(struct sl_connection *connection, const stru
     if (status != SYNCLINE_OK)
         return status;
     hello->library_id = net->self.library_id;
-    status = net->events->admit(net->ctx, hello, true, err);
+    status = net->events->admit(net->ctx, hello, SL_ARRIVAL_JOINS, err);
     if (status != SYNCLINE_OK)
         return status;
     memset(&welcome, 0, sizeof(welcome));
@@ -304,16 +306,17 @@ static enum syncline_status on_segment(struct sl_connection *connection,
     return net->events->segment(net->ctx, &connection->session, data, len, err);
 }
 
-static enum syncline_status on_member(struct sl_connection *connection,
-                                      const struct sl_frame *frame, struct sl_error *err)
+static enum syncline_status on_members(struct sl_connection *connection,
+                                       const struct sl_frame *frame, struct sl_error *err)
 {
     struct sl_network *net = connection->session.net;
-    struct sl_hello member;
-    enum syncline_status status = sl_frame_get_member(frame, &member, err);
+    const uint8_t *entries;
+    size_t size;
+    enum syncline_status status = sl_frame_get_members(frame, &entries, &size, err);
 
     if (status != SYNCLINE_OK)
         return status;
-    return net->events->member(net->ctx, &connection->session, &member, err);
+    return net->events->members(net->ctx, &connection->session, entries, size, err);
 }
 
 static enum syncline_status on_summary(struct sl_connection *connection,
@@ -332,13 +335,14 @@ static enum syncline_status on_roster(struct sl_connection *connection,
                                       const struct sl_frame *frame, struct sl_error *err)
 {
     struct sl_network *net = connection->session.net;
+    uint8_t members[SL_HASH_SIZE];
     struct sl_roster_entry entries[SL_ROSTER_LEN_MAX];
     size_t len = 0;
-    enum syncline_status status = sl_frame_get_roster(frame, entries, &len, err);
+    enum syncline_status status = sl_frame_get_roster(frame, members, entries, &len, err);
 
     if (status != SYNCLINE_OK)
         return status;
-    return net->events->roster(net->ctx, &connection->session, entries, len, err);
+    return net->events->roster(net->ctx, &connection->session, members, entries, len, err);
 }
 
 static enum syncline_status on_statement(struct sl_connection *connection,
@@ -433,7 +437,7 @@ static const frame_fn handlers[SL_CONNECTION_STATE_END][SL_FRAME_TYPE_END] = {
         {[SL_FRAME_HELLO] = on_hello, [SL_FRAME_JOIN] = on_join, [SL_FRAME_ERROR] = on_error},
     [SL_CONNECTION_READY] = {[SL_FRAME_VECTOR] = on_vector,
                              [SL_FRAME_SEGMENT] = on_segment,
-                             [SL_FRAME_MEMBER] = on_member,
+                             [SL_FRAME_MEMBERS] = on_members,
                              [SL_FRAME_SUMMARY] = on_summary,
                              [SL_FRAME_ROSTER] = on_roster,
                              [SL_FRAME_STATEMENT] = on_statement,
@@ -447,7 +451,7 @@ static const frame_fn handlers[SL_CONNECTION_STATE_END][SL_FRAME_TYPE_END] = {
                                 [SL_FRAME_ERROR] = on_late_error,
                                 [SL_FRAME_JOIN] = on_late_frame,
                                 [SL_FRAME_WELCOME] = on_late_frame,
-                                [SL_FRAME_MEMBER] = on_late_frame,
+                                [SL_FRAME_MEMBERS] = on_late_frame,
                                 [SL_FRAME_SUMMARY] = on_late_frame,
                                 [SL_FRAME_ROSTER] = on_late_frame,
                                 [SL_FRAME_STATEMENT] = on_late_frame,
@@ -521,14 +525,14 @@ enum syncline_status sl_session_send_vector(struct sl_session *session,
     return end_frame(session, sl_frame_put_vector(buf, entries, len));
 }
 
-enum syncline_status sl_session_send_member(struct sl_session *session,
-                                            const struct sl_hello *member)
+enum syncline_status sl_session_send_members(struct sl_session *session, const void *entries,
+                                             size_t size)
 {
     struct sl_buf *buf = begin_frame(session);
 
     if (buf == NULL)
         return SYNCLINE_ENET;
-    return end_frame(session, sl_frame_put_member(buf, member));
+    return end_frame(session, sl_frame_put_members(buf, entries, size));
 }
 
 enum syncline_status sl_session_send_summary(struct sl_session *session,
@@ -542,13 +546,14 @@ enum syncline_status sl_session_send_summary(struct sl_session *session,
 }
 
 enum syncline_status sl_session_send_roster(struct sl_session *session,
+                                            const uint8_t members[SL_HASH_SIZE],
                                             const struct sl_roster_entry *entries, size_t len)
 {
     struct sl_buf *buf = begin_frame(session);
 
     if (buf == NULL)
         return SYNCLINE_ENET;
-    return end_frame(session, sl_frame_put_roster(buf, entries, len));
+    return end_frame(session, sl_frame_put_roster(buf, members, entries, len));
 }
 
 enum syncline_status sl_session_send_statement(struct sl_session *session, const uint8_t *data,

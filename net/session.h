@@ -64,6 +64,7 @@ struct sl_network {
     struct sl_session *ready[SL_LINK_COUNT_MAX]; /* in order of becoming so */
     size_t ready_len;                            /* of them */
     uint64_t serial;                             /* the last one given */
+    bool dials_nobody;                           /* nobody is dialled any more */
     uint32_t redial_ms_max;                      /* longest pause before dialling again */
     struct sl_network_counts counts;             /* since the beginning */
     char noticed[SL_ERROR_SIZE];                 /* last notice about a link that we accepted */

@@ -19,6 +19,7 @@
 #include "net/transport_tcp.h"
 #include "pipeline/engine_ask.h"
 #include "pipeline/handle.h"
+#include "stages/members.h"
 
 #define PATH_SIZE 4096
 
@@ -353,6 +354,7 @@ static enum syncline_status ask_member(const struct sl_env *env, const struct sl
 
 /* Who answered is the first member known here. */
 static enum syncline_status keep_member(const struct sl_env *env, const struct paths *paths,
+                                        const struct sl_identity *identity,
                                         const struct sl_welcome *welcome, struct sl_error *err)
 {
     struct sl_peer_log log;
@@ -360,10 +362,7 @@ static enum syncline_status keep_member(const struct sl_env *env, const struct p
     if (status != SYNCLINE_OK) {
         return status;
     }
-    struct sl_member member = {.device = welcome->member.device_id};
-    memcpy(member.public_key, welcome->member.public_key, sizeof(member.public_key));
-    (void)snprintf(member.name, sizeof(member.name), "%s", welcome->member.device_name);
-    status = sl_member_put(&log, &member, err);
+    status = sl_members_begin(&log, env, identity, &welcome->member, err);
     sl_peer_log_fini(&log);
     return status;
 }
@@ -405,7 +404,7 @@ enum syncline_status syncline_join(const char *dir, const char *address,
                             welcome.library_name, device_name, &err);
     }
     if (status == SYNCLINE_OK) {
-        status = keep_member(&env, &paths, &welcome, &err);
+        status = keep_member(&env, &paths, &identity, &welcome, &err);
     }
     if (status != SYNCLINE_OK) {
         unmake(&paths, &made);

@@ -110,7 +110,7 @@ static enum syncline_status flush_reached(struct syncline *lib, void *ctx, bool 
                                           struct sl_error *err)
 {
     struct flush *flush = ctx;
-    return sl_library_reached(lib->library, &flush->target, flush->level, reached, err);
+    return sl_library_reached(lib->library, &flush->target, flush->level, NULL, reached, err);
 }
 
 /* The figures of what is left, once it is over; a failure to read them leaves *left as it was. */

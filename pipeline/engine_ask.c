@@ -10,10 +10,14 @@
 #include "base/base64.h"
 #include "base/range_ask.h"
 #include "pipeline/engine_socket.h"
+#include "stages/members_ask.h"
 
 #define ASK "ask "
 #define ANSWER "answer "
 #define DROP "drop "
+#define LEAVE "leave"
+#define REVOKE "revoke "
+#define SAID "said\n"
 #define ASKED "asked\n"
 #define WAIT "wait\n"
 #define REFUSED "refused "
@@ -133,11 +137,36 @@ static bool get_id(const char *text, uint64_t *id)
            sscanf(text, "%16" SCNx64, id) == 1;
 }
 
+/* A word for the membership log; `device` is that of REVOKE, or NULL. */
+static void answer_word(struct sl_library *library, enum sl_membership_kind kind,
+                        const struct syncline_uuid *device, struct sl_buf *out)
+{
+    struct sl_error err;
+    enum syncline_status status = sl_members_ask(sl_library_core(library), kind, device, &err);
+    if (status != SYNCLINE_OK) {
+        put_refused(out, status, &err);
+        return;
+    }
+    put_text(out, SAID);
+}
+
 bool sl_engine_ask_answer(struct sl_library *library, const char *question, struct sl_buf *out)
 {
     uint64_t id = 0;
+    struct syncline_uuid device;
     if (sl_library_inquiry(library) == NULL) {
         return false;
+    }
+    if (strcmp(question, LEAVE) == 0) {
+        answer_word(library, SL_MEMBERSHIP_LEAVE, NULL, out);
+        return true;
+    }
+    if (strncmp(question, REVOKE, strlen(REVOKE)) == 0 &&
+        is_hex(question + strlen(REVOKE), DEVICE_DIGITS) &&
+        strlen(question) == strlen(REVOKE) + DEVICE_DIGITS) {
+        get_uuid(question + strlen(REVOKE), &device);
+        answer_word(library, SL_MEMBERSHIP_REVOKE, &device, out);
+        return true;
     }
     if (strncmp(question, ASK, strlen(ASK)) == 0) {
         answer_ask(library, question + strlen(ASK), out);
@@ -181,6 +210,47 @@ static enum syncline_status ask_engine(const struct sl_engine_way *way, const ch
     return sl_fail(err, (enum syncline_status)code, "%.*s", (int)strcspn(text, "\n"), text);
 }
 
+static void put_uuid(struct sl_buf *out, const struct syncline_uuid *uuid)
+{
+    for (size_t i = 0; i < sizeof(uuid->bytes); i++) {
+        char hex[3];
+        (void)snprintf(hex, sizeof(hex), "%02x", uuid->bytes[i]);
+        put_text(out, hex);
+    }
+}
+
+static enum syncline_status say_there(const struct sl_engine_way *way, enum sl_membership_kind kind,
+                                      const struct syncline_uuid *device, struct sl_error *err)
+{
+    struct sl_buf text;
+    struct sl_buf answer;
+    sl_buf_init(&text, way->alloc);
+    sl_buf_init(&answer, way->alloc);
+    put_text(&text, kind == SL_MEMBERSHIP_LEAVE ? LEAVE : REVOKE);
+    if (kind == SL_MEMBERSHIP_REVOKE) {
+        put_uuid(&text, device);
+    }
+    sl_buf_u8(&text, '\0');
+    enum syncline_status status = text.failed
+                                      ? sl_fail(err, SYNCLINE_ENOMEM, "no memory for a question")
+                                      : ask_engine(way, (const char *)text.data, &answer, err);
+    if (status == SYNCLINE_OK && strcmp((const char *)answer.data, SAID) != 0) {
+        status = sl_fail(err, SYNCLINE_EUNSUPPORTED,
+                         "the process that runs the engine is of a version that cannot do that");
+    }
+    sl_buf_fini(&text);
+    sl_buf_fini(&answer);
+    return status;
+}
+
+enum syncline_status sl_engine_way_say(const struct sl_engine_way *way,
+                                       enum sl_membership_kind kind,
+                                       const struct syncline_uuid *device, struct sl_error *err)
+{
+    return way->is_here ? sl_members_ask(sl_library_core(way->library), kind, device, err)
+                        : say_there(way, kind, device, err);
+}
+
 static enum syncline_status post_there(const struct sl_engine_way *way,
                                        const struct syncline_uuid *member,
                                        const struct sl_buf *question, struct sl_error *err)
@@ -190,11 +260,7 @@ static enum syncline_status post_there(const struct sl_engine_way *way,
     sl_buf_init(&text, way->alloc);
     sl_buf_init(&answer, way->alloc);
     put_text(&text, ASK);
-    for (size_t i = 0; i < sizeof(member->bytes); i++) {
-        char hex[3];
-        (void)snprintf(hex, sizeof(hex), "%02x", member->bytes[i]);
-        put_text(&text, hex);
-    }
+    put_uuid(&text, member);
     sl_buf_u8(&text, ' ');
     put_base64(&text, question->data, question->len);
     sl_buf_u8(&text, '\0');

@@ -13,12 +13,21 @@
  *     either
  *         refused STATUS TEXT  a number of enum syncline_status; nothing is under way
  *
- * `drop ID` has no answer: who asked does not want to know any more. */
+ * `drop ID` has no answer: who asked does not want to know any more.
+ *
+ * And words for the membership log, which only the engine can say:
+ *
+ *     leave                    this device leaves
+ *     revoke DEVICE            32 hexadecimal digits
+ *         said                 it is durable
+ *     either
+ *         refused STATUS TEXT */
 
 #ifndef SL_ENGINE_ASK_H
 #define SL_ENGINE_ASK_H
 
 #include "base/bytes.h"
+#include "base/membership_entry.h"
 #include "pipeline/library_view.h"
 
 /* ---- The engine's side ---- */
@@ -44,5 +53,9 @@ enum syncline_status sl_engine_way_post(const struct sl_engine_way *way,
 enum syncline_status sl_engine_way_take(const struct sl_engine_way *way, uint64_t id,
                                         struct sl_buf *answer, struct sl_error *err);
 void sl_engine_way_drop(const struct sl_engine_way *way, uint64_t id);
+/* As sl_members_ask (stages/members_ask.h), and EREFUSED: nobody runs the engine. */
+enum syncline_status sl_engine_way_say(const struct sl_engine_way *way,
+                                       enum sl_membership_kind kind,
+                                       const struct syncline_uuid *device, struct sl_error *err);
 
 #endif

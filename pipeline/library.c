@@ -11,6 +11,7 @@
 #include "stages/commit_record.h"
 #include "stages/doubt.h"
 #include "stages/epoch.h"
+#include "stages/members.h"
 #include "stages/roster.h"
 #include "storage/key_check.h"
 
@@ -255,6 +256,9 @@ static enum syncline_status load_state(struct sl_core *core, bool *doubt, struct
     if (status == SYNCLINE_OK) {
         status = sl_roster_load(core, err);
     }
+    if (status == SYNCLINE_OK) {
+        status = sl_members_load(core, err);
+    }
     (void)sqlite3_busy_timeout(ldb->db.handle, ENGINE_BUSY_MS);
     return status;
 }
@@ -330,6 +334,7 @@ static enum syncline_status open_engine(struct sl_library *library,
         return sl_fail(err, SYNCLINE_ENOMEM, "no memory for keys");
     }
     core->ourselves.known.device = core->self.device;
+    core->ourselves.known.standing = SL_STANDING_MEMBER; /* to itself, always */
     memcpy(core->ourselves.known.public_key, library->identity.public_key,
            sizeof(core->ourselves.known.public_key));
     (void)snprintf(core->ourselves.known.name, sizeof(core->ourselves.known.name), "%s",
@@ -484,6 +489,7 @@ enum syncline_status sl_library_open(const struct sl_library_config *config,
     struct sl_core *core = &library->core;
     core->env = config->env;
     core->roster_moves = 1;
+    atomic_init(&core->own_standing, (int)SL_STANDING_MEMBER);
     sl_buf_init(&core->own_statement, core->env->alloc);
     if (config->settings != NULL) {
         core->settings = *config->settings;
@@ -575,6 +581,7 @@ static void close_engine(struct sl_library *library)
     sl_sweep_fini(&library->sweep);
     sl_scan_fini(&library->scan);
     sl_roster_fini(core);
+    sl_members_fini(core);
     sl_compare_fini(&library->compare);
     sl_rows_fini(&core->reader, core->models.count);
     sl_rows_fini(&core->resolver, core->models.count);

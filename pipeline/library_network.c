@@ -10,20 +10,24 @@
 #include <string.h>
 
 #include "stages/meet.h"
+#include "stages/members.h"
 #include "stages/roster.h"
 #include "stages/stream.h"
 
-static enum syncline_status admit(void *ctx, const struct sl_hello *hello, bool joining,
+/* Nobody is authenticated yet: who knows the library may come. */
+static enum syncline_status admit(void *ctx, const struct sl_hello *hello, enum sl_arrival arrival,
                                   struct sl_error *err)
 {
-    (void)joining; /* nobody is authenticated yet: who knows the library may come */
-    return sl_roster_admit(&((struct sl_library *)ctx)->core, hello, NULL, err);
+    return sl_members_admit(&((struct sl_library *)ctx)->core, hello, arrival, err);
 }
 
 static void ready(void *ctx, struct sl_session *session)
 {
     struct sl_core *core = &((struct sl_library *)ctx)->core;
     struct sl_member_state *member = sl_core_member(core, &session->peer.device_id);
+    if (sl_members_part(core, session)) {
+        return;
+    }
     if (member == NULL) {
         sl_session_close(session, SYNCLINE_EREFUSED, "not a member of this library");
         return;
@@ -64,6 +68,7 @@ static enum syncline_status summary_came(void *ctx, struct sl_session *session,
 }
 
 static enum syncline_status roster_came(void *ctx, struct sl_session *session,
+                                        const uint8_t members[SL_HASH_SIZE],
                                         const struct sl_roster_entry *entries, size_t len,
                                         struct sl_error *err)
 {
@@ -72,7 +77,7 @@ static enum syncline_status roster_came(void *ctx, struct sl_session *session,
     if (!takes(member, SL_FRAME_ROSTER, &status, err)) {
         return status;
     }
-    return sl_meet_roster(&((struct sl_library *)ctx)->core, member, entries, len, err);
+    return sl_meet_roster(&((struct sl_library *)ctx)->core, member, members, entries, len, err);
 }
 
 static enum syncline_status vector_came(void *ctx, struct sl_session *session,
@@ -98,15 +103,15 @@ static enum syncline_status segment_came(void *ctx, struct sl_session *session, 
     return sl_verify_segment(&((struct sl_library *)ctx)->verify, member, data, len, err);
 }
 
-static enum syncline_status member_came(void *ctx, struct sl_session *session,
-                                        const struct sl_hello *device, struct sl_error *err)
+static enum syncline_status members_came(void *ctx, struct sl_session *session,
+                                         const uint8_t *entries, size_t size, struct sl_error *err)
 {
     struct sl_member_state *member = member_at(session);
     enum syncline_status status;
-    if (!takes(member, SL_FRAME_MEMBER, &status, err)) {
+    if (!takes(member, SL_FRAME_MEMBERS, &status, err)) {
         return status;
     }
-    return sl_roster_member(&((struct sl_library *)ctx)->core, member, device, err);
+    return sl_members_take(&((struct sl_library *)ctx)->core, member, entries, size, err);
 }
 
 static enum syncline_status statement_came(void *ctx, struct sl_session *session,
@@ -184,7 +189,7 @@ static const struct sl_network_events network_events = {.admit = admit,
                                                         .ready = ready,
                                                         .vector = vector_came,
                                                         .segment = segment_came,
-                                                        .member = member_came,
+                                                        .members = members_came,
                                                         .summary = summary_came,
                                                         .roster = roster_came,
                                                         .statement = statement_came,

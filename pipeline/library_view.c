@@ -21,13 +21,14 @@ static enum syncline_status drained_id(struct sl_peer_log *log, int64_t *id, str
     return status;
 }
 
-/* Sums over the members, and their least. */
+/* Sums over the members, and their least; who they are. */
 static enum syncline_status read_members(struct sl_peer_log *log, struct syncline_info *info,
+                                         struct syncline_uuid members[SL_MEMBER_COUNT_MAX],
                                          struct sl_error *err)
 {
     uint64_t acked = UINT64_MAX;
     uint64_t applied = UINT64_MAX;
-    for (;;) {
+    while (info->members < SL_MEMBER_COUNT_MAX) {
         struct sl_member member;
         bool found = false;
         enum syncline_status status = sl_member_get(log, info->members, &found, &member, err);
@@ -37,7 +38,7 @@ static enum syncline_status read_members(struct sl_peer_log *log, struct synclin
         if (!found) {
             break;
         }
-        info->members++;
+        members[info->members++] = member.device;
         info->announced += member.announced_seq;
         acked = member.acked_seq < acked ? member.acked_seq : acked;
         applied = member.applied_seq < applied ? member.applied_seq : applied;
@@ -47,7 +48,18 @@ static enum syncline_status read_members(struct sl_peer_log *log, struct synclin
     return SYNCLINE_OK;
 }
 
+static bool is_one_of(const struct syncline_uuid *device, const struct syncline_uuid *members,
+                      size_t len)
+{
+    bool is = false;
+    for (size_t i = 0; i < len; i++) {
+        is = is || sl_uuid_equal(&members[i], device);
+    }
+    return is;
+}
+
 static enum syncline_status read_origins(struct sl_view *view, const struct sl_origin *self,
+                                         const struct syncline_uuid members[SL_MEMBER_COUNT_MAX],
                                          struct syncline_info *info, struct sl_error *err)
 {
     struct sl_log_head head = {.number = 0};
@@ -65,6 +77,9 @@ static enum syncline_status read_origins(struct sl_view *view, const struct sl_o
             continue; /* of an epoch before this one: nobody announces it */
         }
         info->received += head.held_seq;
+        if (!is_one_of(&head.origin.device, members, info->members)) {
+            info->announced += head.held_seq; /* of who is out: nobody else says how many */
+        }
         uint64_t applied = 0;
         status = sl_library_db_applied_of(&view->rows->ldb, &head.origin, &applied, err);
         if (status != SYNCLINE_OK) {
@@ -95,9 +110,10 @@ static enum syncline_status read_waiting(const struct sl_view *view, struct sync
 static enum syncline_status read_info(struct sl_view *view, const struct sl_core *core,
                                       struct syncline_info *info, struct sl_error *err)
 {
-    enum syncline_status status = read_members(view->log, info, err);
+    struct syncline_uuid members[SL_MEMBER_COUNT_MAX];
+    enum syncline_status status = read_members(view->log, info, members, err);
     if (status == SYNCLINE_OK) {
-        status = read_origins(view, &core->self, info, err);
+        status = read_origins(view, &core->self, members, info, err);
     }
     int64_t drained = 0;
     if (status == SYNCLINE_OK) {
@@ -134,6 +150,9 @@ enum syncline_status sl_library_info(struct sl_library *library, struct syncline
     struct sl_view view = sl_library_view_lock(library);
     enum syncline_status status = read_info(&view, core, &read, err);
     sl_library_view_unlock(library);
+    if (status == SYNCLINE_OK) {
+        status = sl_library_own_standing(library, &read.standing, err);
+    }
     if (status != SYNCLINE_OK) {
         return status;
     }
@@ -360,8 +379,11 @@ enum syncline_status sl_library_standing(struct sl_library *library, struct sl_s
     (void)pthread_mutex_lock(&progress->lock);
     standing->drained = progress->drained;
     standing->own_seq = progress->own_seq;
-    standing->members = progress->members;
-    memcpy(standing->member, progress->member, progress->members * sizeof(progress->member[0]));
+    for (uint32_t i = 0; i < progress->members; i++) {
+        if (!progress->member[i].is_out) {
+            standing->member[standing->members++] = progress->member[i];
+        }
+    }
     (void)pthread_mutex_unlock(&progress->lock);
     return SYNCLINE_OK;
 }
@@ -434,8 +456,8 @@ static enum syncline_status target_scanned(struct sl_library *library, struct sl
 }
 
 enum syncline_status sl_library_reached(struct sl_library *library, struct sl_target *target,
-                                        enum syncline_level level, bool *reached,
-                                        struct sl_error *err)
+                                        enum syncline_level level, const struct syncline_who *who,
+                                        bool *reached, struct sl_error *err)
 {
     struct sl_standing standing;
     *reached = level == SYNCLINE_LEVEL_QUEUED; /* it is in the outbox, or was */
@@ -448,7 +470,7 @@ enum syncline_status sl_library_reached(struct sl_library *library, struct sl_ta
     }
     uint64_t seq = standing.own_seq;
     if (level >= SYNCLINE_LEVEL_SENT) {
-        status = sl_standing_seq(&standing, level, NULL, &seq, err);
+        status = sl_standing_seq(&standing, level, who, &seq, err);
         if (status != SYNCLINE_OK) {
             return status;
         }

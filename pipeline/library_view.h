@@ -36,6 +36,13 @@ bool sl_library_has_backlog(struct sl_library *library);
 
 enum syncline_status sl_library_member(struct sl_library *library, size_t index,
                                        struct syncline_member *member, struct sl_error *err);
+/* The index-th device of the membership log, this one first. Errors: ENOTFOUND, ENOMEM, EDB. */
+enum syncline_status sl_library_device(struct sl_library *library, size_t index,
+                                       struct syncline_device *device, struct sl_error *err);
+/* What this device itself is to the library. Errors: ENOMEM, EDB. */
+enum syncline_status sl_library_own_standing(struct sl_library *library,
+                                             enum syncline_standing *standing,
+                                             struct sl_error *err);
 enum syncline_status sl_library_set_aside(struct sl_library *library, size_t index,
                                           struct syncline_set_aside *record, struct sl_error *err);
 
@@ -69,11 +76,12 @@ struct sl_target {
 
 enum syncline_status sl_library_target(struct sl_library *library, struct sl_target *target,
                                        struct sl_error *err);
-/* *reached: every change up to the target has come to `level`. The text says what is left. Errors:
+/* *reached: every change up to the target has come to `level`, with those members (NULL: all). The
+ * text says what is left. Errors:
  * EREFUSED (there is no other member), EDB. */
 enum syncline_status sl_library_reached(struct sl_library *library, struct sl_target *target,
-                                        enum syncline_level level, bool *reached,
-                                        struct sl_error *err);
+                                        enum syncline_level level, const struct syncline_who *who,
+                                        bool *reached, struct sl_error *err);
 /* What is left of the changes up to the target. */
 enum syncline_status sl_library_left(struct sl_library *library, const struct sl_target *target,
                                      struct syncline_left *left, struct sl_error *err);

@@ -7,6 +7,7 @@
 
 #include "base/crashpoint.h"
 #include "stages/meet.h"
+#include "stages/members_ask.h"
 #include "stages/reopen.h"
 #include "stages/roster.h"
 #include "stages/stream.h"
@@ -77,7 +78,8 @@ bool sl_acknowledge_run(void *stage)
     struct sl_core *core = acknowledge->core;
     bool worked = false;
     bool moved = atomic_exchange_explicit(&core->vector_moved, false, memory_order_acq_rel);
-    worked = sl_roster_state(core, moved);
+    worked = sl_members_run(core);
+    worked = sl_roster_state(core, moved) || worked;
     for (size_t i = 0; i < core->member_count; i++) {
         struct sl_member_state *member = &core->members[i];
         worked = sl_roster_tell(core, member) || worked;

@@ -15,6 +15,7 @@ void sl_log_hold_init(struct sl_log_hold *hold, struct sl_core *core, struct sl_
     hold->core = core;
     hold->verify = verify;
     hold->retry_ns = 0;
+    hold->checked_at = 0;
 }
 
 /* The number of the origin in the log; 0: it has none yet. One that this transaction has given is
@@ -72,6 +73,10 @@ bool sl_log_hold_run(void *stage)
     struct sl_log_hold *hold = stage;
     struct sl_core *core = hold->core;
     struct sl_verify *verify = hold->verify;
+    if (hold->checked_at != core->membership_moves) {
+        hold->checked_at = core->membership_moves;
+        sl_verify_recheck(verify);
+    }
     if (verify->first == NULL || core->env->mono_ns(core->env->ctx) < hold->retry_ns) {
         return false;
     }

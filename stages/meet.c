@@ -23,11 +23,11 @@ static const bool arrows[SL_MEETING_END][SL_MEETING_END] = {
 
 /* What may come in which state. */
 static const bool expected[SL_MEETING_END][SL_FRAME_TYPE_END] = {
-    [SL_MEETING_GREETED] = {[SL_FRAME_SUMMARY] = true},
-    [SL_MEETING_DIFFERS] = {[SL_FRAME_ROSTER] = true},
-    [SL_MEETING_LISTED] = {[SL_FRAME_VECTOR] = true},
+    [SL_MEETING_GREETED] = {[SL_FRAME_SUMMARY] = true, [SL_FRAME_MEMBERS] = true},
+    [SL_MEETING_DIFFERS] = {[SL_FRAME_ROSTER] = true, [SL_FRAME_MEMBERS] = true},
+    [SL_MEETING_LISTED] = {[SL_FRAME_VECTOR] = true, [SL_FRAME_MEMBERS] = true},
     [SL_MEETING_KNOWN] = {[SL_FRAME_VECTOR] = true,
-                          [SL_FRAME_MEMBER] = true,
+                          [SL_FRAME_MEMBERS] = true,
                           [SL_FRAME_STATEMENT] = true,
                           [SL_FRAME_SEGMENT] = true,
                           [SL_FRAME_ASK] = true,
@@ -73,8 +73,8 @@ static int compare_devices(const void *a, const void *b)
                            &((const struct sl_roster_entry *)b)->device);
 }
 
-/* Over devices and origins in the order of their ids; an origin with nothing held says nothing.
- * Sorts both. */
+/* Over the membership log, devices and origins in the order of their ids; an origin with nothing
+ * held says nothing. Sorts both. */
 static bool hash_all(struct sl_core *core, struct sl_roster_entry *devices, size_t devices_len,
                      struct sl_vector_entry *entries, size_t len, uint8_t hash[SL_HASH_SIZE])
 {
@@ -84,6 +84,7 @@ static bool hash_all(struct sl_core *core, struct sl_roster_entry *devices, size
     qsort(devices, devices_len, sizeof(*devices), compare_devices);
     qsort(entries, len, sizeof(*entries), compare_entries);
     sl_hasher_update(hasher, domain, sizeof(domain));
+    sl_hasher_update(hasher, core->membership.hash, SL_HASH_SIZE);
     sl_put_u64(bytes, devices_len);
     sl_hasher_update(hasher, bytes, 8);
     for (size_t i = 0; i < devices_len; i++) {
@@ -158,7 +159,8 @@ static enum syncline_status tell_all(struct sl_core *core, struct sl_member_stat
         return SYNCLINE_ENOMEM;
     }
     size_t devices_len = sl_roster_list(core, entries, count, devices);
-    enum syncline_status status = sl_session_send_roster(member->session, devices, devices_len);
+    enum syncline_status status =
+        sl_session_send_roster(member->session, core->membership.hash, devices, devices_len);
     return status == SYNCLINE_OK ? sl_session_send_vector(member->session, entries, count) : status;
 }
 
@@ -179,11 +181,12 @@ enum syncline_status sl_meet_summary(struct sl_core *core, struct sl_member_stat
 }
 
 enum syncline_status sl_meet_roster(struct sl_core *core, struct sl_member_state *member,
+                                    const uint8_t members[SL_HASH_SIZE],
                                     const struct sl_roster_entry *entries, size_t len,
                                     struct sl_error *err)
 {
     (void)err;
-    sl_roster_heard(core, member, entries, len);
+    sl_roster_heard(core, member, members, entries, len);
     sl_meet_enter(member, SL_MEETING_LISTED);
     return SYNCLINE_OK;
 }

@@ -13,9 +13,11 @@
  *                                              LISTED   |
  *                              their VECTOR came |      |
  *                                                v      v
- *     APART <--- link gone, from any of them --- KNOWN <+   VECTOR, MEMBER, STATEMENT, SEGMENT and
+ *     APART <--- link gone, from any of them --- KNOWN <+   VECTOR, MEMBERS, STATEMENT, SEGMENT and
  *                                                           ASK flow, each when there is something
  *                                                           new, and QUERY and ANSWER
+ *
+ * MEMBERS may come in any of them but APART: who is told that it is out is told nothing else.
  *
  * A summary is the hash of all that a device would say in ROSTER and VECTOR. Both ends compare the
  * one that they sent with the one that came, and so come to the same result; and when they are
@@ -39,6 +41,7 @@ void sl_meet_end(struct sl_core *core, struct sl_member_state *member);
 enum syncline_status sl_meet_summary(struct sl_core *core, struct sl_member_state *member,
                                      const uint8_t hash[SL_HASH_SIZE], struct sl_error *err);
 enum syncline_status sl_meet_roster(struct sl_core *core, struct sl_member_state *member,
+                                    const uint8_t members[SL_HASH_SIZE],
                                     const struct sl_roster_entry *entries, size_t len,
                                     struct sl_error *err);
 

@@ -4,7 +4,7 @@
 #include "stages/net_flush.h"
 
 #include "base/crashpoint.h"
-#include "stages/roster.h"
+#include "stages/members.h"
 #include "stages/stream.h"
 
 void sl_net_flush_init(struct sl_net_flush *flush, struct sl_core *core)
@@ -21,14 +21,14 @@ static struct sl_origin_state *find_lack(struct sl_core *core, struct sl_member_
     *waits = false;
     for (size_t k = 0; k < count; k++) {
         struct sl_origin_state *origin = core->origins[(member->next_stream + k) % count];
-        uint64_t held_seq = sl_core_held(core, origin);
+        uint64_t held_seq = sl_members_sendable(core, origin, sl_core_held(core, origin));
         *stream = held_seq > 0 ? sl_stream_of(core, member, origin) : NULL;
         if (*stream == NULL || (*stream)->sent_seq >= held_seq ||
             (*stream)->state == SL_STREAM_STOPPED || origin->forked) {
             *waits = *waits || (held_seq > 0 && *stream == NULL); /* for memory */
             continue;
         }
-        if (sl_roster_is_told(core, member, &origin->name.device)) {
+        if (sl_members_all_told(core, member)) {
             member->next_stream = (origin->index + 1) % count;
             return origin;
         }

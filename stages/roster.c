@@ -8,100 +8,13 @@
 #include <string.h>
 
 #include "stages/acknowledge.h"
-#include "stages/reopen.h"
+#include "stages/members.h"
 
 #define NS_PER_MS ((uint64_t)1000 * 1000)
-
-_Static_assert(SL_MEMBER_COUNT_MAX <= 64, "a set of members is 64 bits");
-_Static_assert(SL_KEY_SIZE == SL_LOG_KEY_SIZE, "a key is a key");
-
-static enum syncline_status put(struct sl_core *core, const struct sl_member *known,
-                                struct sl_error *err)
-{
-    (void)pthread_mutex_lock(&core->log_lock);
-    enum syncline_status status = sl_core_log_begin(core, err);
-    if (status == SYNCLINE_OK) {
-        status = sl_member_put(&core->log, known, err);
-    }
-    if (status == SYNCLINE_OK) {
-        status = sl_core_log_commit(core, err);
-    }
-    sl_peer_log_rollback(&core->log);
-    (void)pthread_mutex_unlock(&core->log_lock);
-    return status;
-}
-
-enum syncline_status sl_roster_admit(struct sl_core *core, const struct sl_hello *device,
-                                     const struct sl_member_state *by, struct sl_error *err)
-{
-    if (sl_core_member(core, &device->device_id) != NULL) {
-        return SYNCLINE_OK;
-    }
-    if (core->member_count == SL_MEMBER_COUNT_MAX) {
-        return sl_fail(err, SYNCLINE_EREFUSED, "the library has %u members, which is its limit",
-                       SL_MEMBER_COUNT_MAX + 1);
-    }
-    struct sl_member_state member = {.known = {.device = device->device_id}};
-    memcpy(member.known.public_key, device->public_key, sizeof(member.known.public_key));
-    (void)snprintf(member.known.name, sizeof(member.known.name), "%s", device->device_name);
-    if (by != NULL) {
-        member.known.introduced_by = by->known.device;
-    }
-    enum syncline_status status = put(core, &member.known, err);
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    core->members[core->member_count++] = member;
-    core->roster_moves++;
-    sl_core_progress_members(core);
-    char text[SL_ERROR_SIZE];
-    int len = snprintf(text, sizeof(text), "device \"%s\" is a member now", member.known.name);
-    if (by != NULL && len > 0) {
-        (void)snprintf(text + len, sizeof(text) - (size_t)len, ", introduced by \"%s\"",
-                       by->known.name);
-    }
-    sl_core_news(core, SYNCLINE_CODE_MEMBER_ADDED, &member.known.device, text);
-    return SYNCLINE_OK;
-}
 
 static size_t index_of(const struct sl_core *core, const struct sl_member_state *member)
 {
     return (size_t)(member - core->members);
-}
-
-enum syncline_status sl_roster_member(struct sl_core *core, struct sl_member_state *from,
-                                      const struct sl_hello *device, struct sl_error *err)
-{
-    if (sl_uuid_equal(&device->device_id, &core->who.device_id) ||
-        sl_uuid_equal(&device->device_id, &from->known.device)) {
-        return sl_fail(err, SYNCLINE_EPROTO, "a MEMBER frame about one of the two that are linked");
-    }
-    struct sl_error why = {.text = ""};
-    enum syncline_status status = sl_roster_admit(core, device, from, &why);
-    if (status != SYNCLINE_OK && status != SYNCLINE_EREFUSED) {
-        return sl_fail(err, status, "device \"%s\" could not be admitted: %s", device->device_name,
-                       why.text);
-    }
-    if (status != SYNCLINE_OK) {
-        struct sl_error text;
-        (void)sl_fail(&text, status, "device \"%s\", introduced by \"%s\", was not admitted: %s",
-                      device->device_name, from->known.name, why.text);
-        sl_core_notice(core, status, text.text);
-        return SYNCLINE_OK;
-    }
-    from->introduced |= UINT64_C(1) << index_of(core, sl_core_member(core, &device->device_id));
-    return SYNCLINE_OK;
-}
-
-bool sl_roster_is_told(struct sl_core *core, const struct sl_member_state *member,
-                       const struct syncline_uuid *device)
-{
-    if (sl_uuid_equal(device, &core->who.device_id) ||
-        sl_uuid_equal(device, &member->known.device)) {
-        return true;
-    }
-    const struct sl_member_state *author = sl_core_member(core, device);
-    return author != NULL && (member->introduced >> index_of(core, author) & 1) != 0;
 }
 
 /* ---- Statements ---- */
@@ -149,7 +62,7 @@ enum syncline_status sl_roster_load(struct sl_core *core, struct sl_error *err)
     while (status == SYNCLINE_OK && core->member_count < SL_MEMBER_COUNT_MAX) {
         struct sl_member_state *member = &core->members[core->member_count];
         bool found = false;
-        status = sl_member_get(&core->log, core->member_count, &found, &member->known, err);
+        status = sl_member_get_any(&core->log, core->member_count, &found, &member->known, err);
         if (status != SYNCLINE_OK || !found) {
             break;
         }
@@ -196,8 +109,8 @@ enum syncline_status sl_roster_statement(struct sl_core *core, struct sl_member_
                                          size_t size, struct sl_error *err)
 {
     struct sl_member_state *author = sl_core_member(core, &statement->device);
-    if (author == NULL) {
-        return SYNCLINE_OK; /* of this device itself, or of one that was not admitted */
+    if (author == NULL || author->known.standing != SL_STANDING_MEMBER) {
+        return SYNCLINE_OK; /* of this device itself, or of one that is no member */
     }
     struct sl_stated *told = &from->told[index_of(core, author)];
     *told = sl_stated_is_later(statement->stated, *told) ? statement->stated : *told;
@@ -280,21 +193,27 @@ size_t sl_roster_list(const struct sl_core *core, const struct sl_vector_entry *
     struct sl_stated own = {core->self.epoch, sl_statement_version(entries, len)};
     devices[0] =
         (struct sl_roster_entry){.device = core->who.device_id, .stated = stated_of(core, own)};
+    size_t count = 1;
     for (size_t i = 0; i < core->member_count; i++) {
-        devices[i + 1] =
-            (struct sl_roster_entry){.device = core->members[i].known.device,
-                                     .stated = stated_of(core, core->members[i].stated)};
+        if (core->members[i].known.standing == SL_STANDING_MEMBER) {
+            devices[count++] =
+                (struct sl_roster_entry){.device = core->members[i].known.device,
+                                         .stated = stated_of(core, core->members[i].stated)};
+        }
     }
-    return core->member_count + 1;
+    return count;
 }
 
 void sl_roster_heard(struct sl_core *core, struct sl_member_state *member,
-                     const struct sl_roster_entry *entries, size_t len)
+                     const uint8_t members[SL_HASH_SIZE], const struct sl_roster_entry *entries,
+                     size_t len)
 {
+    if (memcmp(members, core->membership.hash, SL_HASH_SIZE) == 0) {
+        member->members_told = core->membership.len;
+    }
     for (size_t i = 0; i < len; i++) {
         const struct sl_member_state *known = sl_core_member(core, &entries[i].device);
         if (known != NULL) {
-            member->introduced |= UINT64_C(1) << index_of(core, known);
             member->told[index_of(core, known)] = entries[i].stated;
         } else if (sl_uuid_equal(&entries[i].device, &core->who.device_id)) {
             member->told_own = entries[i].stated;
@@ -304,7 +223,7 @@ void sl_roster_heard(struct sl_core *core, struct sl_member_state *member,
 
 void sl_roster_forget(struct sl_member_state *member)
 {
-    member->introduced = 0;
+    member->members_told = 0;
     member->roster_told = 0;
     memset(member->told, 0, sizeof(member->told));
     member->told_own = (struct sl_stated){0};
@@ -312,19 +231,11 @@ void sl_roster_forget(struct sl_member_state *member)
 
 void sl_roster_is_same(struct sl_core *core, struct sl_member_state *member)
 {
+    member->members_told = core->membership.len;
     for (size_t i = 0; i < core->member_count; i++) {
-        member->introduced |= UINT64_C(1) << i;
         member->told[i] = core->members[i].stated;
     }
     member->told_own = (struct sl_stated){core->self.epoch, member->summary_version};
-}
-
-static enum syncline_status introduce(struct sl_member_state *member, const struct sl_member *known)
-{
-    struct sl_hello device = {.device_id = known->device};
-    memcpy(device.public_key, known->public_key, sizeof(device.public_key));
-    (void)snprintf(device.device_name, sizeof(device.device_name), "%s", known->name);
-    return sl_session_send_member(member->session, &device);
 }
 
 /* Sends a statement that the member has not. */
@@ -343,20 +254,13 @@ bool sl_roster_tell(struct sl_core *core, struct sl_member_state *member)
     if (member->meeting != SL_MEETING_KNOWN || member->roster_told == core->roster_moves) {
         return false;
     }
-    enum syncline_status status = SYNCLINE_OK;
+    enum syncline_status status = sl_members_tell(core, member);
     for (size_t i = 0; i < core->member_count && status == SYNCLINE_OK; i++) {
         const struct sl_member_state *other = &core->members[i];
         if (sl_session_queued(member->session) >= SL_LINK_QUEUE_SIZE_MAX) {
             return true; /* the rest when that has drained */
         }
-        if (other == member) {
-            continue;
-        }
-        if ((member->introduced >> i & 1) == 0) {
-            member->introduced |= UINT64_C(1) << i;
-            status = introduce(member, &other->known);
-        }
-        if (status == SYNCLINE_OK) {
+        if (other != member && other->known.standing == SL_STANDING_MEMBER) {
             status = pass_on(member, other->statement, other->statement_size, other->stated,
                              &member->told[i]);
         }

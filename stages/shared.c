@@ -294,6 +294,8 @@ void sl_core_progress_members(struct sl_core *core)
                 known->acked_seq > member->sent_seq_max ? known->acked_seq : member->sent_seq_max,
             .acked_seq = known->acked_seq,
             .applied_seq = known->applied_seq};
+        progress->member[i].is_out = known->standing != SL_STANDING_MEMBER ||
+                                     atomic_load(&core->own_standing) != SL_STANDING_MEMBER;
         memcpy(progress->member[i].name, known->name, sizeof(known->name));
         if (member->session != NULL) {
             progress->linked[progress->linked_count++] = member->known.device;

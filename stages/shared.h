@@ -33,6 +33,7 @@
 #include "base/hash.h"
 #include "base/host_log.h"
 #include "base/log_mark.h"
+#include "base/membership.h"
 #include "base/settings.h"
 #include "base/stamp.h"
 #include "net/identity.h"
@@ -128,7 +129,8 @@ struct sl_member_state {
     size_t stream_count;                        /* later origins have none yet: nothing was sent */
     size_t next_stream;                         /* origin to send of next */
     uint64_t flushed_at;                        /* log_moves when `flushed` was found */
-    uint64_t introduced;                        /* members, by index, that it knows */
+    size_t members_told;                        /* entries of the membership log, from the first,
+                                                   that it has */
     struct sl_stated told[SL_MEMBER_COUNT_MAX]; /* latest statements of members, by index, that it
                                                    has: told on this session, or by it */
     struct sl_stated told_own;                  /* the same of this device */
@@ -150,6 +152,7 @@ struct sl_member_progress {
     uint64_t sent_seq;    /* handed to the network for it; at least what it has acknowledged */
     uint64_t acked_seq;   /* in its log */
     uint64_t applied_seq; /* in its tables */
+    bool is_out;          /* it, or this device, is no member any more: nothing waits for it */
 };
 
 /* A line that was told, so that it is not told again too soon. */
@@ -166,7 +169,7 @@ struct sl_progress {
     uint64_t moves;            /* how often it was signalled, so that nobody need miss it */
     struct sl_drained drained; /* how far the outbox is in the log */
     uint64_t own_seq;          /* end of the own log */
-    uint32_t members;          /* other devices */
+    uint32_t members;          /* other devices, those that are out included */
     struct sl_member_progress member[SL_MEMBER_COUNT_MAX]; /* each of them */
     uint32_t links;                                        /* of them connected */
     struct syncline_uuid linked[SL_MEMBER_COUNT_MAX];      /* which */
@@ -216,6 +219,22 @@ struct sl_stray {
     enum syncline_ownership class;
 };
 
+/* What a caller wants said of the members; see members_ask.h. */
+enum sl_members_ask_state {
+    SL_MEMBERS_ASK_FREE = 0,
+    SL_MEMBERS_ASK_POSTED,  /* by a caller, who waits */
+    SL_MEMBERS_ASK_TAKEN,   /* the network's thread is at it */
+    SL_MEMBERS_ASK_ANSWERED /* the caller takes the answer, and frees it */
+};
+
+struct sl_members_ask {
+    enum sl_members_ask_state state;
+    enum sl_membership_kind kind; /* LEAVE or REVOKE */
+    struct syncline_uuid device;  /* REVOKE: whom */
+    enum syncline_status status;  /* of it, once answered */
+    struct sl_error err;          /* likewise */
+};
+
 struct sl_core {
     const struct sl_env *env;       /* borrowed */
     struct sl_library_identity who; /* constant */
@@ -234,12 +253,15 @@ struct sl_core {
     struct sl_log_mark marked;           /* the latest; log_append's, but at open and close */
     uint64_t mark_due_ns;                /* the next, likewise */
 
-    struct sl_staging staging;     /* any thread, by its own rules */
-    struct sl_unsettled unsettled; /* any thread, by its own rules */
-    struct sl_progress progress;   /* any thread, under its lock */
-    struct sl_event_queue events;  /* any thread, under its lock */
-    atomic_bool dead;              /* any thread: progress.health is not OK */
-    atomic_uint degraded;          /* any thread: SL_DEGRADED_..., handles that are finished */
+    struct sl_staging staging;         /* any thread, by its own rules */
+    struct sl_unsettled unsettled;     /* any thread, by its own rules */
+    struct sl_progress progress;       /* any thread, under its lock */
+    struct sl_members_ask members_ask; /* any thread, under progress.lock */
+    struct sl_event_queue events;      /* any thread, under its lock */
+    atomic_bool dead;                  /* any thread: progress.health is not OK */
+    atomic_uint degraded;              /* any thread: SL_DEGRADED_..., handles that are finished */
+    atomic_int own_standing; /* any thread reads: of this device, enum sl_member_standing; the
+                                network's */
     /* Either a slice of apply or net_flush sees `paused`, or who pauses sees it under way: each
      * side stores its own and then loads the other's. */
     atomic_bool paused;                   /* any thread sets it */
@@ -301,11 +323,14 @@ struct sl_core {
     struct sl_hasher *net_hasher;     /* verify */
     struct sl_member_state ourselves; /* as the author of our own epochs before this one: name, key
                                          and verifier alone */
-    struct sl_member_state members[SL_MEMBER_COUNT_MAX];
+    struct sl_member_state members[SL_MEMBER_COUNT_MAX]; /* and those that were */
     size_t member_count;
-    atomic_bool vector_moved;       /* any thread sets it: members are to be told */
-    bool statement_due;             /* the vector has moved since */
-    struct sl_vector_entry *vector; /* of sl_core_vector */
+    struct sl_membership membership; /* who they are by; see members.h */
+    uint64_t membership_moves;       /* how often it grew */
+    atomic_bool vector_moved;        /* any thread sets it: members are to be told */
+    bool is_any_out;                 /* somebody has left or was revoked */
+    bool statement_due;              /* the vector has moved since */
+    struct sl_vector_entry *vector;  /* of sl_core_vector */
     size_t vector_capacity;
     struct sl_signer *net_signer; /* roster */
     struct sl_buf own_statement;  /* the latest; empty: none was needed yet */

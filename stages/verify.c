@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/crashpoint.h"
+#include "stages/members.h"
 #include "stages/stream.h"
 
 void sl_verify_init(struct sl_verify *verify, struct sl_core *core)
@@ -266,6 +267,39 @@ static enum syncline_status take(struct sl_verify *verify, struct sl_member_stat
     return status;
 }
 
+/* The origin's device is out, and its log ends before. */
+static void tell_refused(struct sl_core *core, const struct sl_member_state *from,
+                         const struct sl_member_state *author, const struct sl_segment *segment)
+{
+    struct sl_cut cut = {.seq = 0};
+    struct sl_error text;
+    (void)sl_membership_cut(&core->membership, &segment->origin, &cut);
+    (void)sl_fail(&text, SYNCLINE_EREFUSED,
+                  "changes of \"%s\" came from \"%s\" that it made after change %llu, where its "
+                  "log ends since it %s: they are not taken",
+                  author->known.name, from->known.name, (unsigned long long)cut.seq,
+                  author->known.standing == SL_STANDING_LEFT ? "left" : "was revoked");
+    sl_core_trouble(core, SYNCLINE_CODE_CHANGES_REFUSED, SYNCLINE_EREFUSED, &author->known.device,
+                    text.text);
+}
+
+void sl_verify_recheck(struct sl_verify *verify)
+{
+    struct sl_incoming **at = &verify->first;
+    while (*at != NULL) {
+        struct sl_incoming *incoming = *at;
+        if (!sl_members_refuses(verify->core, &incoming->head.origin, incoming->head.held_seq,
+                                incoming->head.held_hash)) {
+            at = &incoming->next;
+            continue;
+        }
+        *at = incoming->next;
+        verify->size -= incoming->size;
+        sl_free(verify->core->env->alloc, incoming);
+    }
+    verify->last = at;
+}
+
 enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_member_state *member,
                                        const uint8_t *data, size_t size, struct sl_error *err)
 {
@@ -308,7 +342,7 @@ enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_membe
     struct sl_member_state *author = sl_uuid_equal(&segment.origin.device, &core->self.device)
                                          ? &core->ourselves
                                          : sl_core_member(core, &segment.origin.device);
-    if (author == NULL) {
+    if (author == NULL || author->known.standing == SL_STANDING_STRANGER) {
         sl_core_notice(core, SYNCLINE_EREFUSED,
                        "changes of a device that is no member here came, and are not taken");
         return SYNCLINE_OK;
@@ -316,6 +350,10 @@ enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_membe
     status = check_seal(core, author, &segment, hash, err);
     if (status != SYNCLINE_OK) {
         return status;
+    }
+    if (sl_members_refuses(core, &segment.origin, sl_segment_last_seq(&segment), hash)) {
+        tell_refused(core, member, author, &segment);
+        return SYNCLINE_OK;
     }
     return take(verify, member, author, &segment, place, &head, hash, data, size, err);
 }

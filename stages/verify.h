@@ -14,10 +14,12 @@
  * contradicts what is held  the origin's log has split, because its device was restored or copied:
  * the segment and the head here are kept as evidence, and nothing more is taken or passed on of
  * that origin, ever; others go on. The member gets our segment, so that it can see it, too
+ *     its device is out, and       not taken, and told: until its log's end is found to be higher,
+ * its log ends before  when it is asked for (members.h)
  *
  * A bad signature, or a log of this very device that this device has not, ends the session. A
  * segment of a third device is as good as one of the member's own: what counts is the signature of
- * its origin, whose key was told before (roster.h). */
+ * its origin, whose key was told before (members.h). */
 
 #ifndef SL_VERIFY_H
 #define SL_VERIFY_H
@@ -46,5 +48,7 @@ void sl_verify_fini(struct sl_verify *verify);
  * much waits for the log already: it is asked for again), EDB. */
 enum syncline_status sl_verify_segment(struct sl_verify *verify, struct sl_member_state *member,
                                        const uint8_t *data, size_t size, struct sl_error *err);
+/* The membership log has grown: drops what waits of logs that end before it. */
+void sl_verify_recheck(struct sl_verify *verify);
 
 #endif

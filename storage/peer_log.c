@@ -72,10 +72,12 @@ static const char *const sql_texts[] = {
     [DRAINED_PRUNE] = "DELETE FROM drained"
                       " WHERE id<(SELECT value FROM meta WHERE key='tickets_from')",
     [MEMBER_PUT] = "INSERT INTO member(device,public_key,name,acked_seq,applied_seq,announced_seq,"
-                   "introduced_by) VALUES(?1,?2,?3,?4,?5,?6,?7) ON CONFLICT(device) DO UPDATE SET"
-                   " name=?3,acked_seq=?4,applied_seq=?5,announced_seq=?6,introduced_by=?7",
+                   "introduced_by,standing) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)"
+                   " ON CONFLICT(device) DO UPDATE SET name=?3,acked_seq=?4,applied_seq=?5,"
+                   "announced_seq=?6,introduced_by=?7,standing=?8",
     [MEMBER_GET] = "SELECT device,public_key,name,acked_seq,applied_seq,announced_seq,"
-                   "introduced_by FROM member ORDER BY number LIMIT 1 OFFSET ?1",
+                   "introduced_by,standing FROM member WHERE standing=1 OR ?2"
+                   " ORDER BY number LIMIT 1 OFFSET ?1",
     [STATEMENT_PUT] = "UPDATE member SET statement=?2 WHERE device=?1",
     [STATEMENT_GET] = "SELECT statement FROM member WHERE device=?1",
     [ASIDE_PUT] = "INSERT INTO set_aside(device,epoch,seq,model,uuid,reason,at_ms)"
@@ -109,7 +111,8 @@ static const char schema[] =
     "CREATE TABLE member(number INTEGER PRIMARY KEY, device BLOB NOT NULL UNIQUE,"
     " public_key BLOB NOT NULL, name TEXT NOT NULL, acked_seq INTEGER NOT NULL,"
     " applied_seq INTEGER NOT NULL, announced_seq INTEGER NOT NULL, introduced_by BLOB NOT NULL,"
-    " statement BLOB);"
+    " standing INTEGER NOT NULL, statement BLOB);"
+    "CREATE TABLE membership(number INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     /* A number is never given again: who follows the table tells by it what is new. */
     "CREATE TABLE set_aside(number INTEGER PRIMARY KEY AUTOINCREMENT, device BLOB NOT NULL,"
     " epoch INTEGER NOT NULL, seq INTEGER NOT NULL, model TEXT NOT NULL, uuid BLOB NOT NULL,"
@@ -679,6 +682,7 @@ enum syncline_status sl_member_put(struct sl_peer_log *log, const struct sl_memb
     (void)sqlite3_bind_int64(stmt, 5, (int64_t)member->applied_seq);
     (void)sqlite3_bind_int64(stmt, 6, (int64_t)member->announced_seq);
     sl_bind_uuid(stmt, 7, &member->introduced_by);
+    (void)sqlite3_bind_int(stmt, 8, (int)member->standing);
     return sl_db_run(&log->db, stmt, err);
 }
 
@@ -716,8 +720,8 @@ enum syncline_status sl_member_statement(struct sl_peer_log *log,
     return data->failed ? sl_fail(err, SYNCLINE_ENOMEM, "no memory for a statement") : SYNCLINE_OK;
 }
 
-enum syncline_status sl_member_get(struct sl_peer_log *log, size_t index, bool *found,
-                                   struct sl_member *member, struct sl_error *err)
+static enum syncline_status get_member(struct sl_peer_log *log, size_t index, bool any, bool *found,
+                                       struct sl_member *member, struct sl_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     enum syncline_status status = get(log, MEMBER_GET, &stmt, err);
@@ -725,6 +729,7 @@ enum syncline_status sl_member_get(struct sl_peer_log *log, size_t index, bool *
         return status;
     }
     (void)sqlite3_bind_int64(stmt, 1, (int64_t)index);
+    (void)sqlite3_bind_int(stmt, 2, any ? 1 : 0);
     status = sl_db_row(&log->db, stmt, found, err);
     if (status != SYNCLINE_OK || !*found) {
         return status;
@@ -737,8 +742,21 @@ enum syncline_status sl_member_get(struct sl_peer_log *log, size_t index, bool *
     member->acked_seq = (uint64_t)sqlite3_column_int64(stmt, 3);
     member->applied_seq = (uint64_t)sqlite3_column_int64(stmt, 4);
     member->announced_seq = (uint64_t)sqlite3_column_int64(stmt, 5);
+    member->standing = (enum sl_member_standing)sqlite3_column_int(stmt, 7);
     sl_db_reset(stmt);
     return status;
+}
+
+enum syncline_status sl_member_get(struct sl_peer_log *log, size_t index, bool *found,
+                                   struct sl_member *member, struct sl_error *err)
+{
+    return get_member(log, index, false, found, member, err);
+}
+
+enum syncline_status sl_member_get_any(struct sl_peer_log *log, size_t index, bool *found,
+                                       struct sl_member *member, struct sl_error *err)
+{
+    return get_member(log, index, true, found, member, err);
 }
 
 _Static_assert(SL_LOG_KEY_SIZE == SL_HASH_SIZE, "column_hash reads keys too");
@@ -752,7 +770,7 @@ enum syncline_status sl_member_text(struct sl_peer_log *log, const struct syncli
     (void)sqlite3_snprintf(SL_DEVICE_TEXT_SIZE, text, "device %02x%02x%02x%02x", device->bytes[0],
                            device->bytes[1], device->bytes[2], device->bytes[3]);
     for (size_t i = 0; status == SYNCLINE_OK && found; i++) {
-        status = sl_member_get(log, i, &found, &member, err);
+        status = sl_member_get_any(log, i, &found, &member, err);
         if (status == SYNCLINE_OK && found && sl_uuid_equal(&member.device, device)) {
             (void)sqlite3_snprintf(SL_DEVICE_TEXT_SIZE, text, "\"%s\"", member.name);
             break;

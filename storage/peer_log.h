@@ -10,8 +10,9 @@
  *     fork        origins whose log has split: the head here, and a segment that contradicts it
  *     drained     outbox rows whose changes are in the log: (id, token), how many, complete or not;
  *                 the newest of them, as many as are remembered
- *     member      the other devices: key, name, what they have of this device's changes, who
- *                 introduced them, and their latest statement
+ *     membership  the entries of the membership log, as they came (storage/membership_table.h)
+ *     member      the other devices: key, name, what they have of this device's changes, what
+ *                 follows for them from the membership log, and their latest statement
  *     set_aside   records that could not be sent or applied, with the reason
  *     event       what went wrong and what was mended, the newest of it (storage/event_table.h)
  *
@@ -21,6 +22,7 @@
 #ifndef SL_PEER_LOG_H
 #define SL_PEER_LOG_H
 
+#include "base/membership.h"
 #include "base/segment.h"
 #include "storage/db.h"
 
@@ -172,11 +174,11 @@ struct sl_member {
     struct syncline_uuid device;
     uint8_t public_key[SL_LOG_KEY_SIZE];
     char name[SL_NAME_SIZE_MAX + 1];
-    uint64_t acked_seq;     /* of this device's changes, in its log */
-    uint64_t applied_seq;   /* of them, in its tables */
-    uint64_t announced_seq; /* of its own changes: how many it says there are */
-    struct syncline_uuid
-        introduced_by; /* the member that told us of it; all zero: it came itself */
+    uint64_t acked_seq;                 /* of this device's changes, in its log */
+    uint64_t applied_seq;               /* of them, in its tables */
+    uint64_t announced_seq;             /* of its own changes: how many it says there are */
+    struct syncline_uuid introduced_by; /* the device that let it in; all zero: this one, or none */
+    enum sl_member_standing standing;   /* both follow from the membership log */
 };
 
 /* Adds the member or replaces what is known of it. */
@@ -190,9 +192,12 @@ enum syncline_status sl_member_put_statement(struct sl_peer_log *log,
 enum syncline_status sl_member_statement(struct sl_peer_log *log,
                                          const struct syncline_uuid *device, struct sl_buf *data,
                                          struct sl_error *err);
-/* The index-th, in order of admission. */
+/* The index-th of those that are members, in order of admission. */
 enum syncline_status sl_member_get(struct sl_peer_log *log, size_t index, bool *found,
                                    struct sl_member *member, struct sl_error *err);
+/* The same with those that were. */
+enum syncline_status sl_member_get_any(struct sl_peer_log *log, size_t index, bool *found,
+                                       struct sl_member *member, struct sl_error *err);
 
 #define SL_DEVICE_TEXT_SIZE (SL_NAME_SIZE_MAX + 3) /* a name in quotes, with its NUL */
 

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/membership.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(bool holds)
@@ -56,16 +58,42 @@ static void read_vector(const struct sl_frame *frame, struct sl_buf *buf)
     sl_buf_fini(&memory);
 }
 
-static void read_member(const struct sl_frame *frame, struct sl_buf *buf)
+/* Every entry is sound or is refused with a text, and what is sound adds to a set. */
+static void read_entries(struct sl_membership *set, const uint8_t *data, size_t size)
 {
-    struct sl_hello member;
-    struct sl_error err = {0};
+    struct sl_reader reader;
+    const uint8_t *bytes;
+    size_t len;
 
-    if (sl_frame_get_member(frame, &member, &err) != SYNCLINE_OK) {
+    sl_reader_init(&reader, data, size);
+    while (sl_membership_unpack(&reader, &bytes, &len)) {
+        struct sl_error err = {0};
+        bool added = false;
+        enum syncline_status status = sl_membership_add(set, bytes, len, &added, &err);
+        check(status == SYNCLINE_OK || err.text[0] != '\0');
+    }
+    check(sl_membership_derive(set, NULL) == SYNCLINE_OK);
+}
+
+static void read_members(const struct sl_frame *frame, struct sl_buf *buf)
+{
+    static const struct syncline_uuid library_id = {{1}};
+    static const struct syncline_uuid self = {{2}};
+    struct sl_membership set;
+    struct sl_error err = {0};
+    const uint8_t *data;
+    size_t size;
+
+    if (sl_frame_get_members(frame, &data, &size, &err) != SYNCLINE_OK) {
         check(err.text[0] != '\0');
         return;
     }
-    check(sl_frame_put_member(buf, &member) == SYNCLINE_OK);
+    struct sl_hasher *hasher = sl_hasher_new(&sl_allocator_libc);
+    check(sl_membership_init(&set, &sl_allocator_libc, hasher, &library_id, &self) == SYNCLINE_OK);
+    read_entries(&set, data, size);
+    sl_membership_fini(&set);
+    sl_hasher_free(hasher);
+    check(sl_frame_put_members(buf, data, size) == SYNCLINE_OK);
     check_same(buf, frame);
 }
 
@@ -86,8 +114,8 @@ static void read_meeting(const struct sl_frame *frame, struct sl_buf *buf)
         check_same(buf, frame);
     }
     if (frame->type == SL_FRAME_ROSTER &&
-        sl_frame_get_roster(frame, entries, &len, NULL) == SYNCLINE_OK) {
-        check(sl_frame_put_roster(buf, entries, len) == SYNCLINE_OK);
+        sl_frame_get_roster(frame, hash, entries, &len, NULL) == SYNCLINE_OK) {
+        check(sl_frame_put_roster(buf, hash, entries, len) == SYNCLINE_OK);
         check_same(buf, frame);
     }
     if (frame->type == SL_FRAME_STATEMENT &&
@@ -139,8 +167,8 @@ static void read_frame(const struct sl_frame *frame)
         read_greeting(frame, &buf);
     else if (frame->type == SL_FRAME_VECTOR)
         read_vector(frame, &buf);
-    else if (frame->type == SL_FRAME_MEMBER)
-        read_member(frame, &buf);
+    else if (frame->type == SL_FRAME_MEMBERS)
+        read_members(frame, &buf);
     else if (frame->type == SL_FRAME_SUMMARY || frame->type == SL_FRAME_ROSTER ||
              frame->type == SL_FRAME_STATEMENT || frame->type == SL_FRAME_ASK)
         read_meeting(frame, &buf);

@@ -275,11 +275,12 @@ Test(library_step, sent_is_not_acknowledged)
     cr_assert_eq(sl_library_target(a.library, &target, &err), SYNCLINE_OK);
     for (int round = 0; round < ROUNDS_MAX && (!reached || round == 0); round++) {
         step(&a); /* and B does not answer */
-        cr_assert_eq(sl_library_reached(a.library, &target, SYNCLINE_LEVEL_SENT, &reached, &err),
-                     SYNCLINE_OK);
+        cr_assert_eq(
+            sl_library_reached(a.library, &target, SYNCLINE_LEVEL_SENT, NULL, &reached, &err),
+            SYNCLINE_OK);
     }
     cr_expect(reached, "%s", err.text);
-    cr_assert_eq(sl_library_reached(a.library, &target, SYNCLINE_LEVEL_ACKED, &reached, &err),
+    cr_assert_eq(sl_library_reached(a.library, &target, SYNCLINE_LEVEL_ACKED, NULL, &reached, &err),
                  SYNCLINE_OK);
     cr_expect(!reached);
     cr_expect_not_null(strstr(err.text, "1 of 4"), "%s", err.text);

@@ -12,9 +12,11 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/membership_entry.h"
 #include "net/frame.h"
 #include "net/transport_local.h"
 #include "pipeline/library_view.h"
+#include "stages/members.h"
 
 #define DEVICES 4
 #define ROUNDS_MAX 200000 /* far more than it takes: a bound, not a time */
@@ -57,6 +59,7 @@ struct raw {
     uint8_t segment[4096];
     size_t segment_size;        /* of the last SEGMENT */
     struct sl_vector_entry ask; /* the last ASK */
+    uint64_t entries;           /* of the membership log that it has made */
 };
 
 static char folder[64];
@@ -318,7 +321,7 @@ static void raw_meet(const struct sl_vector_entry *entries, size_t len)
     raw_connect();
     sl_buf_init(&buf, &sl_allocator_libc);
     cr_assert_eq(sl_frame_put_summary(&buf, another), SYNCLINE_OK);
-    cr_assert_eq(sl_frame_put_roster(&buf, NULL, 0), SYNCLINE_OK);
+    cr_assert_eq(sl_frame_put_roster(&buf, another, NULL, 0), SYNCLINE_OK);
     cr_assert_eq(sl_frame_put_vector(&buf, entries, len), SYNCLINE_OK);
     send_buf(&buf);
     RUN_UNTIL(raw.counts[SL_FRAME_VECTOR] > 0);
@@ -337,13 +340,39 @@ static void raw_send_segment(const void *data, size_t size)
     send_buf(&buf);
 }
 
+/* A membership entry by that device. */
+static void raw_send_entry(const struct sl_identity *by, struct sl_membership_word *word)
+{
+    struct sl_hasher *hasher = sl_hasher_new(&sl_allocator_libc);
+    struct sl_signer *signer = NULL;
+    struct sl_membership_entry parsed = {.hash = {0}};
+    struct sl_buf entry;
+    struct sl_buf packed;
+    struct sl_buf buf;
+    sl_buf_init(&entry, &sl_allocator_libc);
+    sl_buf_init(&packed, &sl_allocator_libc);
+    sl_buf_init(&buf, &sl_allocator_libc);
+    word->author_key = by->public_key;
+    word->wall_ms = ++raw.entries; /* of two the later one is said later */
+    cr_assert_eq(sl_membership_put(&entry, word), SYNCLINE_OK);
+    (void)sl_membership_parse(&parsed, hasher, &library_id, entry.data, entry.len, &err);
+    cr_assert_eq(sl_signer_new(&sl_allocator_libc, by, &signer), SYNCLINE_OK);
+    cr_assert_eq(sl_sign(signer, parsed.hash, SL_HASH_SIZE, entry.data + 32), SYNCLINE_OK);
+    sl_membership_pack(&packed, entry.data, entry.len);
+    cr_assert_eq(sl_frame_put_members(&buf, packed.data, packed.len), SYNCLINE_OK);
+    send_buf(&buf);
+    sl_buf_fini(&packed);
+    sl_buf_fini(&entry);
+    sl_signer_free(signer);
+    sl_hasher_free(hasher);
+}
+
+/* It lets that device in. */
 static void raw_send_member(const struct sl_identity *identity, const char *name)
 {
-    struct sl_hello member = hello_of(identity, name);
-    struct sl_buf buf;
-    sl_buf_init(&buf, &sl_allocator_libc);
-    cr_assert_eq(sl_frame_put_member(&buf, &member), SYNCLINE_OK);
-    send_buf(&buf);
+    struct sl_membership_word word = {
+        .kind = SL_MEMBERSHIP_ADMIT, .key = identity->public_key, .name = name};
+    raw_send_entry(&raw.identity, &word);
 }
 
 /* A statement of `author`, signed by `signer`. */
@@ -508,12 +537,12 @@ Test(link, order)
             cr_assert_eq(sl_frame_put_summary(&buf, another), SYNCLINE_OK);
         }
         if (round >= 5) {
-            cr_assert_eq(sl_frame_put_roster(&buf, NULL, 0), SYNCLINE_OK);
+            cr_assert_eq(sl_frame_put_roster(&buf, another, NULL, 0), SYNCLINE_OK);
         }
         if (round == 0 || round == 3) {
             cr_assert_eq(sl_frame_put_vector(&buf, NULL, 0), SYNCLINE_OK);
         } else if (round == 1 || round == 5) {
-            cr_assert_eq(sl_frame_put_roster(&buf, NULL, 0), SYNCLINE_OK);
+            cr_assert_eq(sl_frame_put_roster(&buf, another, NULL, 0), SYNCLINE_OK);
         } else if (round == 4) {
             cr_assert_eq(sl_frame_put_summary(&buf, another), SYNCLINE_OK);
         }
@@ -532,24 +561,22 @@ Test(link, order)
 
 /* ---- Who is a member ---- */
 
-/* A member may introduce others, up to the limit, but neither itself nor whom it talks to. */
+/* A member may let others in, up to the limit, but not itself. */
 Test(link, introductions)
 {
     struct sl_identity third[SL_MEMBER_COUNT_MAX];
     struct device *a = add_device(0, "a", NULL);
     raw_meet(NULL, 0);
     raw_send_member(&raw.identity, "raw");
-    expect_refused("one of the two");
+    expect_refused("lets in or revokes itself");
     raw_meet(NULL, 0);
-    raw_send_member(&a->identity, "a");
-    expect_refused("one of the two");
-    raw_meet(NULL, 0);
+    raw_send_member(&a->identity, "a"); /* which is nothing new */
     for (size_t i = 0; i < SL_MEMBER_COUNT_MAX; i++) {
         cr_assert_eq(sl_identity_new(sl_env_posix(), &third[i], &err), SYNCLINE_OK);
         raw_send_member(&third[i], "third");
         raw_send_member(&third[i], "again");
     }
-    expect_notice(a, "\"again\", introduced by \"raw\", was not admitted");
+    expect_notice(a, "\"third\" is let in, and there is no room for it here");
     cr_expect_eq(core_of(a)->member_count, SL_MEMBER_COUNT_MAX);
     cr_expect_eq(raw.counts[SL_FRAME_ERROR], 0);
     cr_expect_null(known(a, &third[SL_MEMBER_COUNT_MAX - 1]));
@@ -622,7 +649,7 @@ Test(link, statements)
     cr_expect_eq(known(a, &third)->acked_seq, 5);
     cr_expect_eq(known(a, &third)->applied_seq, 4);
     raw_meet(NULL, 0); /* which says that it knows nothing of the third */
-    RUN_UNTIL(raw.counts[SL_FRAME_STATEMENT] == 2 && raw.counts[SL_FRAME_MEMBER] == 1);
+    RUN_UNTIL(raw.counts[SL_FRAME_STATEMENT] == 2 && raw.counts[SL_FRAME_MEMBERS] == 1);
 
     close_engine(a);
     sqlite3 *log = NULL;
@@ -785,4 +812,100 @@ Test(link, forks)
         run_to_rest();
         cr_expect_eq(held_of(a, &third), 5);
     }
+}
+
+/* ---- Who is out ---- */
+
+/* Of a revoked device no more is taken than up to the cut, whoever brings it and whoever signed it;
+ * when a member says that it had more, that is asked for and taken, and nothing beyond. */
+Test(link, a_relay_brings_what_is_revoked)
+{
+    struct sl_identity third;
+    struct device *a = add_device(0, "a", NULL);
+    cr_assert_eq(sl_identity_new(sl_env_posix(), &third, &err), SYNCLINE_OK);
+    struct made first = make_segment(&third, &third, NULL, 1, 70, 'a');
+    struct made second = make_segment(&third, &third, &first, 71, 5, 'b');
+    struct made last = make_segment(&third, &third, &second, 76, 5, 'c');
+    struct made other = make_segment(&third, &third, NULL, 1, 70, 'x');
+    raw_meet(NULL, 0);
+    raw_send_member(&third, "third");
+    send_made(&first);
+    RUN_UNTIL(held_of(a, &third) == 70);
+    cr_assert_eq(sl_members_revoke(core_of(a), &third.device_id, &err), SYNCLINE_OK, "%s",
+                 err.text);
+    send_made(&second);
+    expect_notice(a, "after change 70, where its log ends since it was revoked");
+    send_made(&other); /* nor another log up to there */
+    run_to_rest();
+    cr_expect_eq(held_of(a, &third), 70);
+    cr_expect_eq(raw.counts[SL_FRAME_ERROR], 0, "%s", raw.error.text);
+    cr_expect_eq(raw.counts[SL_FRAME_ASK], 0);
+
+    struct sl_cut cut = {.epoch = 1, .seq = 75};
+    memcpy(cut.hash, second.hash, SL_HASH_SIZE);
+    struct sl_membership_word word = {
+        .kind = SL_MEMBERSHIP_WITNESS, .subject = third.device_id, .cuts = &cut, .cuts_len = 1};
+    raw_send_entry(&third, &word); /* its own word on itself is none */
+    expect_refused("lets in or revokes itself");
+    raw_meet(NULL, 0);
+    raw_send_entry(&raw.identity, &word);
+    RUN_UNTIL(raw.counts[SL_FRAME_ASK] == 1);
+    cr_expect_eq(raw.ask.held_seq, 70);
+    send_made(&second);
+    send_made(&last);
+    RUN_UNTIL(held_of(a, &third) == 75);
+    run_to_rest();
+    cr_expect_eq(held_of(a, &third), 75);
+    cr_expect_eq(raw.counts[SL_FRAME_ERROR], 0, "%s", raw.error.text);
+}
+
+/* What waits for the log when its device is found to be out goes no further than the cut. */
+Test(link, revoked_while_it_waits)
+{
+    struct sl_identity third;
+    struct device *a = add_device(0, "a", NULL);
+    cr_assert_eq(sl_identity_new(sl_env_posix(), &third, &err), SYNCLINE_OK);
+    struct made first = make_segment(&third, &third, NULL, 1, 3, 'a');
+    struct made second = make_segment(&third, &third, &first, 4, 3, 'b');
+    struct made own = make_segment(&raw.identity, &raw.identity, NULL, 1, 2, 'c');
+    raw_meet(NULL, 0);
+    raw_send_member(&third, "third");
+    send_made(&first);
+    RUN_UNTIL(held_of(a, &third) == 3);
+    send_made(&second);
+    send_made(&own);
+    sl_library_poll(a->library, 0); /* they have come, and no stage has run since */
+    cr_assert_eq(sl_members_revoke(core_of(a), &third.device_id, &err), SYNCLINE_OK);
+    RUN_UNTIL(held_of(a, &raw.identity) == 2);
+    cr_expect_eq(held_of(a, &third), 3);
+}
+
+/* An entry is its author's alone, and of somebody known; what is not kept is not passed on. */
+Test(link, entries_are_checked)
+{
+    struct sl_identity third;
+    struct sl_identity stranger;
+    struct device *a = add_device(0, "a", NULL);
+    cr_assert_eq(sl_identity_new(sl_env_posix(), &third, &err), SYNCLINE_OK);
+    cr_assert_eq(sl_identity_new(sl_env_posix(), &stranger, &err), SYNCLINE_OK);
+    struct sl_membership_word word = {
+        .kind = SL_MEMBERSHIP_ADMIT, .key = third.public_key, .name = "third"};
+    raw_meet(NULL, 0);
+    size_t before = core_of(a)->membership.len;
+    raw_send_entry(&stranger, &word);
+    expect_notice(a, "its author is no device of the library");
+    cr_expect_eq(core_of(a)->membership.len, before);
+    cr_expect_null(known(a, &third));
+    cr_expect_eq(raw.counts[SL_FRAME_ERROR], 0, "%s", raw.error.text);
+    struct sl_identity mixed = stranger; /* the key of one, signed with another's */
+    memcpy(mixed.public_key, raw.identity.public_key, sizeof(mixed.public_key));
+    raw_send_entry(&mixed, &word);
+    expect_refused("the signature of a membership entry is not its author's");
+    cr_expect_eq(core_of(a)->membership.len, before);
+    raw_meet(NULL, 0);
+    struct sl_buf buf;
+    sl_buf_init(&buf, &sl_allocator_libc);
+    cr_assert_eq(sl_frame_put_members(&buf, "\xff\0\0\0 short", 10), SYNCLINE_OK);
+    send_buf(&buf);
+    expect_refused("a MEMBERS frame is cut short");
 }

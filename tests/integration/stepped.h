@@ -23,7 +23,7 @@
 #include "pipeline/library_view.h"
 
 #define STEPPED_NS_PER_MS UINT64_C(1000000)
-#define STEPPED_DEVICES_MAX 3
+#define STEPPED_DEVICES_MAX 4
 #define STEPPED_ROUNDS 2000 /* far more than anything takes: a bound, not a time */
 
 struct stepped_note {

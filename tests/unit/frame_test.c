@@ -40,13 +40,14 @@ static const struct golden goldens[] = {
     {SL_FRAME_WELCOME,
      "3e000000 06 01 0000" LIBRARY_HEX "06 70686f746f73" KEY_HEX "06 6c6170746f70"},
     {SL_FRAME_SUMMARY, "20000000 08 01 0000" HASH_HEX},
-    {SL_FRAME_ROSTER, "44000000 09 01 0000 02000000" LIBRARY_HEX "8877665544332211 0900000000000000"
-                      "000102030405060708090a0b0c0d0e0f 0000000000000000 0000000000000000"},
+    {SL_FRAME_ROSTER,
+     "64000000 09 01 0000" HASH_HEX "02000000" LIBRARY_HEX "8877665544332211 0900000000000000"
+     "000102030405060708090a0b0c0d0e0f 0000000000000000 0000000000000000"},
     {SL_FRAME_STATEMENT,
      "a4000000 0a 01 0000" LIBRARY_HEX "8877665544332211" SIGNATURE_HEX "01000000" LIBRARY_HEX
      "8877665544332211 0900000000000000" HASH_HEX "0700000000000000"},
     {SL_FRAME_ASK, "20000000 0b 01 0000" LIBRARY_HEX "8877665544332211 0900000000000000"},
-    {SL_FRAME_MEMBER, "27000000 07 01 0000" KEY_HEX "06 6c6170746f70"},
+    {SL_FRAME_MEMBERS, "03000000 07 01 0000 deadbe"},
     {SL_FRAME_QUERY, "03000000 0c 01 0000 deadbe"},
     {SL_FRAME_ANSWER, "03000000 0d 01 0000 deadbe"},
 };
@@ -135,15 +136,15 @@ static enum syncline_status put(struct sl_buf *buf, enum sl_frame_type type)
         return sl_frame_put_join(buf, &hello);
     case SL_FRAME_WELCOME:
         return sl_frame_put_welcome(buf, &welcome);
-    case SL_FRAME_MEMBER:
-        return sl_frame_put_member(buf, &hello);
+    case SL_FRAME_MEMBERS:
+        return sl_frame_put_members(buf, segment, sizeof(segment));
     case SL_FRAME_ASK:
         return sl_frame_put_ask(buf, &entries[0]);
     case SL_FRAME_SUMMARY:
         return sl_frame_put_summary(buf, entries[0].held_hash);
     case SL_FRAME_ROSTER:
         some_roster(roster);
-        return sl_frame_put_roster(buf, roster, 2);
+        return sl_frame_put_roster(buf, entries[0].held_hash, roster, 2);
     case SL_FRAME_STATEMENT:
         return put_statement(buf, entries);
     case SL_FRAME_VECTOR:
@@ -185,14 +186,14 @@ static enum syncline_status get(const struct sl_frame *frame, struct sl_error *e
         return sl_frame_get_join(frame, &hello, err);
     case SL_FRAME_WELCOME:
         return sl_frame_get_welcome(frame, &welcome, err);
-    case SL_FRAME_MEMBER:
-        return sl_frame_get_member(frame, &hello, err);
+    case SL_FRAME_MEMBERS:
+        return sl_frame_get_members(frame, &data, &len, err);
     case SL_FRAME_ASK:
         return sl_frame_get_ask(frame, &ask, err);
     case SL_FRAME_SUMMARY:
         return sl_frame_get_summary(frame, hash, err);
     case SL_FRAME_ROSTER:
-        return sl_frame_get_roster(frame, roster, &len, err);
+        return sl_frame_get_roster(frame, hash, roster, &len, err);
     case SL_FRAME_STATEMENT:
         return sl_frame_get_statement(frame, &statement, err);
     case SL_FRAME_VECTOR:
@@ -283,7 +284,9 @@ Test(frame, the_other_frames_are_read)
     len = unhex(goldens[7].hex, bytes);
     frame = frame_of(SL_FRAME_ROSTER, bytes + 8, len - 8);
     some_roster(roster_expected);
-    cr_assert_eq(sl_frame_get_roster(&frame, roster, &roster_len, NULL), SYNCLINE_OK);
+    memset(hash, 0, sizeof(hash));
+    cr_assert_eq(sl_frame_get_roster(&frame, hash, roster, &roster_len, NULL), SYNCLINE_OK);
+    cr_assert_arr_eq(hash, bytes + 8, SL_HASH_SIZE);
     cr_assert_eq(roster_len, 2);
     cr_assert_arr_eq((uint8_t *)roster, (uint8_t *)roster_expected, sizeof(roster_expected));
 
@@ -300,12 +303,12 @@ Test(frame, the_other_frames_are_read)
     cr_assert_eq(sl_frame_get_ask(&frame, &ask, NULL), SYNCLINE_OK);
     cr_assert(ask.origin.epoch == 0x1122334455667788 && ask.held_seq == 9);
 
-    struct sl_hello named;
+    const uint8_t *packed = NULL;
+    size_t packed_size = 0;
     len = unhex(goldens[10].hex, bytes);
-    frame = frame_of(SL_FRAME_MEMBER, bytes + 8, len - 8);
-    cr_assert_eq(sl_frame_get_member(&frame, &named, NULL), SYNCLINE_OK);
-    memset(&member.library_id, 0, sizeof(member.library_id));
-    cr_assert_arr_eq((uint8_t *)&named, (uint8_t *)&member, sizeof(member));
+    frame = frame_of(SL_FRAME_MEMBERS, bytes + 8, len - 8);
+    cr_assert_eq(sl_frame_get_members(&frame, &packed, &packed_size, NULL), SYNCLINE_OK);
+    cr_assert(packed == bytes + 8 && packed_size == 3);
 
     len = unhex(goldens[1].hex, bytes);
     frame = frame_of(SL_FRAME_VECTOR, bytes + 8, len - 8);
@@ -391,7 +394,7 @@ Test(frame, every_cut_and_every_extra_byte_is_refused)
         size_t len = unhex(goldens[i].hex, bytes) - SL_FRAME_HEADER_SIZE;
 
         if (goldens[i].type == SL_FRAME_SEGMENT || goldens[i].type == SL_FRAME_QUERY ||
-            goldens[i].type == SL_FRAME_ANSWER)
+            goldens[i].type == SL_FRAME_ANSWER || goldens[i].type == SL_FRAME_MEMBERS)
             continue; /* any length is good */
         for (size_t cut = 0; cut <= len + 1; cut++) {
             /* A copy of exactly that size, so that a sanitizer sees every byte read beyond. */
@@ -461,8 +464,9 @@ static const struct malformed malformeds[] = {
      "01000000" LIBRARY_HEX "0000000000000000 0700000000000000" HASH_HEX "0800000000000000",
      "more applied than held"},
     {SL_FRAME_SEGMENT, "", "of 0 bytes"},
-    {SL_FRAME_ROSTER, "42000000", "declares 66 devices, 65"},
-    {SL_FRAME_ROSTER, "00000000 00", "of 5 bytes declares 0"},
+    {SL_FRAME_ROSTER, HASH_HEX "42000000", "declares 66 devices, 65"},
+    {SL_FRAME_ROSTER, HASH_HEX "00000000 00", "of 37 bytes declares 0"},
+    {SL_FRAME_ROSTER, "00000000", "of 4 bytes declares 0"},
     {SL_FRAME_STATEMENT, LIBRARY_HEX "8877665544332211" SIGNATURE_HEX "ffffffff", "4294967295"},
     {SL_FRAME_STATEMENT, LIBRARY_HEX "8877665544332291" SIGNATURE_HEX "00000000", "epoch"},
     {SL_FRAME_STATEMENT,
@@ -472,8 +476,7 @@ static const struct malformed malformeds[] = {
     {SL_FRAME_ASK, LIBRARY_HEX "8877665544332291 0000000000000000", "epoch"},
     {SL_FRAME_QUERY, "", "of 0 bytes"},
     {SL_FRAME_ANSWER, "", "of 0 bytes"},
-    {SL_FRAME_MEMBER, KEY_HEX "80 61", "128 bytes"},
-    {SL_FRAME_MEMBER, KEY_HEX "01 ff", "device name in MEMBER"},
+    {SL_FRAME_MEMBERS, "", "MEMBERS frame of 0 bytes"},
 };
 
 /* Each malformed payload is refused with EPROTO and a text that says what is wrong. */
@@ -556,11 +559,12 @@ Test(frame, what_cannot_be_said_is_refused)
     memset(hello.device_name, 'x', sizeof(hello.device_name));
     cr_assert_eq(sl_frame_put_hello(&buf, &hello), SYNCLINE_EINVAL);
     cr_assert_eq(sl_frame_put_join(&buf, &hello), SYNCLINE_EINVAL);
-    cr_assert_eq(sl_frame_put_member(&buf, &hello), SYNCLINE_EINVAL);
     memcpy(hello.device_name, "\xc3(", 3);
     cr_assert_eq(sl_frame_put_hello(&buf, &hello), SYNCLINE_EINVAL);
     cr_assert_eq(sl_frame_put_vector(&buf, NULL, SL_VECTOR_LEN_MAX + 1), SYNCLINE_ETOOBIG);
-    cr_assert_eq(sl_frame_put_roster(&buf, NULL, SL_ROSTER_LEN_MAX + 1), SYNCLINE_ETOOBIG);
+    cr_assert_eq(sl_frame_put_roster(&buf, NULL, NULL, SL_ROSTER_LEN_MAX + 1), SYNCLINE_ETOOBIG);
+    cr_assert_eq(sl_frame_put_members(&buf, "", 0), SYNCLINE_EINVAL);
+    cr_assert_eq(sl_frame_put_members(&buf, "", SL_FRAME_SIZE_MAX + 1), SYNCLINE_ETOOBIG);
     cr_assert_eq(sl_frame_put_segment_header(header, 0), SYNCLINE_EINVAL);
     cr_assert_eq(sl_frame_put_segment_header(header, SL_SEGMENT_SIZE_MAX), SYNCLINE_OK);
     cr_assert_eq(sl_frame_put_segment_header(header, SL_SEGMENT_SIZE_MAX + 1), SYNCLINE_ETOOBIG);

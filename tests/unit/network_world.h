@@ -57,8 +57,11 @@ struct device {
     size_t segments;
     size_t segment_len;
     uint8_t segment_sum;
+    enum sl_arrival arrival; /* of who came last */
     unsigned members;
-    struct sl_hello member;              /* the last */
+    size_t members_size;                 /* of the last */
+    uint8_t members_last;                /* its last byte */
+    uint8_t roster_hash[SL_HASH_SIZE];   /* likewise */
     enum syncline_status summary_status; /* of SUMMARY, ROSTER and STATEMENT */
     uint8_t summary[SL_HASH_SIZE];
     size_t roster_len;
@@ -100,14 +103,15 @@ static uint64_t fake_mono_ns(void *ctx)
 
 static const struct sl_env env = {.mono_ns = fake_mono_ns, .alloc = &sl_allocator_libc};
 
-static inline enum syncline_status on_admit(void *ctx, const struct sl_hello *hello, bool joining,
-                                            struct sl_error *err)
+static inline enum syncline_status on_admit(void *ctx, const struct sl_hello *hello,
+                                            enum sl_arrival arrival, struct sl_error *err)
 {
     struct device *device = ctx;
 
     cr_assert(device->polling);
     cr_assert_arr_eq(hello->library_id.bytes, device->hello.library_id.bytes, 16);
-    if (joining)
+    device->arrival = arrival;
+    if (arrival == SL_ARRIVAL_JOINS)
         device->joined++;
     else
         device->admitted++;
@@ -186,9 +190,9 @@ static inline void on_closed(void *ctx, struct sl_session *session)
     device->closed++;
     cr_assert_eq(sl_session_send_vector(session, NULL, 0), SYNCLINE_ENET);
     cr_assert_eq(sl_session_send_summary(session, device->summary), SYNCLINE_ENET);
-    cr_assert_eq(sl_session_send_roster(session, NULL, 0), SYNCLINE_ENET);
+    cr_assert_eq(sl_session_send_roster(session, device->summary, NULL, 0), SYNCLINE_ENET);
     cr_assert_eq(sl_session_send_statement(session, device->summary, 1), SYNCLINE_ENET);
-    cr_assert_eq(sl_session_send_member(session, &device->hello), SYNCLINE_ENET);
+    cr_assert_eq(sl_session_send_members(session, "", 1), SYNCLINE_ENET);
     if (device->closes_at_closed)
         sl_session_close(session, SYNCLINE_EBUSY, "not now");
     if (device->session == session)
@@ -206,17 +210,19 @@ static inline void on_notice(void *ctx, enum syncline_status status, const char 
     cr_assert_null(strchr(text, '\n'));
 }
 
-static inline enum syncline_status on_member(void *ctx, struct sl_session *session,
-                                             const struct sl_hello *member, struct sl_error *err)
+static inline enum syncline_status on_members(void *ctx, struct sl_session *session,
+                                              const uint8_t *entries, size_t size,
+                                              struct sl_error *err)
 {
     struct device *device = ctx;
 
     cr_assert(device->polling);
     cr_assert_eq(session->user, device);
     device->members++;
-    device->member = *member;
+    device->members_size = size;
+    device->members_last = entries[size - 1];
     if (device->member_status != SYNCLINE_OK)
-        return sl_fail(err, device->member_status, "a member from nowhere");
+        return sl_fail(err, device->member_status, "members from nowhere");
     return SYNCLINE_OK;
 }
 
@@ -233,6 +239,7 @@ static inline enum syncline_status on_summary(void *ctx, struct sl_session *sess
 }
 
 static inline enum syncline_status on_roster(void *ctx, struct sl_session *session,
+                                             const uint8_t members[SL_HASH_SIZE],
                                              const struct sl_roster_entry *entries, size_t len,
                                              struct sl_error *err)
 {
@@ -241,6 +248,7 @@ static inline enum syncline_status on_roster(void *ctx, struct sl_session *sessi
     cr_assert(device->polling);
     cr_assert_eq(session->user, device);
     device->roster_len = len;
+    memcpy(device->roster_hash, members, SL_HASH_SIZE);
     if (len > 0)
         device->roster = entries[0];
     return sl_fail(err, device->summary_status, "a roster from nowhere");
@@ -293,7 +301,7 @@ static const struct sl_network_events events = {.admit = on_admit,
                                                 .ready = on_ready,
                                                 .vector = on_vector,
                                                 .segment = on_segment,
-                                                .member = on_member,
+                                                .members = on_members,
                                                 .summary = on_summary,
                                                 .roster = on_roster,
                                                 .statement = on_statement,

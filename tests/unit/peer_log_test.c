@@ -335,9 +335,13 @@ Test(peer_log, drained)
 /* Members stay in the order of their admission when what is known of them changes. */
 Test(peer_log, members)
 {
-    struct sl_member first = {.device = {{9}}, .public_key = {1, 2}, .name = "one"};
-    struct sl_member second = {
-        .device = {{1}}, .public_key = {3}, .name = "two", .introduced_by = {{9}}};
+    struct sl_member first = {
+        .device = {{9}}, .public_key = {1, 2}, .name = "one", .standing = SL_STANDING_MEMBER};
+    struct sl_member second = {.device = {{1}},
+                               .public_key = {3},
+                               .name = "two",
+                               .introduced_by = {{9}},
+                               .standing = SL_STANDING_MEMBER};
     struct sl_member read;
     bool found = false;
     OK(sl_member_put(&log_, &first, &err));
@@ -369,6 +373,18 @@ Test(peer_log, members)
     cr_assert_eq(statement.len, 6);
     cr_assert_eq(memcmp(statement.data, "stated", 6), 0);
     sl_buf_fini(&statement);
+    first.standing = SL_STANDING_REVOKED; /* it is in the list of those that were, and no other */
+    OK(sl_member_put(&log_, &first, &err));
+    OK(sl_member_get(&log_, 0, &found, &read, &err));
+    cr_assert(found);
+    cr_assert_str_eq(read.name, "two");
+    OK(sl_member_get_any(&log_, 0, &found, &read, &err));
+    cr_assert(found);
+    cr_assert_eq(read.standing, SL_STANDING_REVOKED);
+    OK(sl_member_get_any(&log_, 1, &found, &read, &err));
+    cr_assert(found);
+    first.standing = SL_STANDING_MEMBER;
+    OK(sl_member_put(&log_, &first, &err));
     OK(sl_db_exec(&log_.db, "UPDATE member SET public_key=x'00' WHERE name='two'", &err));
     FAILS(sl_member_get(&log_, 1, &found, &read, &err), SYNCLINE_ECORRUPT, "member 1 is damaged");
 }

@@ -631,12 +631,12 @@ struct end {
     char notice[SL_ERROR_SIZE];
 };
 
-static enum syncline_status admit(void *ctx, const struct sl_hello *hello, bool joining,
+static enum syncline_status admit(void *ctx, const struct sl_hello *hello, enum sl_arrival arrival,
                                   struct sl_error *err)
 {
     (void)ctx;
     (void)hello;
-    (void)joining;
+    (void)arrival;
     (void)err;
     return SYNCLINE_OK;
 }

@@ -87,4 +87,10 @@
 #define SL_MARK_MS 60000u              /* between two marks of the log's end, while it grows */
 #define SL_PLACE_SIZE 64u              /* bytes of a text that tells a directory from its copy */
 
+/* The membership log: who needs an ADMIT, a REVOKE and a WITNESS of each device has made 192. */
+#define SL_MEMBERSHIP_LEN_MAX 4096u                 /* entries */
+#define SL_MEMBERSHIP_AUTHOR_MAX 256u               /* of them by one device */
+#define SL_MEMBERSHIP_SIZE_MAX (3u * 1024u * 1024u) /* bytes of all of them */
+#define SL_MEMBERS_ASK_MS 10000u                    /* how long a revocation waits for the engine */
+
 #endif

@@ -10,7 +10,6 @@
 #include "base/base64.h"
 #include "base/range_ask.h"
 #include "pipeline/engine_socket.h"
-#include "stages/members_ask.h"
 
 #define ASK "ask "
 #define ANSWER "answer "

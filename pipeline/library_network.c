@@ -219,6 +219,9 @@ enum syncline_status sl_library_open_network(struct sl_library *library,
     }
     sl_network_set_redial_max(
         core->network, (uint32_t)sl_settings_number(&core->settings, SL_SETTING_RECONNECT_MAX_MS));
+    if (atomic_load(&core->own_standing) == SL_STANDING_REVOKED) {
+        sl_network_stop_dialling(core->network);
+    }
     if (config->listen != NULL) {
         status = sl_network_listen(core->network, config->listen, library->bound, err);
     }

@@ -10,6 +10,7 @@
 
 #include "pipeline/library.h"
 #include "stages/inquiry.h"
+#include "stages/members_ask.h"
 #include "stages/shared.h"
 
 /* The connections, while their lock is held. */

@@ -84,9 +84,9 @@ static int compare_ids(const void *a, const void *b)
     return sl_uuid_compare(a, b);
 }
 
-/* Ours until known_fini, on failure too. */
+/* Of its entries those before that one. Ours until known_fini, on failure too. */
 static enum syncline_status look_at(struct sl_core *core, const struct syncline_uuid *device,
-                                    struct known *known, struct sl_error *err)
+                                    size_t before, struct known *known, struct sl_error *err)
 {
     const struct sl_membership *set = &core->membership;
     size_t origins = atomic_load_explicit(&core->origin_count, memory_order_acquire);
@@ -108,7 +108,7 @@ static enum syncline_status look_at(struct sl_core *core, const struct syncline_
         known->is_news = known->is_news ||
                          (sl_membership_cut(set, &head.origin, &said) && said.seq < head.held_seq);
     }
-    for (size_t k = 0; k < set->len && known->ids_len < SL_MEMBERSHIP_AUTHOR_MAX; k++) {
+    for (size_t k = 0; k < before && known->ids_len < SL_MEMBERSHIP_AUTHOR_MAX; k++) {
         const struct sl_membership_entry *entry = sl_membership_at(set, k);
         if (sl_uuid_equal(&entry->author, device)) {
             known->ids[known->ids_len++] = entry->id;
@@ -122,11 +122,11 @@ static enum syncline_status look_at(struct sl_core *core, const struct syncline_
 
 /* REVOKE, or WITNESS unless it would say nothing new. */
 static enum syncline_status say_known(struct sl_core *core, enum sl_membership_kind kind,
-                                      const struct syncline_uuid *device, bool *said,
+                                      const struct syncline_uuid *device, size_t before, bool *said,
                                       struct sl_error *err)
 {
     struct known known;
-    enum syncline_status status = look_at(core, device, &known, err);
+    enum syncline_status status = look_at(core, device, before, &known, err);
     *said = status == SYNCLINE_OK && (kind == SL_MEMBERSHIP_REVOKE || known.is_news);
     if (*said) {
         struct sl_membership_word word = {.kind = kind,
@@ -146,15 +146,24 @@ static bool is_member(const struct sl_core *core)
     return sl_membership_standing(&core->membership, &core->who.device_id) == SL_STANDING_MEMBER;
 }
 
-/* Says what this device had of everybody who was revoked. */
-static enum syncline_status witness(struct sl_core *core, struct sl_error *err)
+/* Was the device found to be revoked only now? What comes of it later is not had by anybody. */
+static bool is_just_revoked(struct sl_core *core, const struct sl_membership_device *device)
+{
+    const struct sl_member_state *member = sl_core_member(core, &device->id);
+    return device->standing == SL_STANDING_REVOKED &&
+           (member == NULL || member->known.standing != SL_STANDING_REVOKED);
+}
+
+/* Says what this device had, before the entries from that one on came, of everybody who is found to
+ * be revoked by them. */
+static enum syncline_status witness(struct sl_core *core, size_t from, struct sl_error *err)
 {
     enum syncline_status status = SYNCLINE_OK;
     for (size_t i = 0; i < core->membership.devices_len && status == SYNCLINE_OK; i++) {
         struct syncline_uuid device = core->membership.devices[i].id;
         bool said = false;
-        if (core->membership.devices[i].standing == SL_STANDING_REVOKED && is_member(core)) {
-            status = say_known(core, SL_MEMBERSHIP_WITNESS, &device, &said, err);
+        if (is_just_revoked(core, &core->membership.devices[i]) && is_member(core)) {
+            status = say_known(core, SL_MEMBERSHIP_WITNESS, &device, from, &said, err);
         }
         i = said ? SIZE_MAX : i; /* all of them again: others may count now */
     }
@@ -407,7 +416,7 @@ static enum syncline_status extend(struct sl_core *core, size_t from, enum syncl
         status = sl_membership_derive(&core->membership, err);
     }
     if (status == SYNCLINE_OK) {
-        status = witness(core, err);
+        status = witness(core, from, err);
     }
     if (status == SYNCLINE_OK) {
         status = put(core, from, err);
@@ -591,7 +600,7 @@ enum syncline_status sl_members_revoke(struct sl_core *core, const struct syncli
         return sl_fail(err, SYNCLINE_EREFUSED, "that device is revoked already");
     }
     bool said = false;
-    return extend(core, from, say_known(core, SL_MEMBERSHIP_REVOKE, device, &said, err), err);
+    return extend(core, from, say_known(core, SL_MEMBERSHIP_REVOKE, device, from, &said, err), err);
 }
 
 uint64_t sl_members_sendable(const struct sl_core *core, const struct sl_origin_state *origin,

@@ -257,11 +257,11 @@ struct sl_core {
     struct sl_unsettled unsettled;     /* any thread, by its own rules */
     struct sl_progress progress;       /* any thread, under its lock */
     struct sl_members_ask members_ask; /* any thread, under progress.lock */
-    struct sl_event_queue events;      /* any thread, under its lock */
-    atomic_bool dead;                  /* any thread: progress.health is not OK */
-    atomic_uint degraded;              /* any thread: SL_DEGRADED_..., handles that are finished */
-    atomic_int own_standing; /* any thread reads: of this device, enum sl_member_standing; the
-                                network's */
+    atomic_int own_standing;      /* any thread reads: of this device, enum sl_member_standing; the
+                                     network's */
+    struct sl_event_queue events; /* any thread, under its lock */
+    atomic_bool dead;             /* any thread: progress.health is not OK */
+    atomic_uint degraded;         /* any thread: SL_DEGRADED_..., handles that are finished */
     /* Either a slice of apply or net_flush sees `paused`, or who pauses sees it under way: each
      * side stores its own and then loads the other's. */
     atomic_bool paused;                   /* any thread sets it */

@@ -340,31 +340,42 @@ static void raw_send_segment(const void *data, size_t size)
     send_buf(&buf);
 }
 
-/* A membership entry by that device. */
-static void raw_send_entry(const struct sl_identity *by, struct sl_membership_word *word)
+/* A membership entry by that device, onto the others that are to go with it. */
+static void raw_pack_entry(const struct sl_identity *by, struct sl_membership_word *word,
+                           struct sl_buf *packed)
 {
     struct sl_hasher *hasher = sl_hasher_new(&sl_allocator_libc);
     struct sl_signer *signer = NULL;
     struct sl_membership_entry parsed = {.hash = {0}};
     struct sl_buf entry;
-    struct sl_buf packed;
-    struct sl_buf buf;
     sl_buf_init(&entry, &sl_allocator_libc);
-    sl_buf_init(&packed, &sl_allocator_libc);
-    sl_buf_init(&buf, &sl_allocator_libc);
     word->author_key = by->public_key;
     word->wall_ms = ++raw.entries; /* of two the later one is said later */
     cr_assert_eq(sl_membership_put(&entry, word), SYNCLINE_OK);
     (void)sl_membership_parse(&parsed, hasher, &library_id, entry.data, entry.len, &err);
     cr_assert_eq(sl_signer_new(&sl_allocator_libc, by, &signer), SYNCLINE_OK);
     cr_assert_eq(sl_sign(signer, parsed.hash, SL_HASH_SIZE, entry.data + 32), SYNCLINE_OK);
-    sl_membership_pack(&packed, entry.data, entry.len);
-    cr_assert_eq(sl_frame_put_members(&buf, packed.data, packed.len), SYNCLINE_OK);
-    send_buf(&buf);
-    sl_buf_fini(&packed);
+    sl_membership_pack(packed, entry.data, entry.len);
     sl_buf_fini(&entry);
     sl_signer_free(signer);
     sl_hasher_free(hasher);
+}
+
+static void raw_send_packed(struct sl_buf *packed)
+{
+    struct sl_buf buf;
+    sl_buf_init(&buf, &sl_allocator_libc);
+    cr_assert_eq(sl_frame_put_members(&buf, packed->data, packed->len), SYNCLINE_OK);
+    send_buf(&buf);
+    sl_buf_fini(packed);
+}
+
+static void raw_send_entry(const struct sl_identity *by, struct sl_membership_word *word)
+{
+    struct sl_buf packed;
+    sl_buf_init(&packed, &sl_allocator_libc);
+    raw_pack_entry(by, word, &packed);
+    raw_send_packed(&packed);
 }
 
 /* It lets that device in. */
@@ -857,6 +868,45 @@ Test(link, a_relay_brings_what_is_revoked)
     run_to_rest();
     cr_expect_eq(held_of(a, &third), 75);
     cr_expect_eq(raw.counts[SL_FRAME_ERROR], 0, "%s", raw.error.text);
+}
+
+/* Whom a device lets in when it is known to be revoked is nobody, also if a member brings that
+ * entry, or brings it together with the revocation; and nobody says to have known of it in time. */
+Test(link, revoked_lets_nobody_in)
+{
+    struct sl_identity third;
+    struct sl_identity more[4];
+    struct sl_buf packed;
+    struct device *a = add_device(0, "a", NULL);
+    struct sl_membership_word word = {.kind = SL_MEMBERSHIP_ADMIT, .name = "more"};
+    cr_assert_eq(sl_identity_new(sl_env_posix(), &third, &err), SYNCLINE_OK);
+    for (size_t i = 0; i < 4; i++) {
+        cr_assert_eq(sl_identity_new(sl_env_posix(), &more[i], &err), SYNCLINE_OK);
+    }
+    raw_meet(NULL, 0);
+    raw_send_member(&third, "third");
+    word.key = more[0].public_key;
+    raw_send_entry(&third, &word); /* in time */
+    RUN_UNTIL(known(a, &more[0]) != NULL);
+    sl_buf_init(&packed, &sl_allocator_libc);
+    word.key = more[1].public_key;
+    raw_pack_entry(&third, &word, &packed);
+    struct sl_membership_word revoke = {.kind = SL_MEMBERSHIP_REVOKE, .subject = third.device_id};
+    raw_pack_entry(&raw.identity, &revoke, &packed);
+    raw_send_packed(&packed);
+    RUN_UNTIL(known(a, &third)->standing == SL_STANDING_REVOKED);
+    word.key = more[2].public_key;
+    raw_send_entry(&third, &word);
+    raw_send_member(&more[3], "more");
+    RUN_UNTIL(known(a, &more[3]) != NULL);
+    run_to_rest();
+    for (int round = 0; round < 2; round++) {
+        cr_expect_eq(known(a, &more[0])->standing, SL_STANDING_MEMBER);
+        cr_expect_null(known(a, &more[1]));
+        cr_expect_null(known(a, &more[2]));
+        close_engine(a);
+        open_engine(a);
+    }
 }
 
 /* What waits for the log when its device is found to be out goes no further than the cut. */

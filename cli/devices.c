@@ -51,6 +51,20 @@ int cli_devices_of_members(struct cli_devices *devices, struct cli_session *sess
     return ok ? CLI_EXIT_OK : no_memory(devices);
 }
 
+int cli_devices_of_library(struct cli_devices *devices, struct cli_session *session)
+{
+    *devices = (struct cli_devices){0};
+    bool ok = true;
+    for (size_t i = 0; ok; i++) {
+        struct syncline_device device = SYNCLINE_DEVICE_INIT;
+        if (syncline_device_get(session->lib, i, &device) != SYNCLINE_OK) {
+            break;
+        }
+        ok = add(devices, &device.device_id, device.name);
+    }
+    return ok ? CLI_EXIT_OK : no_memory(devices);
+}
+
 /* What the rows of the table are collected into. */
 struct collected {
     struct cli_devices *devices;
@@ -193,7 +207,7 @@ int cli_devices_find(const struct cli_devices *devices, const struct syncline_uu
     }
     if (found == 0) {
         return cli_fail("no other member is called %s, and none has that id; `syncline library "
-                        "info` lists them",
+                        "members` lists them",
                         word);
     }
     return found == 1

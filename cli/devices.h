@@ -28,8 +28,9 @@ struct cli_devices {
     size_t capacity;          /* there is room for */
 };
 
-/* This device and all members, or all that have a row in the table of devices. Return the exit code
- * and have said what failed; then there is nothing to drop. */
+/* This device and all members; the same with those that were; or all that have a row in the table
+ * of devices. Return the exit code and have said what failed; then there is nothing to drop. */
+int cli_devices_of_library(struct cli_devices *devices, struct cli_session *session);
 int cli_devices_of_members(struct cli_devices *devices, struct cli_session *session);
 int cli_devices_of_table(struct cli_devices *devices, struct sqlite3 *db);
 void cli_devices_drop(struct cli_devices *devices);

@@ -43,13 +43,47 @@ static const struct cli_command commands[] = {
      .details = "",
      .run = cmd_library_info},
     {.group = "library",
+     .name = "members",
+     .args = "",
+     .summary = "who belongs to the library, and who did",
+     .details = "Each device with who let it in and when, and if it has left or was revoked, how\n"
+                "many of its changes stay. All members have the same list.\n",
+     .run = cmd_library_members},
+    {.group = "library",
+     .name = "leave",
+     .args = "",
+     .options = CLI_OPT_TIMEOUT | CLI_OPT_LISTEN | CLI_OPT_PEER | CLI_OPT_INSECURE,
+     .network_by_settings = true,
+     .summary = "end the membership of this device, for ever",
+     .details = "Waits until another member has all that was written here, at most a minute or\n"
+                "--timeout; exit code 1 if none has, and nothing is changed then. What is written\n"
+                "later stays here. `syncline serve` beside it, or --peer, tells the others.\n",
+     .run = cmd_library_leave},
+    {.group = "library",
      .name = "remove",
      .args = "",
      .summary = "remove everything of Syncline from the directory of -L",
      .details = "Locations, entries and tags stay in library.db, where other programs can read\n"
                 "them; the log, the device's key and its membership go. Refused while an engine\n"
-                "runs. The other devices are not told.\n",
+                "runs. The other devices are not told: `library leave` does that, before.\n",
      .run = cmd_library_remove},
+    {.group = "network",
+     .name = "devices",
+     .args = "",
+     .summary = "the other members, and who is connected",
+     .details = "",
+     .run = cmd_network_devices},
+    {.group = "network",
+     .name = "revoke",
+     .args = "DEVICE",
+     .args_count_min = 1,
+     .args_count_max = 1,
+     .summary = "put a lost or stolen device out of the library, for ever",
+     .details =
+         "DEVICE is its name, or its id or the beginning of that. What it wrote stays as far\n"
+         "as a member had it; what it writes from now on is not taken by any member that\n"
+         "has heard of this, whoever brings it.\n",
+     .run = cmd_network_revoke},
     {.group = "location",
      .name = "add",
      .args = "PATH",

@@ -491,6 +491,9 @@ static enum syncline_status apply_in_transaction(struct sl_apply *apply,
     if (status == SYNCLINE_OK) {
         status = merge_and_settle(apply, origin, err);
     }
+    if (status == SYNCLINE_OK && apply->writer.redoing) {
+        status = sl_logged_parents_read(&apply->writer.logged, origin->applied_seq, err);
+    }
     if (status == SYNCLINE_OK) {
         status = origin->careful ? apply_carefully(apply, origin, applied, err)
                                  : apply_plainly(apply, origin, applied, cannot, err);
@@ -823,11 +826,13 @@ enum syncline_status sl_apply_own(struct sl_apply *apply, struct sl_error *err)
     struct sl_origin_state *self = core->origins[0];
     (void)sqlite3_busy_timeout(core->writer.ldb.db.handle, (int)SL_BUSY_TIMEOUT_MS);
     apply->writer.redoing = true;
+    sl_logged_parents_init(&apply->writer.logged, core);
     enum syncline_status status = SYNCLINE_OK;
     while (status == SYNCLINE_OK && self->applied_seq < self->head.held_seq) {
         status = slice(apply, self, err); /* a plain one may only find that it must be careful */
     }
     apply->writer.redoing = false;
+    sl_logged_parents_fini(&apply->writer.logged);
     (void)sqlite3_busy_timeout(core->writer.ldb.db.handle, 0);
     atomic_store(&core->settled_seq, self->applied_seq);
     return status;

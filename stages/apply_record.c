@@ -617,6 +617,13 @@ enum syncline_status sl_record_write(struct sl_record_writer *writer,
                                      char reason[256], struct sl_error *err)
 {
     *outcome = SL_OUTCOME_WRITTEN;
+    if (writer->redoing && record->birth == NULL) {
+        enum syncline_status status =
+            sl_logged_parents_note(&writer->logged, record->localized, record->i, err);
+        if (status != SYNCLINE_OK) {
+            return status;
+        }
+    }
     return record->localized->group->change == SYNCLINE_INSERT
                ? write_insert(writer, record, outcome, reason, err)
                : change_record(writer, record, outcome, reason, err);

@@ -15,6 +15,7 @@
 
 #include "base/limits.h"
 #include "stages/fk_localize.h"
+#include "stages/logged_parents.h"
 #include "stages/outcome.h"
 #include "stages/reconcile.h"
 #include "stages/shared.h"
@@ -38,7 +39,8 @@ struct sl_record_writer {
     const struct sl_model *run_model;
     bool clear_of_births[SL_MODEL_COUNT_MAX]; /* by model->index: the next id was looked at */
     struct sl_promises promises;              /* ids of records that are still to be inserted */
-    bool redoing;   /* at open: what is captured cannot get into the log before this is done */
+    bool redoing; /* at open: what is captured cannot get into the log before this is done */
+    struct sl_logged_parents logged; /* while redoing */
     bool uuid_keys; /* parents named by UUID are looked for: see sl_localize_record */
     struct sl_waiting_work waiting;
     struct sl_subtree subtree;

@@ -13,7 +13,9 @@
  *                                        birth, for that delete
  *     a delete of a tree, and a record   this device deletes that record, too: see stages/subtree
  *     that would become invisible has
- *     a change not in the log
+ *     a change not in the log, or that
+ *     was in the tree (stages/
+ *     logged_parents) and has one
  *     anything else                      as of any other device; an outbox row that is not in the
  *                                        log wins, it is later
  *

@@ -275,9 +275,11 @@ static enum syncline_status judge(struct sl_core *core, struct sl_rows *rows,
             sl_reconcile_not_owner(reason);
         }
         /* An owner's changes come in order, and need no stamps - but in a careful slice one that
-         * had to wait is tried again after later ones. */
+         * had to wait is tried again after later ones, and this device's own, applied again
+         * (stages/doubt), come after what was captured since. */
         const struct sl_origin_state *owner = sl_core_origin(core, &received->stamp.origin);
-        if (owner == NULL || owner->todo == NULL || *verdict != SL_VERDICT_APPLY) {
+        bool in_order = owner == NULL || (owner->todo == NULL && owner != core->origins[0]);
+        if (in_order || *verdict != SL_VERDICT_APPLY) {
             return SYNCLINE_OK;
         }
     }

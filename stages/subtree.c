@@ -160,7 +160,7 @@ static enum syncline_status has_children(struct sl_record_writer *writer, const 
     const struct sl_db *db = &writer->core->writer.ldb.db;
     enum syncline_status status = SYNCLINE_OK;
     int64_t entry = 0;
-    *has = false;
+    *has = writer->redoing && writer->logged.len > 0; /* it did perhaps */
     for (size_t k = 0; k < subtree->key_count && status == SYNCLINE_OK && !*has; k++) {
         struct sl_child_key *key = &subtree->keys[k];
         bool row = key->field->parent == parent->model;
@@ -580,6 +580,42 @@ static enum syncline_status meet_all_waiting(struct tree *tree, const struct dea
     return status;
 }
 
+/* ---- What pointed at a dead record when this device deleted that ---- */
+
+/* While that delete is applied again (stages/doubt): records that were moved away since, by what is
+ * captured and not in the log. For the others they are dead, and this device deletes them. */
+static enum syncline_status meet_moved(struct tree *tree, const struct dead *parent,
+                                       struct sl_error *err)
+{
+    const struct sl_logged_parents *logged = &tree->writer->logged;
+    struct sl_rows *rows = &tree->writer->core->writer;
+    enum syncline_status status = SYNCLINE_OK;
+    for (size_t k = 0; k < logged->len && status == SYNCLINE_OK; k++) {
+        const struct sl_logged_record *record = &logged->records[k];
+        struct node child = {.model = record->model, .uuid = record->uuid, .fate = FATE_AUTHORED};
+        int64_t place = 0;
+        size_t at = 0;
+        bool found = false;
+        if (!sl_logged_parents_point(record, parent->model, &parent->uuid) ||
+            sl_promise_find(&tree->places, record->model, &record->uuid, &place)) {
+            continue;
+        }
+        status = sl_record_id(&rows->tables[record->model->index], &record->uuid, &found, &child.id,
+                              err);
+        if (status == SYNCLINE_OK && found) {
+            status = read_node(tree, &child, err);
+        }
+        bool goes = status == SYNCLINE_OK && found && child.has_birth;
+        if (goes) {
+            status = add_node(tree, &child, &at, err);
+        }
+        if (goes && status == SYNCLINE_OK) {
+            status = follow_up(tree, at, parent->device, err);
+        }
+    }
+    return status;
+}
+
 /* Everything that follows from what is dead; and only then what becomes invisible. */
 static enum syncline_status gather(struct tree *tree, struct sl_error *err)
 {
@@ -590,6 +626,9 @@ static enum syncline_status gather(struct tree *tree, struct sl_error *err)
         if (dead < tree->dead.len) {
             const struct dead parent = ((const struct dead *)tree->dead.items)[dead++];
             status = meet_all_waiting(tree, &parent, err);
+            if (status == SYNCLINE_OK && tree->writer->redoing && is_self(tree, parent.device)) {
+                status = meet_moved(tree, &parent, err);
+            }
             if (status == SYNCLINE_OK && parent.node != SIZE_MAX) {
                 status = meet_children(tree, parent.node, &parent, err);
             }
@@ -872,7 +911,7 @@ enum syncline_status sl_subtree_bury(struct sl_record_writer *writer, const stru
     struct tree tree;
     size_t at = SIZE_MAX;
     bool found = false;
-    bool has = false;
+    bool has = writer->redoing && writer->logged.len > 0;
     enum syncline_status status = sl_record_writer_flush(writer, err);
     if (status == SYNCLINE_OK) {
         status =

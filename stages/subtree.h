@@ -28,7 +28,9 @@
  * Failure modes: a row that the table does not let go (a table that no model describes points at
  * it) is an outcome, to be rolled back. A change of a record that would become invisible is on its
  * way into the log: AGAIN, once it is there. While the own log is applied again at open (see
- * stages/doubt) nothing can get there: then the second rule holds for that record, too. */
+ * stages/doubt) nothing can get there: then the second rule holds for that record, too. It holds as
+ * well for own records that were children when the delete was made, and are none any more by a
+ * change on its way into the log. */
 
 #ifndef SL_SUBTREE_H
 #define SL_SUBTREE_H

@@ -217,9 +217,9 @@ Test(doubt, a_model_that_is_not_given)
 
 /* ---- Trees ---- */
 
-/* Inserts, updates or deletes a twig, by SQL of which ?1 is its id and ?2 its UUID. */
-static void save_twig(struct stepped_device *device, struct stepped_twig *twig,
-                      enum syncline_change change, const char *sql)
+/* Inserts, updates or deletes a twig or a leaf, by SQL of which ?1 is its id and ?2 its UUID. */
+static void save_in(struct stepped_device *device, const struct syncline_model *model,
+                    struct stepped_twig *twig, enum syncline_change change, const char *sql)
 {
     sqlite3_stmt *stmt = NULL;
     stepped_sql(device, "BEGIN IMMEDIATE");
@@ -231,10 +231,16 @@ static void save_twig(struct stepped_device *device, struct stepped_twig *twig,
     (void)sqlite3_bind_blob(stmt, 2, twig->uuid.bytes, 16, SQLITE_STATIC);
     cr_assert_eq(sqlite3_step(stmt), SQLITE_DONE, "%s", sqlite3_errmsg(device->db));
     (void)sqlite3_finalize(stmt);
-    cr_assert_eq(sl_library_capture(device->library, &stepped_twig_model, twig, 1, change,
-                                    device->db, 0, &stepped.err),
-                 SYNCLINE_OK, "%s", stepped.err.text);
+    cr_assert_eq(
+        sl_library_capture(device->library, model, twig, 1, change, device->db, 0, &stepped.err),
+        SYNCLINE_OK, "%s", stepped.err.text);
     stepped_sql(device, "COMMIT");
+}
+
+static void save_twig(struct stepped_device *device, struct stepped_twig *twig,
+                      enum syncline_change change, const char *sql)
+{
+    save_in(device, &stepped_twig_model, twig, change, sql);
 }
 
 static void add_twig(struct stepped_device *device, struct stepped_twig *twig, int64_t id,
@@ -244,6 +250,117 @@ static void add_twig(struct stepped_device *device, struct stepped_twig *twig, i
     char sql[96];
     (void)snprintf(sql, sizeof(sql), "INSERT INTO twigs VALUES(?1,?2,nullif(%d,0))", (int)parent);
     save_twig(device, twig, SYNCLINE_INSERT, sql);
+}
+
+static void add_leaf(struct stepped_device *device, struct stepped_twig *leaf, int64_t id,
+                     int64_t parent)
+{
+    *leaf = (struct stepped_twig){.id = id, .parent = {.value = parent, .is_set = parent != 0}};
+    char sql[96];
+    (void)snprintf(sql, sizeof(sql), "INSERT INTO leaves VALUES(?1,?2,nullif(%d,0))", (int)parent);
+    save_in(device, &stepped_leaf_model, leaf, SYNCLINE_INSERT, sql);
+}
+
+static void move_leaf(struct stepped_device *device, struct stepped_twig *leaf, int64_t parent)
+{
+    char sql[96];
+    leaf->parent = (struct syncline_opt_int64){.value = parent, .is_set = parent != 0};
+    (void)snprintf(sql, sizeof(sql),
+                   "UPDATE leaves SET parent=nullif(%d,0) WHERE id=?1 AND uuid=?2", (int)parent);
+    save_in(device, &stepped_leaf_model, leaf, SYNCLINE_UPDATE, sql);
+}
+
+/* Another process has the library of a open, and no engine runs. */
+static void open_without_engine(void)
+{
+    struct sl_library_config config = stepped_config(a);
+    config.transport = NULL;
+    config.listen = NULL;
+    config.peers_count = 0;
+    config.engine = false;
+    cr_assert_eq(sl_library_open(&config, &a->library, &stepped.err), SYNCLINE_OK, "%s",
+                 stepped.err.text);
+}
+
+static void close_without_engine(void)
+{
+    sl_library_close(a->library);
+    a->library = NULL;
+}
+
+static void pair_with_trees(void)
+{
+    pair();
+    a->models_len = 4;
+    b->models_len = 4;
+    stepped_reopen(a);
+    stepped_reopen(b);
+}
+
+/* A device-owned record was changed, which library.db has lost, and changed by another process
+ * before the engine runs again: the latter stands, which is later. */
+Test(doubt, an_owned_record_that_is_changed_meanwhile)
+{
+    struct stepped_twig leaves[3];
+    pair_with_trees();
+    add_leaf(a, &leaves[0], 1, 0);
+    add_leaf(a, &leaves[1], 2, 1);
+    add_leaf(a, &leaves[2], 3, 1);
+    STEPPED_UNTIL(is_all_done());
+    stepped_rounds(100);
+    stepped_copy(a->library_db, OLD);
+    move_leaf(a, &leaves[2], 2);
+    STEPPED_UNTIL(is_all_done());
+    put_back();
+    open_without_engine();
+    move_leaf(a, &leaves[2], 0);
+    close_without_engine();
+    stepped_open(a);
+    nothing_is_amiss_of("leaves");
+    cr_expect_eq(stepped_number(a, "SELECT count(*) FROM leaves WHERE parent IS NULL"), 2);
+    cr_expect_eq(stepped_number(b, "SELECT count(*) FROM leaves WHERE parent IS NULL"), 2);
+}
+
+/* A tree of device-owned records was deleted, which library.db has lost: the log has the delete of
+ * the root alone. Another process moves a record out of the tree, with what hangs on it, before the
+ * engine runs again: for the others both are dead, and so they are here. What was moved out before
+ * the delete stays, wherever it is moved then. */
+Test(doubt, a_record_that_leaves_its_tree_meanwhile)
+{
+    struct stepped_twig leaves[6];
+    pair_with_trees();
+    add_leaf(a, &leaves[0], 1, 0); /* the root */
+    add_leaf(a, &leaves[1], 2, 1);
+    add_leaf(a, &leaves[2], 3, 2);
+    add_leaf(a, &leaves[3], 4, 1); /* moved out before */
+    add_leaf(a, &leaves[4], 5, 2); /* changed, and moved nowhere */
+    add_leaf(a, &leaves[5], 6, 0); /* no part of it */
+    move_leaf(a, &leaves[3], 6);
+    STEPPED_UNTIL(is_all_done());
+    stepped_rounds(100);
+    stepped_copy(a->library_db, OLD);
+    struct stepped_twig root = leaves[0];
+    stepped_sql(a, "PRAGMA foreign_keys=OFF"); /* whose actions would decide */
+    save_in(a, &stepped_leaf_model, &root, SYNCLINE_DELETE,
+            "DELETE FROM leaves WHERE id IN (?1,2,3,5) AND ?2 IS NOT NULL");
+    stepped_sql(a, "PRAGMA foreign_keys=ON");
+    STEPPED_UNTIL(is_all_done());
+    cr_assert_eq(stepped_number(b, "SELECT count(*) FROM leaves"), 2);
+    put_back();
+    open_without_engine();
+    cr_assert_eq(stepped_number(a, "SELECT count(*) FROM leaves"), 6);
+    move_leaf(a, &leaves[1], 6);
+    move_leaf(a, &leaves[4], 2);
+    move_leaf(a, &leaves[3], 1);
+    move_leaf(a, &leaves[3], 6);
+    close_without_engine();
+    stepped_open(a);
+    cr_expect_eq(stepped_number(a, "SELECT count(*) FROM leaves"), 2);
+    nothing_is_amiss_of("leaves");
+    cr_expect_eq(stepped_number(a, "SELECT count(*) FROM leaves"), 2);
+    cr_expect_eq(stepped_number(a, "SELECT parent FROM leaves WHERE id=4"), 6);
+    cr_expect_eq(stepped_number(b, "SELECT count(*) FROM leaves WHERE parent IS NOT NULL"), 1);
+    cr_expect_eq(stepped_number(b, "SELECT count(*) FROM _syncline_waiting"), 0);
 }
 
 /* A delete that is applied again makes a record invisible that another device has moved away in the

@@ -5,10 +5,13 @@
  * the application did since wins, and nothing that was durable is lost. */
 
 #include "tests/integration/stepped.h"
+#include "tests/unit/counting_allocator.h"
 
 TestSuite(doubt, .init = stepped_begin, .fini = stepped_end, .timeout = 120);
 
 #define OLD "/d0/old.db"
+#define READY "/d0/ready.db"
+#define READY_LOG "/d0/ready-sync.db"
 
 static struct stepped_device *a;
 static struct stepped_device *b;
@@ -321,11 +324,10 @@ Test(doubt, an_owned_record_that_is_changed_meanwhile)
     cr_expect_eq(stepped_number(b, "SELECT count(*) FROM leaves WHERE parent IS NULL"), 2);
 }
 
-/* A tree of device-owned records was deleted, which library.db has lost: the log has the delete of
- * the root alone. Another process moves a record out of the tree, with what hangs on it, before the
- * engine runs again: for the others both are dead, and so they are here. What was moved out before
- * the delete stays, wherever it is moved then. */
-Test(doubt, a_record_that_leaves_its_tree_meanwhile)
+/* A tree of device-owned records is deleted, which library.db loses: the log has the delete of the
+ * root alone. Another process moves a record out of the tree, with what hangs on it, before the
+ * engine runs again. */
+static void lose_a_tree(void)
 {
     struct stepped_twig leaves[6];
     pair_with_trees();
@@ -354,6 +356,13 @@ Test(doubt, a_record_that_leaves_its_tree_meanwhile)
     move_leaf(a, &leaves[3], 1);
     move_leaf(a, &leaves[3], 6);
     close_without_engine();
+}
+
+/* For the others what was moved is dead, with what hangs on it, and so it is here. What was moved
+ * out before the delete stays, wherever it is moved then. */
+Test(doubt, a_record_that_leaves_its_tree_meanwhile)
+{
+    lose_a_tree();
     stepped_open(a);
     cr_expect_eq(stepped_number(a, "SELECT count(*) FROM leaves"), 2);
     nothing_is_amiss_of("leaves");
@@ -361,6 +370,40 @@ Test(doubt, a_record_that_leaves_its_tree_meanwhile)
     cr_expect_eq(stepped_number(a, "SELECT parent FROM leaves WHERE id=4"), 6);
     cr_expect_eq(stepped_number(b, "SELECT count(*) FROM leaves WHERE parent IS NOT NULL"), 1);
     cr_expect_eq(stepped_number(b, "SELECT count(*) FROM _syncline_waiting"), 0);
+}
+
+/* Whichever allocation fails meanwhile: open says so, leaves nothing behind, and the next one does
+ * all of it. */
+Test(doubt, a_lost_tree_without_memory)
+{
+    static struct counting counting;
+    static const struct sl_allocator counted = {.resize = counting_resize, .ctx = &counting};
+    long n = 1;
+    lose_a_tree();
+    stepped_copy(a->library_db, READY);
+    stepped_copy(a->sync_db, READY_LOG);
+    const struct sl_allocator *before = a->env.alloc;
+    a->env.alloc = &counted;
+    for (bool failed = true; failed; n++) {
+        stepped_copy(READY, a->library_db);
+        stepped_copy(READY_LOG, a->sync_db);
+        counting_fail_at(&counting, n, COUNTING_ANY);
+        enum syncline_status status = stepped_try_open(a);
+        failed = counting_has_failed(&counting);
+        cr_assert(status == SYNCLINE_OK || (failed && status == SYNCLINE_ENOMEM),
+                  "allocation %ld: %s", n, stepped.err.text);
+        if (status != SYNCLINE_OK) {
+            cr_assert_eq(atomic_load(&counting.blocks), 0, "allocation %ld", n);
+            stepped_open(a);
+        }
+        cr_assert_eq(stepped_number(a, "SELECT count(*) FROM leaves"), 2, "allocation %ld", n);
+        stepped_close(a);
+        cr_assert_eq(atomic_load(&counting.blocks), 0, "allocation %ld", n);
+    }
+    cr_expect_gt(n, 100);
+    a->env.alloc = before;
+    stepped_open(a);
+    nothing_is_amiss_of("leaves");
 }
 
 /* A delete that is applied again makes a record invisible that another device has moved away in the

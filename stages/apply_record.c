@@ -214,6 +214,16 @@ static enum syncline_status is_deleted_here(struct sl_record_writer *writer,
     return status;
 }
 
+/* The row may be of another birth now: what waits of the record is to be looked at. */
+static enum syncline_status note_births(struct sl_record_writer *writer,
+                                        const struct sl_apply_record *record, struct sl_error *err)
+{
+    return writer->waiting.room.count.records == 0
+               ? SYNCLINE_OK
+               : sl_waiting_arrived(writer, record->localized->model,
+                                    &record->localized->group->uuids[record->i], err);
+}
+
 /* The birth with the highest rank is shown, after births of the record have changed. */
 static enum syncline_status show_latest(struct sl_record_writer *writer,
                                         const struct sl_apply_record *record,
@@ -231,7 +241,8 @@ static enum syncline_status show_latest(struct sl_record_writer *writer,
     }
     status = sl_living_show_latest(writer->core, writer->pending, record->localized->model,
                                    &record->localized->group->uuids[record->i], &why);
-    return as_outcome(status, &why, outcome, reason, err);
+    status = as_outcome(status, &why, outcome, reason, err);
+    return status == SYNCLINE_OK ? note_births(writer, record, err) : status;
 }
 
 /* The UUID is here with another birth: both live. */
@@ -249,7 +260,8 @@ static enum syncline_status insert_beside(struct sl_record_writer *writer,
     status = sl_living_insert(writer->core, writer->pending, record->localized, record->i, birth,
                               record->localized->group->hlc_first + record->i,
                               record->origin->number, &why);
-    return as_outcome(status, &why, outcome, reason, err);
+    status = as_outcome(status, &why, outcome, reason, err);
+    return status == SYNCLINE_OK ? note_births(writer, record, err) : status;
 }
 
 /* Of an insert; all but the id. */
@@ -262,6 +274,20 @@ static struct sl_birth_run birth_of(const struct sl_apply_record *record)
                                  .hlc = group->hlc_first + record->i,
                                  .class = group->class};
     return record->birth != NULL ? *record->birth : birth;
+}
+
+/* A device-owned record has a row now, and had none: a hidden birth that its owner has made before
+ * is dead by this one. */
+static enum syncline_status end_earlier(struct sl_record_writer *writer,
+                                        const struct sl_apply_record *record,
+                                        const struct sl_birth_run *birth, struct sl_error *err)
+{
+    const struct sl_model *model = record->localized->model;
+    bool has_row = false; /* an earlier birth has none: this one has */
+    return birth->class != SYNCLINE_DEVICE_OWNED || !sl_core_may_hide(writer->core, model)
+               ? SYNCLINE_OK
+               : sl_living_renew(writer->core, model, &record->localized->group->uuids[record->i],
+                                 birth, &has_row, err);
 }
 
 static enum syncline_status insert_record(struct sl_record_writer *writer,
@@ -302,7 +328,10 @@ static enum syncline_status insert_record(struct sl_record_writer *writer,
         writer->clear_of_births[model->index] = false;
         return insert_beside(writer, record, &birth, outcome, reason, err);
     }
-    status = add_birth(writer, model, &birth, err);
+    status = end_earlier(writer, record, &birth, err);
+    if (status == SYNCLINE_OK) {
+        status = add_birth(writer, model, &birth, err);
+    }
     if (status == SYNCLINE_OK && record->birth != NULL) {
         status = stamp_content(writer, record, &birth, err);
     }
@@ -559,14 +588,47 @@ static enum syncline_status change_record(struct sl_record_writer *writer,
     return status;
 }
 
+/* An insert that lacks a parent, and whose UUID has a row of another birth, is hidden beside that.
+ * *hidden = false: it has none. */
+static enum syncline_status hide_beside(struct sl_record_writer *writer,
+                                        const struct sl_apply_record *record,
+                                        const struct sl_birth_run *birth, bool *hidden,
+                                        enum sl_outcome *outcome, char reason[256],
+                                        struct sl_error *err)
+{
+    const struct sl_model *model = record->localized->model;
+    struct sl_rows *rows = &writer->core->writer;
+    struct sl_birth_run shown;
+    int64_t id = 0;
+    bool born = false;
+    enum syncline_status status = sl_record_writer_flush(writer, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_record_id(&rows->tables[model->index],
+                              &record->localized->group->uuids[record->i], hidden, &id, err);
+    }
+    if (status == SYNCLINE_OK && *hidden) {
+        status = sl_birth_get(&rows->births, model->id_in_db, id, &born, &shown, err);
+    }
+    /* A row without a birth may be this very one's, if it is applied again (find_unborn). */
+    *hidden = *hidden && (born || record->origin != writer->core->origins[0]);
+    if (status != SYNCLINE_OK || !*hidden) {
+        return status;
+    }
+    status = sl_living_hide(writer->core, record->localized, record->i, birth, birth->hlc,
+                            birth->origin, err);
+    return status == SYNCLINE_OK ? show_latest(writer, record, outcome, reason, err) : status;
+}
+
 /* An insert that lacks a parent. */
 static enum syncline_status put_off(struct sl_record_writer *writer,
                                     const struct sl_apply_record *record,
-                                    const struct sl_missing *missing, struct sl_error *err)
+                                    const struct sl_missing *missing, enum sl_outcome *outcome,
+                                    char reason[256], struct sl_error *err)
 {
     const struct sl_birth birth = {.origin = record->origin->name, .seq = record->seq};
     const struct sl_birth_run run = birth_of(record);
     struct sl_apply_record waits = *record;
+    bool hidden = false;
     enum syncline_status status = SYNCLINE_OK;
     if (run.class == SYNCLINE_DEVICE_OWNED) {
         status = sl_record_writer_flush(writer, err);
@@ -576,8 +638,12 @@ static enum syncline_status put_off(struct sl_record_writer *writer,
                                      &waits.has_row, err);
         }
     }
-    return status == SYNCLINE_OK ? sl_waiting_for_parent(writer, &waits, &birth, missing, err)
-                                 : status;
+    if (status == SYNCLINE_OK && !waits.has_row) {
+        status = hide_beside(writer, record, &run, &hidden, outcome, reason, err);
+    }
+    return status == SYNCLINE_OK && !hidden
+               ? sl_waiting_for_parent(writer, &waits, &birth, missing, err)
+               : status;
 }
 
 static enum syncline_status write_insert(struct sl_record_writer *writer,
@@ -609,7 +675,7 @@ static enum syncline_status write_insert(struct sl_record_writer *writer,
         *outcome = SL_OUTCOME_NOT_YET;
         return SYNCLINE_OK;
     }
-    return status == SYNCLINE_OK ? put_off(writer, record, &missing, err) : status;
+    return status == SYNCLINE_OK ? put_off(writer, record, &missing, outcome, reason, err) : status;
 }
 
 enum syncline_status sl_record_write(struct sl_record_writer *writer,

@@ -542,6 +542,30 @@ enum syncline_status sl_living_has_later(struct sl_core *core, const struct sl_m
     return status;
 }
 
+enum syncline_status sl_living_hide(struct sl_core *core, const struct sl_localized *localized,
+                                    uint32_t i, const struct sl_birth_run *birth, uint64_t hlc,
+                                    int64_t hlc_origin, struct sl_error *err)
+{
+    struct work work =
+        work_begin(core, &core->writer, NULL, localized->model, &localized->group->uuids[i]);
+    struct sl_hidden_birth put = {.origin = birth->origin,
+                                  .seq = birth->seq,
+                                  .birth_hlc = birth->hlc,
+                                  .class = birth->class,
+                                  .hlc = hlc,
+                                  .hlc_origin = hlc_origin};
+    bool nothing = false;
+    enum syncline_status status = look_at_hidden(&work, &put, &nothing, err);
+    if (status == SYNCLINE_OK && !nothing) {
+        status = write_change(&work, localized, i, err);
+    }
+    if (status == SYNCLINE_OK && !nothing) {
+        status = put_hidden(&work, &put, err);
+    }
+    work_end(&work);
+    return status;
+}
+
 enum syncline_status sl_living_update(struct sl_core *core, const struct sl_localized *localized,
                                       uint32_t i, const struct sl_hidden_birth *hidden,
                                       const struct sl_stamp *stamp, struct sl_error *err)

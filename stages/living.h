@@ -45,6 +45,12 @@ enum syncline_status sl_living_renew(struct sl_core *core, const struct sl_model
 enum syncline_status sl_living_has_later(struct sl_core *core, const struct sl_model *model,
                                          const struct syncline_uuid *uuid, int64_t origin,
                                          uint64_t seq, bool *has, struct sl_error *err);
+/* A birth of a UUID whose row shows another one is hidden, whatever its rank and its parents: the
+ * caller has the latest shown then. Nothing, if that birth is here already. `birth`, hlc and
+ * hlc_origin as for an insert. */
+enum syncline_status sl_living_hide(struct sl_core *core, const struct sl_localized *localized,
+                                    uint32_t i, const struct sl_birth_run *birth, uint64_t hlc,
+                                    int64_t hlc_origin, struct sl_error *err);
 /* A received update of a hidden birth, which wins. */
 enum syncline_status sl_living_update(struct sl_core *core, const struct sl_localized *localized,
                                       uint32_t i, const struct sl_hidden_birth *hidden,

@@ -20,6 +20,11 @@
  * so when nothing has been applied for SL_AUTHOR_WAIT_MS: who deletes a parent most often deletes
  * the children as well, and says so a moment later.
  *
+ * Several births of one UUID: where it has a row, those that it does not show are hidden beside it,
+ * whatever they lack (stages/living); where it has none, each waits by itself. So what waits of a
+ * UUID is hidden when its row comes, and what is hidden waits when the last birth that could be
+ * shown has gone (waiting_hidden.c).
+ *
  * Failure modes: the room is full: EREFUSED, and the origin stops there until it is not. A record
  * that its table refuses when it is released is set aside with the reason. An entry whose birth is
  * covered and was not written is of a dead record, and goes. */
@@ -128,7 +133,7 @@ enum syncline_status sl_waiting_set_aside(struct sl_record_writer *writer,
 
 /* ---- Out ---- */
 
-/* A record is in its table now. */
+/* A record is in its table now, or its row is of another birth. */
 enum syncline_status sl_waiting_arrived(struct sl_record_writer *writer,
                                         const struct sl_model *model,
                                         const struct syncline_uuid *uuid, struct sl_error *err);
@@ -139,9 +144,28 @@ enum syncline_status sl_waiting_covered(struct sl_record_writer *writer, int64_t
  * of the record that opened it. */
 enum syncline_status sl_waiting_release(struct sl_record_writer *writer, bool closed,
                                         struct sl_error *err);
+/* An entry lacks a parent: has its UUID a row, of another birth? Then *hidden: it was put beside
+ * it, and is in the room no more. */
+enum syncline_status sl_waiting_hide_beside(struct sl_record_writer *writer,
+                                            const struct sl_model *model,
+                                            const struct sl_waiting *waiting, bool *hidden,
+                                            struct sl_error *err);
+/* The latest birth of a record is shown, which may have a row only then; if none of them can be,
+ * they wait. */
+enum syncline_status sl_waiting_show(struct sl_record_writer *writer, const struct sl_model *model,
+                                     const struct syncline_uuid *uuid, struct sl_error *err);
+/* A record has come: looks at the hidden births that lacked it. */
+enum syncline_status sl_waiting_look_at_lacking(struct sl_record_writer *writer,
+                                                const struct sl_waiting_event *event,
+                                                struct sl_error *err);
 /* Looks at every hidden birth that lacks a parent (stages/living): this device may have made it, or
  * deleted it. When idle. */
 enum syncline_status sl_waiting_look_at_hidden(struct sl_record_writer *writer,
+                                               struct sl_error *err);
+/* Looks at what waits of a record, whose row has come or is of another birth now. */
+enum syncline_status sl_waiting_look_at_births(struct sl_record_writer *writer,
+                                               const struct sl_model *model,
+                                               const struct syncline_uuid *uuid, bool closed,
                                                struct sl_error *err);
 /* Looks at one entry, as when something of what it points at had come. */
 enum syncline_status sl_waiting_look(struct sl_record_writer *writer, int64_t entry, bool closed,

@@ -8,7 +8,6 @@
 #include "base/crashpoint.h"
 #include "stages/apply_record.h"
 #include "stages/author.h"
-#include "stages/living.h"
 #include "stages/subtree.h"
 
 /* The entries that must be written together, and what is known of them. */
@@ -296,17 +295,21 @@ static enum syncline_status look_at_record(struct sl_record_writer *writer,
     struct set set = {0};
     struct sl_waiting_key lacks = {0};
     bool own = false;
-    bool buried = false;
+    bool settled = false; /* it waits no more */
     sl_promises_init(&set.places, writer->core->env->alloc);
     enum syncline_status status = set_add(writer, &set, waiting, model, err);
     if (status == SYNCLINE_OK) {
         status = set_complete(writer, &set, &lacks, &own, err);
     }
     if (status == SYNCLINE_OK && lacks.model == 0) {
+        settled = true;
         status = write_set(writer, &set, closed, err);
-    } else if (status == SYNCLINE_OK && own) {
-        status = bury_own(writer, &set.members[0], &buried, err);
-        if (status == SYNCLINE_OK && !buried) {
+    } else if (status == SYNCLINE_OK) {
+        status = sl_waiting_hide_beside(writer, model, waiting, &settled, err);
+    }
+    if (status == SYNCLINE_OK && !settled && own) {
+        status = bury_own(writer, &set.members[0], &settled, err);
+        if (status == SYNCLINE_OK && !settled) {
             status =
                 sl_waiting_set_lack(&writer->waiting.room, waiting, lacks.model, &lacks.uuid, err);
         }
@@ -391,118 +394,20 @@ enum syncline_status sl_waiting_look(struct sl_record_writer *writer, int64_t en
                                              : look_at_update(writer, &waiting, model, closed, err);
 }
 
-/* What this device has put into a hidden birth had all its parents here: one that is neither here
- * nor waiting was deleted, and it is this device that deletes what points at it: as bury_own. */
-static enum syncline_status bury_hidden(struct sl_record_writer *writer,
-                                        const struct sl_model *model,
-                                        const struct sl_hidden_lack *lack, struct sl_error *err)
-{
-    struct sl_core *core = writer->core;
-    struct sl_origin by = {{{0}}, 0};
-    bool found = false;
-    int64_t entry = 0;
-    enum syncline_status status =
-        sl_library_db_origin(&core->writer.ldb, lack->birth.hlc_origin, &found, &by, err);
-    if (status == SYNCLINE_OK) {
-        status = sl_waiting_record(&writer->waiting.room, lack->lacks_model, &lack->lacks_uuid,
-                                   &entry, err);
-    }
-    bool own = status == SYNCLINE_OK && entry == 0 && sl_uuid_equal(&by.device, &core->self.device);
-    writer->waiting.own_left = writer->waiting.own_left || (own && !writer->waiting.may_author);
-    if (status != SYNCLINE_OK || !own || !writer->waiting.may_author) {
-        return status;
-    }
-    const struct sl_author_change delete = {.model = model,
-                                            .uuid = lack->uuid,
-                                            .birth_origin = lack->birth.origin,
-                                            .birth_seq = lack->birth.seq};
-    status = sl_hidden_birth_drop(&core->writer.hidden, lack->model, &lack->uuid,
-                                  lack->birth.origin, lack->birth.seq, err);
-    return status == SYNCLINE_OK ? sl_author_changes(core, SYNCLINE_DELETE, &delete, 1, err)
-                                 : status;
-}
-
-/* Shows the latest birth of a record, which may have a row only then. */
-static enum syncline_status show(struct sl_record_writer *writer, const struct sl_model *model,
-                                 const struct syncline_uuid *uuid, struct sl_error *err)
-{
-    struct sl_error why;
-    enum syncline_status status = sl_record_writer_flush(writer, err);
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    status = sl_living_show_latest(writer->core, writer->pending, model, uuid, &why);
-    if (status != SYNCLINE_OK && status != SYNCLINE_EINVAL) { /* its table refuses it: hidden */
-        *err = why;
-        return status;
-    }
-    return sl_waiting_arrived(writer, model, uuid, err);
-}
-
-/* Is it the time of a hidden birth that lacked a parent? *lacks: it still does. */
-static enum syncline_status look_at_hidden(struct sl_record_writer *writer,
-                                           const struct sl_hidden_lack *lack, bool *lacks,
-                                           struct sl_error *err)
-{
-    struct sl_core *core = writer->core;
-    const struct sl_model *model = model_of(core, lack->model);
-    const struct sl_model *parent = model_of(core, lack->lacks_model);
-    int64_t id = 0;
-    bool here = false;
-    enum syncline_status status = SYNCLINE_OK;
-    *lacks = true;
-    if (model == NULL || parent == NULL) {
-        return SYNCLINE_OK; /* not given to this handle */
-    }
-    status = sl_record_id(&core->writer.tables[parent->index], &lack->lacks_uuid, &here, &id, err);
-    if (status == SYNCLINE_OK && !here) {
-        return bury_hidden(writer, model, lack, err);
-    }
-    if (status == SYNCLINE_OK) {
-        *lacks = false;
-        status = sl_hidden_birth_set_lack(&core->writer.hidden, lack->model, &lack->uuid,
-                                          &lack->birth, 0, NULL, err);
-    }
-    return status == SYNCLINE_OK ? show(writer, model, &lack->uuid, err) : status;
-}
-
-/* Those that lacked this record. */
-static enum syncline_status look_at_lacking(struct sl_record_writer *writer,
-                                            const struct sl_waiting_event *event,
-                                            struct sl_error *err)
-{
-    struct sl_hidden_lack lack;
-    bool found = true;
-    bool lacks = false;
-    enum syncline_status status = SYNCLINE_OK;
-    while (status == SYNCLINE_OK && found && !lacks && writer->core->living_due.lacks) {
-        status = sl_hidden_birth_lacking(&writer->core->writer.hidden, event->model->id_in_db,
-                                         &event->uuid, 0, &found, &lack, err);
-        if (status == SYNCLINE_OK && found) {
-            status = look_at_hidden(writer, &lack, &lacks, err);
-        }
-    }
-    return status;
-}
-
-enum syncline_status sl_waiting_look_at_hidden(struct sl_record_writer *writer,
+enum syncline_status sl_waiting_look_at_births(struct sl_record_writer *writer,
+                                               const struct sl_model *model,
+                                               const struct syncline_uuid *uuid, bool closed,
                                                struct sl_error *err)
 {
-    struct sl_hidden_lack lack;
-    bool found = true;
-    bool lacks = false;
-    uint64_t after = 0; /* of those that still lack theirs */
+    struct sl_waiting_room *room = &writer->waiting.room;
+    int64_t entry = 0;
     enum syncline_status status = SYNCLINE_OK;
-    while (status == SYNCLINE_OK && found && writer->core->living_due.lacks) {
-        status = sl_hidden_birth_lacking(&writer->core->writer.hidden, 0, NULL, after, &found,
-                                         &lack, err);
-        if (status == SYNCLINE_OK && found) {
-            status = look_at_hidden(writer, &lack, &lacks, err);
-            after += lacks ? 1 : 0;
+    while (status == SYNCLINE_OK && room->count.records > 0) {
+        status = sl_waiting_next_of(room, model->id_in_db, uuid, &entry, err);
+        if (status != SYNCLINE_OK || entry == 0) {
+            break;
         }
-    }
-    if (status == SYNCLINE_OK && after == 0) {
-        writer->core->living_due.lacks = false;
+        status = sl_waiting_look(writer, entry, closed, err);
     }
     return status;
 }
@@ -516,14 +421,17 @@ enum syncline_status sl_waiting_release(struct sl_record_writer *writer, bool cl
         const struct sl_waiting_event event = work->events[work->next];
         int64_t entry = event.entry;
         if (event.left) {
-            status = show(writer, event.model, &event.uuid, err);
+            status = sl_waiting_show(writer, event.model, &event.uuid, err);
             continue;
         }
         if (work->room.count.records == 0 && !writer->core->living_due.lacks) {
             continue;
         }
         if (entry == 0) {
-            status = look_at_lacking(writer, &event, err);
+            status = sl_waiting_look_at_births(writer, event.model, &event.uuid, closed, err);
+        }
+        if (status == SYNCLINE_OK && entry == 0) {
+            status = sl_waiting_look_at_lacking(writer, &event, err);
         }
         if (status != SYNCLINE_OK) {
             break;

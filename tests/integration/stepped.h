@@ -56,8 +56,14 @@ static const struct syncline_field stepped_leaf_fields[] = {
     SYNCLINE_KEY(struct stepped_twig, parent, "leaf")};
 static const struct syncline_model stepped_leaf_model = SYNCLINE_MODEL(
     "leaf", "leaves", SYNCLINE_DEVICE_OWNED, struct stepped_twig, stepped_leaf_fields);
+static const struct syncline_field stepped_bud_fields[] = {
+    SYNCLINE_ID(struct stepped_twig, id), SYNCLINE_UUID(struct stepped_twig, uuid),
+    SYNCLINE_KEY(struct stepped_twig, parent, "twig")};
+static const struct syncline_model stepped_bud_model =
+    SYNCLINE_MODEL("bud", "buds", SYNCLINE_DEVICE_OWNED, struct stepped_twig, stepped_bud_fields);
 static const struct syncline_model *const stepped_models[] = {
-    &stepped_model, &stepped_memo_model, &stepped_twig_model, &stepped_leaf_model};
+    &stepped_model, &stepped_memo_model, &stepped_twig_model, &stepped_leaf_model,
+    &stepped_bud_model};
 
 struct stepped_device {
     const char *name;
@@ -67,7 +73,7 @@ struct stepped_device {
     char library_db[32];
     char sync_db[32];
     int64_t wall_offset_ms; /* of its wall clock from the world's */
-    size_t models_len;      /* given at open: notes alone, or memos, twigs, leaves too */
+    size_t models_len;      /* given at open: notes alone, or memos, twigs, leaves, buds too */
     const struct sl_settings *settings; /* NULL: the defaults */
     const char *place;                  /* given at open; NULL: not known */
     struct sl_mark_keeper keeper;       /* keeps `mark`, which is outside the disk, if has_keeper */
@@ -324,7 +330,9 @@ static struct stepped_device *stepped_make(const char *name)
                         " uuid BLOB NOT NULL UNIQUE, text TEXT); CREATE TABLE twigs(id INTEGER"
                         " PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, parent INTEGER REFERENCES"
                         " twigs(id)); CREATE TABLE leaves(id INTEGER PRIMARY KEY, uuid BLOB NOT"
-                        " NULL UNIQUE, parent INTEGER REFERENCES leaves(id) ON DELETE CASCADE)");
+                        " NULL UNIQUE, parent INTEGER REFERENCES leaves(id) ON DELETE CASCADE);"
+                        " CREATE TABLE buds(id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE,"
+                        " parent INTEGER REFERENCES twigs(id) ON DELETE CASCADE)");
     stepped_open(device);
     return device;
 }

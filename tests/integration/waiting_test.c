@@ -929,8 +929,9 @@ Test(waiting, hidden_whose_parent_is_deleted)
     check_equal();
 }
 
-/* The birth that a row shows becomes invisible with its parent: the next one is shown at once. */
-Test(waiting, hidden_is_shown_when_the_shown_one_waits)
+/* The birth that a row shows becomes invisible with its parent: the next one is shown at once, and
+ * that one is hidden beside it. */
+Test(waiting, hidden_is_shown_when_the_shown_one_goes)
 {
     insert_twins(TAG, 0, 9);
     hold(a, c, false);
@@ -941,7 +942,8 @@ Test(waiting, hidden_is_shown_when_the_shown_one_waits)
     settle();
     cr_assert(has(a, TAG, 1));
     cr_assert_eq(value_of(a, TAG, 1), 1);
-    cr_assert_eq(waiting(a), 1);
+    cr_assert_eq(waiting(a), 0);
+    cr_assert_eq(number(a, HIDDEN), 1);
     everybody();
     cr_assert_eq(value_of(c, TAG, 1), 1);
     check_equal();

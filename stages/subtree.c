@@ -27,6 +27,7 @@ struct node {
     struct syncline_uuid lacks_uuid;
     uint32_t children; /* edges to rows that are still there */
     bool stays;        /* the root, if its row stays */
+    bool is_own;       /* a device-owned record of the device that deletes what it hangs on */
 };
 
 struct edge {
@@ -270,6 +271,7 @@ static enum syncline_status judge_own(struct tree *tree, const struct syncline_u
         status = author_of(tree, node, &pends, &author, err);
     }
     node->fate = pends ? FATE_AUTHORED : FATE_GONE;
+    node->is_own = true;
     return status;
 }
 
@@ -392,8 +394,7 @@ static enum syncline_status meet_child(struct tree *tree, const struct dead *par
             status = judge_row(tree, parent, child, err);
         }
     }
-    if (status == SYNCLINE_OK && !known && node_at(tree, parent->node)->stays &&
-        child->fate != FATE_GONE) {
+    if (status == SYNCLINE_OK && !known && node_at(tree, parent->node)->stays && !child->is_own) {
         return SYNCLINE_OK;
     }
     if (status == SYNCLINE_OK && !known) {

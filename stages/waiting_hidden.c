@@ -9,6 +9,7 @@
 #include "stages/apply_record.h"
 #include "stages/author.h"
 #include "stages/living.h"
+#include "stages/subtree.h"
 #include "stages/waiting.h"
 
 static const struct sl_model *model_of(const struct sl_core *core, int64_t number)
@@ -198,8 +199,12 @@ static enum syncline_status bury(struct sl_record_writer *writer, const struct s
     *buried = true;
     status = sl_hidden_birth_drop(&core->writer.hidden, lack->model, &lack->uuid,
                                   lack->birth.origin, lack->birth.seq, err);
-    return status == SYNCLINE_OK ? sl_author_changes(core, SYNCLINE_DELETE, &delete, 1, err)
-                                 : status;
+    if (status == SYNCLINE_OK) {
+        status = sl_author_changes(core, SYNCLINE_DELETE, &delete, 1, err);
+    }
+    return status == SYNCLINE_OK
+               ? sl_subtree_bury(writer, model, &lack->uuid, &core->self.device, err)
+               : status;
 }
 
 /* One of which it is known that the parent is not here. */

@@ -204,6 +204,59 @@ static void part(void)
     stepped_close(c);
 }
 
+/* A's birth of R points at P, B's, which is older, does not; and C deletes P. A has a bud of its
+ * own below R, or nowhere. They have not met since. */
+static void make_birth_to_be_buried(uint8_t parent_of_bud)
+{
+    part();
+    stepped_open(b);
+    stepped_close(a);
+    twig(b, SYNCLINE_INSERT, R, 0);
+    STEPPED_UNTIL(stepped_info(b).outbox == 0);
+    stepped_close(b);
+    stepped_open(a);
+    twig(a, SYNCLINE_INSERT, R, P);
+    write_one(a, &stepped_bud_model, SYNCLINE_INSERT, CHILD, parent_of_bud);
+    STEPPED_UNTIL(stepped_info(a).outbox == 0);
+    stepped_close(a);
+    stepped_open(c);
+    twig(c, SYNCLINE_DELETE, P, 0);
+    STEPPED_UNTIL(stepped_info(c).outbox == 0);
+}
+
+/* A's birth of R points at P, which C deletes without knowing that; B's birth of R does not. R
+ * shows B's, and A deletes its own birth - and with it, everywhere, its own records that point at
+ * R, for nobody can tell such a delete from one of A's application. */
+Test(twins, own_children_go_with_a_hidden_birth)
+{
+    make_birth_to_be_buried(R);
+    stepped_open(a);
+    stepped_open(b);
+    run();
+    expect_all(R, 0, 1, 0);
+    cr_expect_eq(hidden(a), 0);
+}
+
+/* So does a child that was moved there a moment ago, and of which the others do not know yet. */
+Test(twins, an_own_child_that_moves_goes_with_a_hidden_birth)
+{
+    make_birth_to_be_buried(0);
+    stepped_open(a);
+    stepped_open(b);
+    STEPPED_UNTIL(parent_of(a, P) == -1 && parent_of(a, R) == 0);
+    write_one(a, &stepped_bud_model, SYNCLINE_UPDATE, CHILD, R);
+    for (int i = 0; i < 100 && hidden(a) == 1; i++) {
+        for (size_t stage = 0; stage < sl_library_stage_count(a->library); stage++) {
+            (void)(stage != SL_STAGE_INTAKE && sl_library_step(a->library, stage));
+        }
+        stepped.mono_ns += 100 * STEPPED_NS_PER_MS;
+    }
+    cr_assert_eq(hidden(a), 0);
+    cr_assert_eq(stepped_info(a).own_seq, 2);
+    run();
+    expect_all(R, 0, 1, 0);
+}
+
 /* A's birth of R points at P; C's is later, and shown. Nothing that can be seen points at P when it
  * is deleted. B hears of that first, and of A's birth last: nobody will ever delete it, so it is
  * hidden there as on the others, and does not wait. */

@@ -6,6 +6,7 @@
 
 #include "tests/integration/stepped.h"
 
+#include "stages/shared.h"
 #include "tests/unit/counting_allocator.h"
 
 TestSuite(failing_memory, .timeout = 300);
@@ -86,18 +87,27 @@ static bool run(long n, bool (*is_over)(void))
 
 /* ---- Trees ---- */
 
-static void write_twig(struct stepped_device *device, struct stepped_twig *twig, int64_t id,
+/* A row with the UUID that `twig` has. */
+static void write_twin(struct stepped_device *device, struct stepped_twig *twig, int64_t id,
                        int64_t parent)
 {
     char sql[160];
-    *twig = (struct stepped_twig){.id = id, .parent = {.value = parent, .is_set = parent != 0}};
-    stepped_draw(NULL, &twig->uuid, sizeof(twig->uuid));
+    twig->id = id;
+    twig->parent.value = parent;
+    twig->parent.is_set = parent != 0;
     int len = snprintf(sql, sizeof(sql), "INSERT INTO twigs VALUES(%d,x'", (int)id);
     for (size_t i = 0; i < sizeof(twig->uuid.bytes); i++) {
         len += snprintf(sql + len, sizeof(sql) - (size_t)len, "%02x", twig->uuid.bytes[i]);
     }
     (void)snprintf(sql + len, sizeof(sql) - (size_t)len, "',nullif(%d,0))", (int)parent);
     stepped_sql(device, sql);
+}
+
+static void write_twig(struct stepped_device *device, struct stepped_twig *twig, int64_t id,
+                       int64_t parent)
+{
+    stepped_draw(NULL, &twig->uuid, sizeof(twig->uuid));
+    write_twin(device, twig, id, parent);
 }
 
 static void capture_twig(struct stepped_device *device, const struct stepped_twig *twig,
@@ -239,6 +249,81 @@ Test(failing_memory, births_of_one_uuid)
 {
     long n = 1;
     while (births(n)) {
+        n++;
+    }
+    cr_expect_gt(n, 50);
+}
+
+/* ---- Births of one UUID that lack a parent ---- */
+
+static void add_twin(struct stepped_device *device, struct stepped_twig *twig, int64_t id,
+                     int64_t parent)
+{
+    stepped_sql(device, "BEGIN IMMEDIATE");
+    write_twin(device, twig, id, parent);
+    capture_twig(device, twig, SYNCLINE_INSERT);
+    stepped_sql(device, "COMMIT");
+}
+
+static void hold_a_at_b(bool held)
+{
+    struct sl_origin_state *origin =
+        sl_core_origin(sl_library_core(b->library), &sl_library_core(a->library)->self);
+    if (origin != NULL) {
+        origin->held = held;
+    }
+}
+
+static bool is_one_left_of(struct stepped_device *device)
+{
+    return stepped_number(device, "SELECT count(*) FROM twigs WHERE parent IS NULL") == 1 &&
+           stepped_number(device, "SELECT count(*) FROM twigs") == 1 &&
+           stepped_number(device, "SELECT count(*) FROM _syncline_hidden_birth") == 1 &&
+           waiting(device) == 0;
+}
+
+static bool is_one_left(void)
+{
+    return is_one_left_of(a) && is_one_left_of(b);
+}
+
+/* A hangs two records on one that B deletes, and B has inserted both by itself. B hears of them
+ * when it has deleted one of its own: that waits there, and at A, where it was hidden, until A
+ * deletes it. The other is hidden beside B's. */
+static bool births_without_parent(long n)
+{
+    struct stepped_twig twins[2];
+    begin();
+    add_twig(b, 1, 0);
+    STEPPED_UNTIL(is_all_done());
+    hold_a_at_b(true);
+    for (int i = 0; i < 2; i++) {
+        stepped_draw(NULL, &twins[i].uuid, sizeof(twins[i].uuid));
+        add_twin(a, &twins[i], 10 + i, 1);
+    }
+    log_only(a);
+    stepped.wall_ms += 100;
+    remove_twig(b, 1);
+    for (int i = 0; i < 2; i++) {
+        add_twin(b, &twins[i], 20 + i, 0);
+    }
+    for (int i = 0; i < 100; i++) {
+        hold_a_at_b(true);
+        stepped_round(2);
+    }
+    cr_assert_eq(stepped_number(a, "SELECT count(*) FROM _syncline_hidden_birth"), 2);
+    remove_twig(b, 20);
+    hold_a_at_b(false);
+    bool failed = run(n, is_one_left);
+    end(n);
+    return failed;
+}
+
+/* See births_without_parent. */
+Test(failing_memory, births_that_lack_a_parent)
+{
+    long n = 1;
+    while (births_without_parent(n)) {
         n++;
     }
     cr_expect_gt(n, 50);

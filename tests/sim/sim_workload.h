@@ -42,9 +42,8 @@
  *                       when all that ever pointed at it is gone for good
  *                       (sl_sim_record_deletable)
  *     twins             one UUID is inserted by devices that do not know of each other's record.
- *                       Off: of 10,000 schedules one still fails (--seeds 10314+1 --devices 2-6
- *                       --faults swarm --with twins). Without it a UUID is inserted again only by
- *                       who once had its last record (sl_sim_record_buried)
+ *                       Without it a UUID is inserted again only by who once had its last record
+ *                       (sl_sim_record_buried)
  *     orphaned_twins    orphans and twins in one schedule. Off: more of those fail than of either.
  *                       Without it a schedule that drew both has one of them
  *     applied_acks      what was acknowledged as applied is there after a power cut
@@ -66,7 +65,7 @@
     X(older_rows, true)                                                                            \
     X(bare_captures, true)                                                                         \
     X(orphans, false)                                                                              \
-    X(twins, false)                                                                                \
+    X(twins, true)                                                                                 \
     X(orphaned_twins, false)                                                                       \
     X(applied_acks, true)                                                                          \
     X(failures_end, true)                                                                          \

@@ -7,8 +7,8 @@
  * SL_CRASHPOINT(S3, BEFORE) does nothing and leaves nothing behind, but in objects that are built
  * with SL_CRASHPOINTS, for the harness alone. The list is the only one: what is not hit is missed
  * there. S sends, R receives; the numbers are those of the fault catalogue, whose other points come
- * with what they are points of: S13 and R9 to R15 with pruning, snapshots, pairing and
- * revocation. R16 is this design's own. */
+ * with what they are points of: R9 to R15 with snapshots, pairing and revocation. R16 is this
+ * design's own. */
 
 #ifndef SL_CRASHPOINT_H
 #define SL_CRASHPOINT_H
@@ -28,6 +28,7 @@
     X(S10, "a segment is sent to a member")                                                        \
     X(S11, "an acknowledgement is taken note of")                                                  \
     X(S12, "acknowledgements are written")                                                         \
+    X(S13, "segments are pruned: the log's COMMIT")                                                \
     X(S14, "a checkpoint writes a database file (harness)")                                        \
     X(R1, "a segment is verified and queued")                                                      \
     X(R2, "the records of a segment are localized")                                                \

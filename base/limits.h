@@ -52,14 +52,27 @@
 #define SL_SCAN_MORE_LEN 4096u   /* and parents of theirs that it takes along */
 #define SL_SCAN_INTERVAL_MS (60u * 60u * 1000u) /* between two looks for what bypassed captures */
 #define SL_SCAN_DESCENTS_MAX 64u                /* slices in a row that look for a first parent */
-#define SL_STATEMENT_MS 20u                     /* between two statements of a device */
-#define SL_LINGER_MS 10u                        /* between two commits of the log */
-#define SL_SETTLE_ALONG_LEN 256u                /* durable batches that a capture settles along */
-#define SL_SETTLE_ALONG_CHANGES 4096u           /* or so many changes in fewer batches */
-#define SL_APPLY_HOLD_MS 25u                    /* how long an apply slice holds the write lock */
-#define SL_APPLY_HOLD_SHARED_MS 5u              /* the same, while others write */
-#define SL_APPLY_PAUSE_MS 10u                   /* lock left free after it, if others write */
-#define SL_WAITING_LEN_MAX 1000000u             /* received records waiting for others */
+#define SL_PRUNE_LEN 32u                        /* segments that leave the log at a time */
+#define SL_PRUNE_SIZE (256u * 1024u)            /* or so many bytes of them */
+#define SL_PRUNE_PAGES 64u                      /* of sync.db that are given back at a time */
+#define SL_PRUNE_SLACK_PAGES 256u               /* of them that stay free for what comes */
+#define SL_PRUNE_IDLE_MS 500u                   /* the log is in use for so long after an append */
+#define SL_PRUNE_PAUSE_MS 50u                   /* between two slices then, */
+#define SL_PRUNE_PART_MS 100u                   /* and before one that is not full */
+#define SL_PRUNE_WAIT_MS 5u                     /* and when it is not */
+#define SL_LOG_SIZE_LIMIT                                                                          \
+    (1024u * 1024u * 1024u)                 /* bytes of sync.db before nobody is waited for        \
+                                             */
+#define SL_MEMBER_STALE_DAYS 30u            /* in contact, until nothing is kept for a member */
+#define SL_CONTACT_BACK_DAYS 2u             /* a clock set back further was wrong before */
+#define SL_STATEMENT_MS 20u                 /* between two statements of a device */
+#define SL_LINGER_MS 10u                    /* between two commits of the log */
+#define SL_SETTLE_ALONG_LEN 256u            /* durable batches that a capture settles along */
+#define SL_SETTLE_ALONG_CHANGES 4096u       /* or so many changes in fewer batches */
+#define SL_APPLY_HOLD_MS 25u                /* how long an apply slice holds the write lock */
+#define SL_APPLY_HOLD_SHARED_MS 5u          /* the same, while others write */
+#define SL_APPLY_PAUSE_MS 10u               /* lock left free after it, if others write */
+#define SL_WAITING_LEN_MAX 1000000u         /* received records waiting for others */
 #define SL_AUTHOR_WAIT_MS 1000u             /* before what points at a deleted record is deleted */
 #define SL_WAITING_TIDY_LEN 256u            /* of them looked at in one slice when idle */
 #define SL_BUSY_TIMEOUT_MS 5000u            /* wait for SQLite's write lock */

@@ -60,6 +60,34 @@ static enum syncline_status check_fields(const struct sl_segment *segment, struc
     return SYNCLINE_OK;
 }
 
+/* All fields of the header but those that the body decides. */
+static enum syncline_status read_header(struct sl_reader *in, struct sl_segment *parsed,
+                                        struct sl_error *err)
+{
+    const uint8_t *found = sl_read_bytes(in, sizeof(magic));
+    if (found == NULL || memcmp(found, magic, sizeof(magic)) != 0) {
+        return sl_fail(err, SYNCLINE_EPROTO, "segment: does not begin like one");
+    }
+    uint16_t version = sl_read_u16(in);
+    if (version != SL_SEGMENT_VERSION) {
+        return sl_fail(err, SYNCLINE_EFORMAT,
+                       "segment: version %u, this program reads version %d; upgrade it", version,
+                       SL_SEGMENT_VERSION);
+    }
+    *parsed = (struct sl_segment){.flags = sl_read_u16(in)};
+    sl_read_copy(in, parsed->library_id.bytes, 16);
+    sl_read_copy(in, parsed->origin.device.bytes, 16);
+    parsed->origin.epoch = sl_read_u64(in);
+    parsed->first_seq = sl_read_u64(in);
+    parsed->len = sl_read_u32(in);
+    parsed->raw_size = sl_read_u32(in);
+    parsed->first_hlc = sl_read_u64(in);
+    parsed->last_hlc = sl_read_u64(in);
+    sl_read_copy(in, parsed->prev_hash, SL_HASH_SIZE);
+    sl_read_copy(in, parsed->signature, SL_SEGMENT_SIGNATURE_SIZE);
+    return SYNCLINE_OK;
+}
+
 enum syncline_status sl_segment_parse(struct sl_segment *segment, const void *data, size_t size,
                                       struct sl_error *err)
 {
@@ -68,46 +96,77 @@ enum syncline_status sl_segment_parse(struct sl_segment *segment, const void *da
                        SL_SEGMENT_HEADER_SIZE + 1, SL_SEGMENT_SIZE_MAX);
     }
     struct sl_reader in;
+    struct sl_segment parsed;
     sl_reader_init(&in, data, size);
-    const uint8_t *found = sl_read_bytes(&in, sizeof(magic));
-    if (found == NULL || memcmp(found, magic, sizeof(magic)) != 0) {
-        return sl_fail(err, SYNCLINE_EPROTO, "segment: does not begin like one");
+    enum syncline_status status = read_header(&in, &parsed, err);
+    if (status != SYNCLINE_OK) {
+        return status;
     }
-    uint16_t version = sl_read_u16(&in);
-    if (version != SL_SEGMENT_VERSION) {
-        return sl_fail(err, SYNCLINE_EFORMAT,
-                       "segment: version %u, this program reads version %d; upgrade it", version,
-                       SL_SEGMENT_VERSION);
-    }
-    struct sl_segment parsed = {.flags = sl_read_u16(&in)};
-    sl_read_copy(&in, parsed.library_id.bytes, 16);
-    sl_read_copy(&in, parsed.origin.device.bytes, 16);
-    parsed.origin.epoch = sl_read_u64(&in);
-    parsed.first_seq = sl_read_u64(&in);
-    parsed.len = sl_read_u32(&in);
-    parsed.raw_size = sl_read_u32(&in);
-    parsed.first_hlc = sl_read_u64(&in);
-    parsed.last_hlc = sl_read_u64(&in);
-    sl_read_copy(&in, parsed.prev_hash, SL_HASH_SIZE);
-    sl_read_copy(&in, parsed.signature, SL_SEGMENT_SIGNATURE_SIZE);
     parsed.body_size = size - SL_SEGMENT_HEADER_SIZE;
     parsed.body = sl_read_bytes(&in, parsed.body_size);
-    enum syncline_status status = check_fields(&parsed, err);
+    status = check_fields(&parsed, err);
     if (status == SYNCLINE_OK) {
         *segment = parsed;
     }
     return status;
 }
 
-enum syncline_status sl_segment_hash(struct sl_hasher *hasher,
-                                     const uint8_t header[SL_SEGMENT_HEADER_SIZE], const void *body,
-                                     size_t body_size, uint8_t hash[SL_HASH_SIZE])
+/* Of a header and the hash of a body. */
+static enum syncline_status hash_of(struct sl_hasher *hasher, const uint8_t *header,
+                                    const uint8_t body_hash[SL_HASH_SIZE],
+                                    uint8_t hash[SL_HASH_SIZE])
 {
     static const char domain[] = "syncline segment"; /* with its NUL */
     sl_hasher_update(hasher, domain, sizeof(domain));
     sl_hasher_update(hasher, header, SL_SEGMENT_HASHED_SIZE);
-    sl_hasher_update(hasher, body, body_size);
+    sl_hasher_update(hasher, body_hash, SL_HASH_SIZE);
     return sl_hasher_finish(hasher, hash) ? SYNCLINE_OK : SYNCLINE_ENOMEM;
+}
+
+enum syncline_status sl_segment_hash(struct sl_hasher *hasher,
+                                     const uint8_t header[SL_SEGMENT_HEADER_SIZE], const void *body,
+                                     size_t body_size, uint8_t hash[SL_HASH_SIZE])
+{
+    uint8_t body_hash[SL_HASH_SIZE];
+    sl_hasher_update(hasher, body, body_size);
+    return sl_hasher_finish(hasher, body_hash) ? hash_of(hasher, header, body_hash, hash)
+                                               : SYNCLINE_ENOMEM;
+}
+
+enum syncline_status sl_segment_end(struct sl_hasher *hasher, const void *data, size_t size,
+                                    uint8_t end[SL_SEGMENT_END_SIZE])
+{
+    const uint8_t *body = (const uint8_t *)data + SL_SEGMENT_HEADER_SIZE;
+    memcpy(end, data, SL_SEGMENT_HEADER_SIZE);
+    sl_hasher_update(hasher, body, size - SL_SEGMENT_HEADER_SIZE);
+    return sl_hasher_finish(hasher, end + SL_SEGMENT_HEADER_SIZE) ? SYNCLINE_OK : SYNCLINE_ENOMEM;
+}
+
+enum syncline_status sl_segment_end_parse(struct sl_segment *segment,
+                                          const uint8_t end[SL_SEGMENT_END_SIZE],
+                                          struct sl_error *err)
+{
+    struct sl_reader in;
+    struct sl_segment parsed;
+    sl_reader_init(&in, end, SL_SEGMENT_HEADER_SIZE);
+    enum syncline_status status = read_header(&in, &parsed, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    parsed.body_size = parsed.raw_size; /* how long it is nobody can say any more */
+    status = check_fields(&parsed, err);
+    if (status == SYNCLINE_OK) {
+        parsed.body_size = 0;
+        *segment = parsed;
+    }
+    return status;
+}
+
+enum syncline_status sl_segment_end_hash(struct sl_hasher *hasher,
+                                         const uint8_t end[SL_SEGMENT_END_SIZE],
+                                         uint8_t hash[SL_HASH_SIZE])
+{
+    return hash_of(hasher, end, end + SL_SEGMENT_HEADER_SIZE, hash);
 }
 
 enum syncline_status sl_origin_hash(struct sl_hasher *hasher,

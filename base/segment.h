@@ -22,10 +22,13 @@
  * the end: groups of changes, see base/group.h
  *
  * Integers are little-endian. The hash of a segment is SHA-256 over "syncline segment" 0x00, its
- * first 112 bytes and its body as stored; the signature is over that hash. The hash of an origin is
- * SHA-256 over "syncline origin" 0x00, library id, device id and epoch. A segment is valid when
- * every field is within its limit, its predecessor's hash is the one in the log, and the signature
- * is by the key whose SHA-256 begins with the device id. */
+ * first 112 bytes and the SHA-256 of its body as stored; the signature is over that hash. The hash
+ * of an origin is SHA-256 over "syncline origin" 0x00, library id, device id and epoch. A segment
+ * is valid when every field is within its limit, its predecessor's hash is the one in the log, and
+ * the signature is by the key whose SHA-256 begins with the device id.
+ *
+ * The end of a segment is what remains of one that is pruned: its header, and the SHA-256 of its
+ * body. It proves by the origin's signature that the log had this hash at this seq. */
 
 #ifndef SL_SEGMENT_H
 #define SL_SEGMENT_H
@@ -38,6 +41,7 @@
 #define SL_SEGMENT_HEADER_SIZE 176
 #define SL_SEGMENT_HASHED_SIZE 112
 #define SL_SEGMENT_SIGNATURE_SIZE 64
+#define SL_SEGMENT_END_SIZE (SL_SEGMENT_HEADER_SIZE + SL_HASH_SIZE)
 #define SL_SEGMENT_ZSTD 1u
 #define SL_SEGMENT_CONTINUED 2u
 
@@ -72,6 +76,17 @@ enum syncline_status sl_segment_parse(struct sl_segment *segment, const void *da
 enum syncline_status sl_segment_hash(struct sl_hasher *hasher,
                                      const uint8_t header[SL_SEGMENT_HEADER_SIZE], const void *body,
                                      size_t body_size, uint8_t hash[SL_HASH_SIZE]);
+/* The end of a segment that sl_segment_parse has taken. Errors: ENOMEM. */
+enum syncline_status sl_segment_end(struct sl_hasher *hasher, const void *data, size_t size,
+                                    uint8_t end[SL_SEGMENT_END_SIZE]);
+/* Reads one, as sl_segment_parse does a segment; there is no body. Errors: the same. */
+enum syncline_status sl_segment_end_parse(struct sl_segment *segment,
+                                          const uint8_t end[SL_SEGMENT_END_SIZE],
+                                          struct sl_error *err);
+/* The hash of the segment that it is the end of. Errors: ENOMEM. */
+enum syncline_status sl_segment_end_hash(struct sl_hasher *hasher,
+                                         const uint8_t end[SL_SEGMENT_END_SIZE],
+                                         uint8_t hash[SL_HASH_SIZE]);
 enum syncline_status sl_origin_hash(struct sl_hasher *hasher,
                                     const struct syncline_uuid *library_id,
                                     const struct sl_origin *origin, uint8_t hash[SL_HASH_SIZE]);

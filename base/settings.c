@@ -198,6 +198,36 @@ static const struct sl_setting table[SL_SETTING_COUNT] = {
          .choices = deletes_words,
          .max = 1,
          .by = SAME(0)},
+    [SL_SETTING_LOG_PRUNE] =
+        {.key = "log_prune",
+         .type = CHOICE,
+         .unit = "",
+         .description =
+             "whether the log gives up what every member holds; a device that lacks some of "
+             "that then needs a snapshot",
+         .choices = switch_words,
+         .max = 1,
+         .by = SAME(0)},
+    [SL_SETTING_LOG_SIZE_LIMIT] =
+        {.key = "log_size_limit",
+         .type = SIZE,
+         .unit = "bytes",
+         .description =
+             "size of sync.db above which, while log_prune is on, nothing is kept for the "
+             "member that lacks most",
+         .min = MIB,
+         .max = 1024 * GIB,
+         .by = {SL_LOG_SIZE_LIMIT, SL_LOG_SIZE_LIMIT, SL_LOG_SIZE_LIMIT, 256 * MIB}},
+    [SL_SETTING_MEMBER_STALE_DAYS] =
+        {.key = "member_stale_days",
+         .type = NUMBER,
+         .unit = "days",
+         .description =
+             "days on which this device met others without hearing of a member, after which, "
+             "while log_prune is on, nothing is kept for that one",
+         .min = 1,
+         .max = 3650,
+         .by = SAME(SL_MEMBER_STALE_DAYS)},
     [SL_SETTING_LOG_LEVEL] = {.key = "log_level",
                               .type = CHOICE,
                               .unit = "",

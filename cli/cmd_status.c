@@ -142,7 +142,38 @@ static void print_member(const struct look *look, const struct syncline_member *
     if (to_come > 0) {
         printf("; %" PRIu64 " of its changes are not here", to_come);
     }
+    if (member->away_since_ms != 0) {
+        fputs("; nothing is kept for it since ", stdout);
+        cli_print_time(member->away_since_ms);
+    } else if (member->absent_days > 0) {
+        printf("; not heard of for %" PRIu32 " days in contact, of %" PRIu32, member->absent_days,
+               member->absent_days + member->days_left);
+    }
     cli_device_print_origin(&look->devices, member);
+    putchar('\n');
+}
+
+/* What is kept of one device's log, and for whom. */
+static void print_kept(const struct look *look, const struct syncline_kept *kept)
+{
+    static const struct syncline_uuid nobody;
+    char name[CLI_DEVICE_NAME_SIZE];
+    fputs("log        of ", stdout);
+    cli_device_name(&look->devices, &kept->device_id, name);
+    print_device(look, &kept->device_id, name);
+    printf(": %" PRIu64 " changes kept, in %" PRIu64 " segments, ",
+           kept->held_seq - kept->floor_seq, kept->segments);
+    print_bytes(kept->bytes);
+    if (kept->floor_seq > 0) {
+        printf("; %" PRIu64 " pruned", kept->floor_seq);
+    }
+    if (kept->kept_for_seq < kept->held_seq &&
+        memcmp(&kept->kept_for, &nobody, sizeof(nobody)) != 0) {
+        fputs("; kept for ", stdout);
+        cli_device_name(&look->devices, &kept->kept_for, name);
+        print_device(look, &kept->kept_for, name);
+        printf(", which has %" PRIu64, kept->kept_for_seq);
+    }
     putchar('\n');
 }
 
@@ -208,6 +239,15 @@ static int print_people(struct cli_session *session, const struct look *look,
         }
         print_member(look, &member);
     }
+    for (size_t i = 0;; i++) {
+        struct syncline_kept kept = SYNCLINE_KEPT_INIT;
+        if (syncline_kept_get(session->lib, i, &kept) != SYNCLINE_OK) {
+            break;
+        }
+        if (kept.held_seq > 0) {
+            print_kept(look, &kept);
+        }
+    }
     print_stages(look, before);
     return cli_output_end();
 }
@@ -220,12 +260,29 @@ static json_t *member_json(const struct syncline_member *member, int64_t now_ms)
     cli_hex(member->device_id.bytes, sizeof(member->device_id.bytes), device_id);
     int64_t behind_ms = member->behind_since_ms == 0 ? 0 : now_ms - member->behind_since_ms;
     json_t *object = json_pack(
-        "{s:s, s:o, s:b, s:I, s:I, s:I, s:I, s:I}", "device_id", device_id, "device_name",
-        cli_json_name(member->name, strlen(member->name)), "linked", member->linked, "behind",
-        (json_int_t)member->behind, "behind_bytes", (json_int_t)member->behind_bytes, "behind_ms",
-        (json_int_t)(behind_ms < 0 ? 0 : behind_ms), "own_seq", (json_int_t)member->own_seq,
-        "held_seq", (json_int_t)member->held_seq);
+        "{s:s, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "device_id", device_id,
+        "device_name", cli_json_name(member->name, strlen(member->name)), "linked", member->linked,
+        "behind", (json_int_t)member->behind, "behind_bytes", (json_int_t)member->behind_bytes,
+        "behind_ms", (json_int_t)(behind_ms < 0 ? 0 : behind_ms), "own_seq",
+        (json_int_t)member->own_seq, "held_seq", (json_int_t)member->held_seq, "absent_days",
+        (json_int_t)member->absent_days, "days_left", (json_int_t)member->days_left,
+        "away_since_ms", (json_int_t)member->away_since_ms);
     return cli_device_add_origin(object, member);
+}
+
+static json_t *kept_json(const struct syncline_kept *kept)
+{
+    static const struct syncline_uuid nobody;
+    char device_id[33];
+    char kept_for[33];
+    bool any = memcmp(&kept->kept_for, &nobody, sizeof(nobody)) != 0;
+    cli_hex(kept->device_id.bytes, sizeof(kept->device_id.bytes), device_id);
+    cli_hex(kept->kept_for.bytes, sizeof(kept->kept_for.bytes), kept_for);
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:I}", "device_id", device_id, "epoch",
+                     (json_int_t)kept->epoch, "floor_seq", (json_int_t)kept->floor_seq, "held_seq",
+                     (json_int_t)kept->held_seq, "segments", (json_int_t)kept->segments, "bytes",
+                     (json_int_t)kept->bytes, "kept_for", any ? json_string(kept_for) : json_null(),
+                     "kept_for_seq", (json_int_t)kept->kept_for_seq);
 }
 
 static json_t *stage_json(const struct look *look, const struct look *before, size_t index)
@@ -248,6 +305,7 @@ static int print_json(struct cli_session *session, const struct look *look,
     cli_hex(info->library_id.bytes, sizeof(info->library_id.bytes), library_id);
     cli_hex(info->device_id.bytes, sizeof(info->device_id.bytes), device_id);
     json_t *members = json_array();
+    json_t *logs = json_array();
     json_t *stages = json_array();
     for (size_t i = 0;; i++) {
         struct syncline_member member = SYNCLINE_MEMBER_INIT;
@@ -256,13 +314,20 @@ static int print_json(struct cli_session *session, const struct look *look,
         }
         json_array_append_new(members, member_json(&member, look->now_ms));
     }
+    for (size_t i = 0;; i++) {
+        struct syncline_kept kept = SYNCLINE_KEPT_INIT;
+        if (syncline_kept_get(session->lib, i, &kept) != SYNCLINE_OK) {
+            break;
+        }
+        json_array_append_new(logs, kept_json(&kept));
+    }
     for (size_t i = 0; i < look->stages_count; i++) {
         json_array_append_new(stages, stage_json(look, before, i));
     }
     return cli_print_json(json_pack(
         "{s:s, s:o, s:s, s:o, s:I, s:o, s:o, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
         "s:I, s:I, s:I, s:I, "
-        "s:I, s:o, "
+        "s:I, s:o, s:o, "
         "s:o}",
         "library_id", library_id, "library_name",
         cli_json_name(info->library_name, strlen(info->library_name)), "device_id", device_id,
@@ -276,7 +341,7 @@ static int print_json(struct cli_session *session, const struct look *look,
         "announced", (json_int_t)info->announced, "set_aside", (json_int_t)info->set_aside,
         "waiting", (json_int_t)info->waiting, "waiting_bytes", (json_int_t)info->waiting_bytes,
         "waiting_ms", (json_int_t)waiting_ms(look), "wire_bytes_sent",
-        (json_int_t)info->wire_bytes_sent, "members", members, "stages", stages));
+        (json_int_t)info->wire_bytes_sent, "members", members, "logs", logs, "stages", stages));
 }
 
 /* ---- Behind ---- */

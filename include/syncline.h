@@ -85,7 +85,8 @@ struct sqlite3; /* the application's connection, from sqlite3.h */
     X(EFORK, 20, "the handle was opened by another process; open your own")                        \
     X(ECLOSED, 21, "the handle is closing")                                                        \
     X(EROLLEDBACK, 22, "the transaction was rolled back, and its changes with it")                 \
-    X(ECLONED, 23, "the library is a copy, and its original is there, too")
+    X(ECLONED, 23, "the library is a copy, and its original is there, too")                        \
+    X(EPRUNED, 24, "the log does not go back that far any more; a snapshot is needed")
 
 enum syncline_status {
 #define X(name, value, text) SYNCLINE_##name = value,
@@ -928,7 +929,11 @@ syncline_log_read(struct syncline *lib, syncline_event_fn fn, void *ctx,
     X(MEMBER_REVOKED, 25, "a device was revoked")                                                  \
     X(SELF_LEFT, 26, "this device left the library")                                               \
     X(SELF_REVOKED, 27, "this device was revoked: nothing is sent or taken any more")              \
-    X(CHANGES_REFUSED, 28, "changes came that a device made after it was out: they are not taken")
+    X(CHANGES_REFUSED, 28, "changes came that a device made after it was out: they are not taken") \
+    X(SNAPSHOT_NEEDED, 29, "what a device lacks is in no log any more: it needs a snapshot")       \
+    X(MEMBER_AWAY, 30, "nothing is kept any more for a device that was away for too long")         \
+    X(MEMBER_BACK, 31, "it is back, and what it lacks is kept for it again")                       \
+    X(LOG_LIMIT, 32, "sync.db has passed its limit, and nothing can be pruned")
 
 enum syncline_event_code {
 #define X(name, value, text) SYNCLINE_CODE_##name = value,
@@ -1030,6 +1035,9 @@ struct syncline_member {
     struct syncline_uuid introduced_by; /* who let it in; all zero: this device, or nobody */
     int64_t split_since_ms; /* ms since 1970 UTC: its log has split, as after it was restored or
                                copied, and nothing more is taken of it; 0: it has not */
+    uint32_t absent_days;   /* days since it was heard of last, on which others were met */
+    uint32_t days_left;     /* such days until nothing is kept for it any more, with log_prune on */
+    int64_t away_since_ms;  /* ms since 1970 UTC: nothing is; 0: what it lacks is kept */
 };
 #define SYNCLINE_MEMBER_INIT                                                                       \
     {                                                                                              \
@@ -1040,6 +1048,30 @@ struct syncline_member {
  * not that many), EINVAL, EDB, EFORK. Blocks on the disk shortly. */
 SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
 syncline_member_get(struct syncline *lib, size_t index, struct syncline_member *member);
+
+/* What is kept here of the log of one device, in one of its epochs. Start from SYNCLINE_KEPT_INIT.
+ */
+struct syncline_kept {
+    size_t size;                    /* sizeof(struct syncline_kept) */
+    struct syncline_uuid device_id; /* whose changes they are */
+    uint64_t epoch;
+    uint64_t floor_seq;            /* changes up to here were pruned; 0: none */
+    uint64_t held_seq;             /* and those up to here are kept */
+    uint64_t segments;             /* that hold them */
+    uint64_t bytes;                /* of these */
+    struct syncline_uuid kept_for; /* the member that holds least of it; all zero: none counts, or
+                                      log_prune is off */
+    uint64_t kept_for_seq;         /* up to here */
+};
+#define SYNCLINE_KEPT_INIT                                                                         \
+    {                                                                                              \
+        .size = sizeof(struct syncline_kept)                                                       \
+    }
+
+/* Fills *kept with the index-th log. Errors: ENOTFOUND (there are not that many), EINVAL, EDB,
+ * EFORK. Blocks on the disk, longer the more is kept. */
+SYNCLINE_API SYNCLINE_MUST_USE enum syncline_status
+syncline_kept_get(struct syncline *lib, size_t index, struct syncline_kept *kept);
 
 /* A record that could not be sent or applied. Start from SYNCLINE_SET_ASIDE_INIT. */
 struct syncline_set_aside {

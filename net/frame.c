@@ -49,6 +49,8 @@
  *     type 11 ASK      16  origin: device id
  *                       8  origin: epoch, below 2^63
  *                       8  seq after which its segments are to be sent again
+ *     type 14 FLOOR   208  the end of a segment, see base/segment.h: the log of its origin begins
+ *                          after it here
  *     type 10 STATEMENT    a vector signed by its device, see base/statement.h
  *     type 12 QUERY        a question about ranges of records, as base/range_ask.c has it
  *     type 13 ANSWER       its answer, likewise
@@ -88,7 +90,7 @@ static const char *const type_names[SL_FRAME_TYPE_END] = {
     [SL_FRAME_MEMBERS] = "MEMBERS", [SL_FRAME_SUMMARY] = "SUMMARY",
     [SL_FRAME_ROSTER] = "ROSTER",   [SL_FRAME_STATEMENT] = "STATEMENT",
     [SL_FRAME_ASK] = "ASK",         [SL_FRAME_QUERY] = "QUERY",
-    [SL_FRAME_ANSWER] = "ANSWER",
+    [SL_FRAME_ANSWER] = "ANSWER",   [SL_FRAME_FLOOR] = "FLOOR",
 };
 
 const char *sl_frame_type_name(enum sl_frame_type type)
@@ -437,6 +439,13 @@ enum syncline_status sl_frame_put_ask(struct sl_buf *buf, const struct sl_vector
     return end_put(buf, start, SL_FRAME_ASK);
 }
 
+enum syncline_status sl_frame_put_floor(struct sl_buf *buf, const uint8_t end[SL_SEGMENT_END_SIZE])
+{
+    size_t start = begin_put(buf);
+    sl_buf_bytes(buf, end, SL_SEGMENT_END_SIZE);
+    return end_put(buf, start, SL_FRAME_FLOOR);
+}
+
 enum syncline_status sl_frame_put_error(struct sl_buf *buf, enum syncline_status status,
                                         const char *text)
 {
@@ -675,6 +684,22 @@ enum syncline_status sl_frame_get_ask(const struct sl_frame *frame, struct sl_ve
     if (status == SYNCLINE_OK)
         *out = entry;
     return status;
+}
+
+enum syncline_status sl_frame_get_floor(const struct sl_frame *frame, struct sl_segment *segment,
+                                        const uint8_t **end, struct sl_error *err)
+{
+    struct sl_reader reader;
+
+    sl_reader_init(&reader, frame->payload, frame->len);
+    const uint8_t *bytes = sl_read_bytes(&reader, SL_SEGMENT_END_SIZE);
+    enum syncline_status status = check_end(&reader, frame, err);
+    if (status == SYNCLINE_OK)
+        status = sl_segment_end_parse(segment, bytes, err);
+    if (status != SYNCLINE_OK)
+        return sl_fail_prefix(err, SYNCLINE_EPROTO, "FLOOR");
+    *end = bytes;
+    return SYNCLINE_OK;
 }
 
 enum syncline_status sl_frame_get_error(const struct sl_frame *frame, enum syncline_status *status,

@@ -12,6 +12,7 @@
 #define SL_FRAME_H
 
 #include "base/bytes.h"
+#include "base/segment.h"
 #include "base/statement.h"
 #include "base/status.h"
 #include "net/hello.h"
@@ -37,7 +38,8 @@ enum sl_frame_type {
     SL_FRAME_ASK = 11,
     SL_FRAME_QUERY = 12,
     SL_FRAME_ANSWER = 13,
-    SL_FRAME_TYPE_END = 14
+    SL_FRAME_FLOOR = 14,
+    SL_FRAME_TYPE_END = 15
 };
 
 /* One frame, as the decoder hands it out: a type this version knows, in a version it knows. */
@@ -93,6 +95,8 @@ enum syncline_status sl_frame_put_roster(struct sl_buf *buf, const uint8_t membe
 enum syncline_status sl_frame_put_members(struct sl_buf *buf, const void *entries, size_t size);
 /* What of that origin comes after held_seq; the entry's other fields are not sent. */
 enum syncline_status sl_frame_put_ask(struct sl_buf *buf, const struct sl_vector_entry *entry);
+/* The end of a segment, as base/segment.h has it. */
+enum syncline_status sl_frame_put_floor(struct sl_buf *buf, const uint8_t end[SL_SEGMENT_END_SIZE]);
 /* A statement as base/statement.h has it. */
 enum syncline_status sl_frame_put_statement(struct sl_buf *buf, const uint8_t *data, size_t len);
 enum syncline_status sl_frame_put_error(struct sl_buf *buf, enum syncline_status status,
@@ -128,6 +132,9 @@ enum syncline_status sl_frame_get_roster(const struct sl_frame *frame,
                                          size_t *len, struct sl_error *err);
 enum syncline_status sl_frame_get_ask(const struct sl_frame *frame, struct sl_vector_entry *entry,
                                       struct sl_error *err);
+/* Sound but for its signature: `segment` is what `end`, borrowed as the frame's bytes are, says. */
+enum syncline_status sl_frame_get_floor(const struct sl_frame *frame, struct sl_segment *segment,
+                                        const uint8_t **end, struct sl_error *err);
 /* Sound but for its signature. The bytes are borrowed as the frame's are. */
 enum syncline_status sl_frame_get_statement(const struct sl_frame *frame,
                                             struct sl_statement *statement, struct sl_error *err);

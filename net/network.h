@@ -25,6 +25,7 @@
 #define SL_NETWORK_H
 
 #include "base/env.h"
+#include "base/segment.h"
 #include "base/statement.h"
 #include "net/hello.h"
 #include "net/transport.h"
@@ -70,6 +71,11 @@ struct sl_network_events {
     /* ASK: of entry->origin, what comes after entry->held_seq. Not OK likewise. */
     enum syncline_status (*ask)(void *ctx, struct sl_session *session,
                                 const struct sl_vector_entry *entry, struct sl_error *err);
+    /* FLOOR: the peer's log of segment->origin begins after the segment that `end`, borrowed, is
+     * the end of; its signature is not checked. Not OK likewise. */
+    enum syncline_status (*floor)(void *ctx, struct sl_session *session,
+                                  const struct sl_segment *segment,
+                                  const uint8_t end[SL_SEGMENT_END_SIZE], struct sl_error *err);
     /* A question about ranges of records, and the answer to ours; the bytes are borrowed. Not OK
      * likewise. */
     enum syncline_status (*query)(void *ctx, struct sl_session *session, const uint8_t *data,
@@ -147,6 +153,8 @@ enum syncline_status sl_session_send_statement(struct sl_session *session, const
                                                size_t len);
 enum syncline_status sl_session_send_ask(struct sl_session *session,
                                          const struct sl_vector_entry *entry);
+enum syncline_status sl_session_send_floor(struct sl_session *session,
+                                           const uint8_t end[SL_SEGMENT_END_SIZE]);
 /* The bytes are those of base/range_ask.h. */
 enum syncline_status sl_session_send_query(struct sl_session *session, const void *data,
                                            size_t len);

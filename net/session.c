@@ -370,6 +370,19 @@ static enum syncline_status on_ask(struct sl_connection *connection, const struc
     return net->events->ask(net->ctx, &connection->session, &entry, err);
 }
 
+static enum syncline_status on_floor(struct sl_connection *connection, const struct sl_frame *frame,
+                                     struct sl_error *err)
+{
+    struct sl_network *net = connection->session.net;
+    struct sl_segment segment;
+    const uint8_t *end;
+    enum syncline_status status = sl_frame_get_floor(frame, &segment, &end, err);
+
+    if (status != SYNCLINE_OK)
+        return status;
+    return net->events->floor(net->ctx, &connection->session, &segment, end, err);
+}
+
 static enum syncline_status on_query(struct sl_connection *connection, const struct sl_frame *frame,
                                      struct sl_error *err)
 {
@@ -444,6 +457,7 @@ static const frame_fn handlers[SL_CONNECTION_STATE_END][SL_FRAME_TYPE_END] = {
                              [SL_FRAME_ASK] = on_ask,
                              [SL_FRAME_QUERY] = on_query,
                              [SL_FRAME_ANSWER] = on_answer,
+                             [SL_FRAME_FLOOR] = on_floor,
                              [SL_FRAME_ERROR] = on_error},
     [SL_CONNECTION_DRAINING] = {[SL_FRAME_HELLO] = on_late_frame,
                                 [SL_FRAME_VECTOR] = on_late_frame,
@@ -457,7 +471,8 @@ static const frame_fn handlers[SL_CONNECTION_STATE_END][SL_FRAME_TYPE_END] = {
                                 [SL_FRAME_STATEMENT] = on_late_frame,
                                 [SL_FRAME_ASK] = on_late_frame,
                                 [SL_FRAME_QUERY] = on_late_frame,
-                                [SL_FRAME_ANSWER] = on_late_frame},
+                                [SL_FRAME_ANSWER] = on_late_frame,
+                                [SL_FRAME_FLOOR] = on_late_frame},
 };
 
 static enum syncline_status handle(struct sl_connection *connection, const struct sl_frame *frame,
@@ -574,6 +589,16 @@ enum syncline_status sl_session_send_ask(struct sl_session *session,
     if (buf == NULL)
         return SYNCLINE_ENET;
     return end_frame(session, sl_frame_put_ask(buf, entry));
+}
+
+enum syncline_status sl_session_send_floor(struct sl_session *session,
+                                           const uint8_t end[SL_SEGMENT_END_SIZE])
+{
+    struct sl_buf *buf = begin_frame(session);
+
+    if (buf == NULL)
+        return SYNCLINE_ENET;
+    return end_frame(session, sl_frame_put_floor(buf, end));
 }
 
 static enum syncline_status send_question(struct sl_session *session, enum sl_frame_type type,

@@ -62,6 +62,14 @@ static void free_subscription(struct sl_events *events, struct subscription *sub
     sl_free(events->lib->env.alloc, subscription);
 }
 
+/* Is the log held back for what subscribers were not told? Before it is looked where it stands. */
+static void hold_log(struct sl_events *events, bool holds)
+{
+    struct sl_core *core = sl_library_core(events->lib->library);
+    (void)(holds ? atomic_fetch_add(&core->followers, 1) : atomic_fetch_sub(&core->followers, 1));
+    atomic_fetch_add_explicit(&core->told, 1, memory_order_release);
+}
+
 /* The first with a higher id. */
 static struct subscription *after(const struct sl_events *events, uint64_t id)
 {
@@ -91,6 +99,9 @@ static struct subscription *take_out(struct sl_events *events, uint64_t id)
     struct subscription *found = *at;
     if (found != NULL) {
         *at = found->next;
+        if (events->first == NULL) {
+            hold_log(events, false);
+        }
     }
     return found;
 }
@@ -289,6 +300,7 @@ static enum syncline_status start(struct sl_events *events, struct sl_error *err
     if (status != SYNCLINE_OK) {
         return status;
     }
+    events->follow.holds = true;
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
@@ -336,6 +348,9 @@ static enum syncline_status begin(struct sl_events *events, struct subscription 
 {
     struct sl_core *core = sl_library_core(events->lib->library);
     struct sl_follow_point now = {0};
+    if (events->first == NULL) {
+        hold_log(events, true);
+    }
     struct sl_view view = sl_library_view_lock(events->lib->library);
     enum syncline_status status =
         sl_follow_now(core, view.log, &view.rows->ldb, &subscription->since, err);
@@ -348,6 +363,9 @@ static enum syncline_status begin(struct sl_events *events, struct subscription 
     }
     if (status != SYNCLINE_OK) {
         sl_follow_point_fini(&now, events->lib->env.alloc);
+        if (events->first == NULL) {
+            hold_log(events, false);
+        }
         return status;
     }
     if (events->first == NULL) {

@@ -92,6 +92,22 @@ enum syncline_status syncline_member_get(struct syncline *lib, size_t index,
     return sl_handle_keep(lib, status, &err);
 }
 
+enum syncline_status syncline_kept_get(struct syncline *lib, size_t index,
+                                       struct syncline_kept *kept)
+{
+    enum syncline_status status = check_out(lib, kept != NULL ? &kept->size : NULL);
+    struct sl_error err = {.text = ""};
+    struct syncline_kept read;
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = sl_library_kept(lib->library, index, &read, &err);
+    if (status == SYNCLINE_OK) {
+        sl_handle_give(kept, kept->size, &read, sizeof(read));
+    }
+    return sl_handle_keep(lib, status, &err);
+}
+
 enum syncline_status syncline_set_aside_get(struct syncline *lib, size_t index,
                                             struct syncline_set_aside *record)
 {

@@ -167,7 +167,12 @@ static enum syncline_status load_origins(struct sl_core *core, struct sl_error *
         }
         origin->head = head;
         uint64_t at_ms = 0;
+        struct sl_log_floor floor = {.seq = 0};
         status = sl_fork_find(&core->log, head.number, &origin->forked, &at_ms, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_log_floor_get(&core->log, head.number, &floor, err);
+            origin->floor_seq = floor.seq;
+        }
     }
     if (status == SYNCLINE_OK && self->head.number == 0) {
         status = sl_peer_log_begin(&core->log, err);
@@ -259,6 +264,9 @@ static enum syncline_status load_state(struct sl_core *core, bool *doubt, struct
     if (status == SYNCLINE_OK) {
         status = sl_members_load(core, err);
     }
+    if (status == SYNCLINE_OK) {
+        status = sl_holders_load(core, err);
+    }
     (void)sqlite3_busy_timeout(ldb->db.handle, ENGINE_BUSY_MS);
     return status;
 }
@@ -278,6 +286,7 @@ static void list_stages(struct sl_library *library)
         [SL_STAGE_SCAN] = {sl_sweep_run, &library->sweep},
         [SL_STAGE_EVENT_LOG] = {sl_event_log_run, &library->event_log},
         [SL_STAGE_COMPARE] = {sl_compare_run, &library->compare},
+        [SL_STAGE_PRUNE] = {sl_prune_run, &library->prune},
     };
     memcpy(library->stages, stages, sizeof(stages));
     library->stage_count = SL_STAGE_COUNT;
@@ -391,6 +400,7 @@ static enum syncline_status open_engine(struct sl_library *library,
     sl_log_hold_init(&library->log_hold, core, &library->verify);
     sl_acknowledge_init(&library->acknowledge, core);
     sl_event_log_init(&library->event_log, core);
+    sl_prune_init(&library->prune, core);
     library->engine_ready = true;
     status = sl_log_append_init(&library->log_append, core, config->library_db, err);
     library->append_ready = status == SYNCLINE_OK;
@@ -582,6 +592,7 @@ static void close_engine(struct sl_library *library)
     sl_scan_fini(&library->scan);
     sl_roster_fini(core);
     sl_members_fini(core);
+    sl_holders_fini(core);
     sl_compare_fini(&library->compare);
     sl_rows_fini(&core->reader, core->models.count);
     sl_rows_fini(&core->resolver, core->models.count);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "stages/floor.h"
 #include "stages/meet.h"
 #include "stages/members.h"
 #include "stages/roster.h"
@@ -138,6 +139,21 @@ static enum syncline_status ask_came(void *ctx, struct sl_session *session,
     return status;
 }
 
+static enum syncline_status floor_came(void *ctx, struct sl_session *session,
+                                       const struct sl_segment *segment,
+                                       const uint8_t end[SL_SEGMENT_END_SIZE], struct sl_error *err)
+{
+    struct sl_library *library = ctx;
+    struct sl_member_state *member = member_at(session);
+    enum syncline_status status;
+    if (!takes(member, SL_FRAME_FLOOR, &status, err)) {
+        return status;
+    }
+    (void)sl_log_hold_run(
+        &library->log_hold); /* where the log ends is judged: all that came counts */
+    return sl_floor_came(&library->core, member, segment, end, err);
+}
+
 static enum syncline_status query_came(void *ctx, struct sl_session *session, const uint8_t *data,
                                        size_t len, struct sl_error *err)
 {
@@ -194,6 +210,7 @@ static const struct sl_network_events network_events = {.admit = admit,
                                                         .roster = roster_came,
                                                         .statement = statement_came,
                                                         .ask = ask_came,
+                                                        .floor = floor_came,
                                                         .query = query_came,
                                                         .answer = answer_came,
                                                         .closed = session_closed,

@@ -20,6 +20,7 @@
 #include "stages/log_append.h"
 #include "stages/log_hold.h"
 #include "stages/net_flush.h"
+#include "stages/prune.h"
 #include "stages/scan.h"
 #include "stages/serialize.h"
 #include "stages/settle.h"
@@ -47,6 +48,7 @@ struct sl_library {
     struct sl_net_flush net_flush;
     struct sl_verify verify;
     struct sl_log_hold log_hold;
+    struct sl_prune prune;
     struct sl_apply apply;
     struct sl_acknowledge acknowledge;
     struct sl_compare compare;

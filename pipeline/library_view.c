@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "storage/log_floor.h"
+#include "storage/member_held.h"
 #include "storage/record_scan.h"
 #include "storage/waiting_room.h"
 
@@ -229,6 +231,9 @@ static enum syncline_status read_behind(struct sl_peer_log *log, const struct sl
         status = sl_peer_log_segment(log, own->number, member->applied_seq + 1, &found, &data,
                                      &size, err);
     }
+    if (status == SYNCLINE_EPRUNED) {
+        return SYNCLINE_OK; /* since when, nobody can say any more */
+    }
     struct sl_segment segment;
     if (status == SYNCLINE_OK && found) {
         status = sl_segment_parse(&segment, data, size, err);
@@ -254,6 +259,97 @@ static enum syncline_status add_log(struct sl_peer_log *log, const struct sl_log
     return status;
 }
 
+static uint32_t clip(uint64_t days)
+{
+    return days < UINT32_MAX ? (uint32_t)days : UINT32_MAX;
+}
+
+/* How long nobody has heard of it, and whether what it lacks is kept. */
+static enum syncline_status read_absence(struct sl_peer_log *log, const struct sl_core *core,
+                                         const struct syncline_uuid *device,
+                                         struct syncline_member *member, struct sl_error *err)
+{
+    struct sl_contact contact = {.days = 0};
+    struct sl_absence absence = {.marked_ms = 0};
+    bool found = false;
+    uint64_t limit = (uint64_t)sl_settings_number(&core->settings, SL_SETTING_MEMBER_STALE_DAYS);
+    enum syncline_status status = sl_contact_get(log, &contact, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_absence_get(log, device, &found, &absence, err);
+    }
+    uint64_t days = found && contact.days > absence.heard ? contact.days - absence.heard : 0;
+    member->absent_days = clip(days);
+    member->away_since_ms = (int64_t)absence.marked_ms;
+    member->days_left = absence.marked_ms == 0 && days <= limit ? clip(limit - days + 1) : 0;
+    return status;
+}
+
+/* The member that holds least of an origin's log, of those that something is kept for. */
+static enum syncline_status read_kept_for(struct sl_peer_log *log, int64_t origin,
+                                          struct syncline_kept *kept, struct sl_error *err)
+{
+    struct sl_member member;
+    bool found = true;
+    bool any = false;
+    enum syncline_status status = SYNCLINE_OK;
+    for (size_t i = 0; status == SYNCLINE_OK; i++) {
+        struct sl_absence absence = {.marked_ms = 0};
+        bool is_known = false;
+        uint64_t seq = 0;
+        status = sl_member_get(log, i, &found, &member, err);
+        if (status != SYNCLINE_OK || !found) {
+            break;
+        }
+        status = sl_absence_get(log, &member.device, &is_known, &absence, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_held_get(log, &member.device, origin, &seq, err);
+        }
+        if (absence.marked_ms == 0 && (!any || seq < kept->kept_for_seq)) {
+            kept->kept_for = member.device;
+            kept->kept_for_seq = seq;
+            any = true;
+        }
+    }
+    return status;
+}
+
+enum syncline_status sl_library_kept(struct sl_library *library, size_t index,
+                                     struct syncline_kept *kept, struct sl_error *err)
+{
+    const struct sl_core *core = sl_library_core(library);
+    struct sl_log_head head = {.number = 0};
+    struct sl_log_kept log_kept = {.segments = 0};
+    struct syncline_kept read = {.size = sizeof(read)};
+    bool found = true;
+    enum syncline_status status = SYNCLINE_OK;
+    struct sl_view view = sl_library_view_lock(library);
+    for (size_t i = 0; i <= index && status == SYNCLINE_OK && found; i++) {
+        status = sl_peer_log_head(view.log, head.number, &found, &head, err);
+    }
+    if (status == SYNCLINE_OK && found) {
+        status = sl_log_kept(view.log, head.number, &log_kept, err);
+    }
+    bool prunes = sl_settings_number(&core->settings, SL_SETTING_LOG_PRUNE) != 0;
+    if (status == SYNCLINE_OK && found && prunes) {
+        status = read_kept_for(view.log, head.number, &read, err);
+    }
+    sl_library_view_unlock(library);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    if (!found) {
+        return sl_fail(err, SYNCLINE_ENOTFOUND, "there is no log %zu", index);
+    }
+    read.device_id = head.origin.device;
+    read.epoch = head.origin.epoch;
+    read.floor_seq = log_kept.floor_seq;
+    read.held_seq = head.held_seq;
+    read.segments = log_kept.segments;
+    read.bytes = log_kept.bytes;
+    *kept = read;
+    return SYNCLINE_OK;
+}
+
 enum syncline_status sl_library_member(struct sl_library *library, size_t index,
                                        struct syncline_member *member, struct sl_error *err)
 {
@@ -263,6 +359,9 @@ enum syncline_status sl_library_member(struct sl_library *library, size_t index,
     struct syncline_member read = {.size = sizeof(read)};
     struct sl_view view = sl_library_view_lock(library);
     enum syncline_status status = sl_member_get(view.log, index, &found, &known, err);
+    if (status == SYNCLINE_OK && found) {
+        status = read_absence(view.log, core, &known.device, &read, err);
+    }
     struct sl_log_head head = {.number = 0};
     bool more = found;
     while (status == SYNCLINE_OK && more) {

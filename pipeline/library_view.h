@@ -37,6 +37,8 @@ bool sl_library_has_backlog(struct sl_library *library);
 
 enum syncline_status sl_library_member(struct sl_library *library, size_t index,
                                        struct syncline_member *member, struct sl_error *err);
+enum syncline_status sl_library_kept(struct sl_library *library, size_t index,
+                                     struct syncline_kept *kept, struct sl_error *err);
 /* The index-th device of the membership log, this one first. Errors: ENOTFOUND, ENOMEM, EDB. */
 enum syncline_status sl_library_device(struct sl_library *library, size_t index,
                                        struct syncline_device *device, struct sl_error *err);

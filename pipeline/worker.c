@@ -25,7 +25,7 @@
      BIT(SL_STAGE_LOG_APPEND))
 #define NETWORK                                                                                    \
     (BIT(SL_STAGE_NET_FLUSH) | BIT(SL_STAGE_LOG_HOLD) | BIT(SL_STAGE_ACKNOWLEDGE) |                \
-     BIT(SL_STAGE_COMPARE))
+     BIT(SL_STAGE_COMPARE) | BIT(SL_STAGE_PRUNE))
 #define APPLIER                                                                                    \
     (BIT(SL_STAGE_APPLY) | BIT(SL_STAGE_SETTLE) | BIT(SL_STAGE_SCAN) | BIT(SL_STAGE_EVENT_LOG))
 

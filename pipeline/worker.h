@@ -6,7 +6,7 @@
  *
  *     fused       one thread: all stages and the network's poll
  *     grouped     sender (intake, fk_resolve, serialize, log_append),
- *                 network (net_flush, log_hold, acknowledge, and the poll),
+ *                 network (net_flush, log_hold, acknowledge, prune, and the poll),
  *                 applier (apply, settle)
  *     per stage   like grouped, with a thread for each stage of the sender
  *

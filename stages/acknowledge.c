@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/crashpoint.h"
+#include "stages/absence.h"
 #include "stages/meet.h"
 #include "stages/members_ask.h"
 #include "stages/reopen.h"
@@ -41,7 +42,7 @@ static bool any_dirty(const struct sl_core *core)
             return true;
         }
     }
-    return false;
+    return core->holders->dirty;
 }
 
 static enum syncline_status write_members(struct sl_core *core, struct sl_error *err)
@@ -58,6 +59,9 @@ static enum syncline_status write_members(struct sl_core *core, struct sl_error 
                                              member->statement_size, err);
         }
     }
+    if (status == SYNCLINE_OK) {
+        status = sl_holders_write(core, err);
+    }
     SL_CRASHPOINT(S12, BEFORE);
     if (status == SYNCLINE_OK) {
         status = sl_core_log_commit(core, err);
@@ -68,6 +72,9 @@ static enum syncline_status write_members(struct sl_core *core, struct sl_error 
     for (size_t i = 0; i < core->member_count && status == SYNCLINE_OK; i++) {
         core->members[i].dirty = false;
         core->members[i].statement_dirty = false;
+    }
+    if (status == SYNCLINE_OK) {
+        sl_holders_written(core);
     }
     return status;
 }
@@ -140,6 +147,9 @@ static enum syncline_status check_own(struct sl_core *core, const struct sl_vect
     uint8_t hash[SL_HASH_SIZE];
     enum syncline_status status =
         sl_peer_log_hash_at(&core->net_log, head.number, entry->held_seq, &found, hash, err);
+    if (status == SYNCLINE_EPRUNED) {
+        return SYNCLINE_OK; /* nothing is left to compare it with; it needs a snapshot */
+    }
     if (status == SYNCLINE_OK && (!found || memcmp(hash, entry->held_hash, SL_HASH_SIZE) != 0)) {
         status =
             sl_fail(err, SYNCLINE_ERESTORED,
@@ -176,6 +186,9 @@ static enum syncline_status compare_held(struct sl_core *core, struct sl_member_
     if (entry->held_seq < head.held_seq) {
         enum syncline_status status =
             sl_peer_log_hash_at(&core->net_log, head.number, entry->held_seq, &found, hash, err);
+        if (status == SYNCLINE_EPRUNED) {
+            return SYNCLINE_OK;
+        }
         if (status != SYNCLINE_OK) {
             return status;
         }
@@ -208,6 +221,11 @@ static enum syncline_status note_held(struct sl_core *core, struct sl_member_sta
             return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a vector");
         }
         sl_stream_has(stream, entries[i].held_seq);
+        if (stream->state == SL_STREAM_BELOW &&
+            entries[i].held_seq >= core->origins[at]->floor_seq) {
+            sl_stream_enter(stream, SL_STREAM_FLOWS);
+            member->flushed = false;
+        }
         enum syncline_status status =
             compare_held(core, member, core->origins[at], stream, &entries[i], err);
         if (status != SYNCLINE_OK) {
@@ -249,6 +267,7 @@ enum syncline_status sl_acknowledge_vector(struct sl_core *core, struct sl_membe
     if (status != SYNCLINE_OK) {
         return status;
     }
+    sl_holders_vector(core, member, entries, len);
     SL_CRASHPOINT(S11, BEFORE);
     note(&member->known.acked_seq, claim.own.held_seq, &member->dirty);
     note(&member->known.applied_seq, claim.own.applied_seq, &member->dirty);
@@ -269,6 +288,7 @@ void sl_acknowledge_same(struct sl_core *core, struct sl_member_state *member)
             announced += member->streams[i].sent_seq;
         }
     }
+    sl_holders_same(core, member);
     uint64_t own_seq = member->stream_count > 0 ? member->streams[0].sent_seq : 0;
     note(&member->known.acked_seq, own_seq, &member->dirty);
     note(&member->known.applied_seq, own_seq, &member->dirty);
@@ -301,6 +321,8 @@ enum syncline_status sl_acknowledge_statement(struct sl_core *core, struct sl_me
     raise(&member->known.acked_seq, claim.own.held_seq, &member->dirty);
     raise(&member->known.applied_seq, claim.own.applied_seq, &member->dirty);
     raise(&member->known.announced_seq, claim.announced, &member->dirty);
+    sl_holders_statement(core, member, statement);
+    sl_absence_heard(core, member);
     sl_core_progress_members(core);
     return SYNCLINE_OK;
 }

@@ -377,7 +377,7 @@ static enum syncline_status apply_plainly(struct sl_apply *apply, struct sl_orig
 static bool is_about_the_segment(enum syncline_status status)
 {
     return status == SYNCLINE_EPROTO || status == SYNCLINE_EUNSUPPORTED ||
-           status == SYNCLINE_EFORMAT || status == SYNCLINE_EREFUSED;
+           status == SYNCLINE_EFORMAT || status == SYNCLINE_EREFUSED || status == SYNCLINE_EPRUNED;
 }
 
 /* Stops an origin at its next segment; for a while, if that may be all that it takes. */
@@ -774,6 +774,21 @@ static bool tell_applied(struct sl_apply *apply)
     return true;
 }
 
+/* What is settled is made safe from a power cut, so that it can be pruned: it may be all that there
+ * was to do. */
+static bool sync_settled(struct sl_apply *apply)
+{
+    struct sl_core *core = apply->core;
+    struct sl_error err;
+    enum syncline_status status = sl_library_db_sync_wal(&core->writer.ldb, &err);
+    if (status != SYNCLINE_OK) {
+        sl_core_failed(core, "apply", status, &err);
+        return false; /* whoever asked asks again */
+    }
+    sl_core_applied_synced(core);
+    return true;
+}
+
 bool sl_apply_run(void *stage)
 {
     struct sl_apply *apply = stage;
@@ -784,6 +799,9 @@ bool sl_apply_run(void *stage)
     }
     if (apply->unsynced && (!is_behind(core) || now_ns(core) >= apply->sync_due_ns)) {
         return tell_applied(apply);
+    }
+    if (atomic_exchange_explicit(&core->sync_wanted, false, memory_order_acquire)) {
+        return sync_settled(apply);
     }
     if (now_ns(core) < apply->not_before_ns) {
         return false;

@@ -63,6 +63,10 @@ static enum syncline_status load(struct sl_birth_check *check, const struct sl_b
     if (status == SYNCLINE_OK) {
         status = sl_peer_log_segment(log, number, birth->seq, found, &data, &size, err);
     }
+    if (status == SYNCLINE_EPRUNED) {
+        *found = false;
+        status = SYNCLINE_OK;
+    }
     check->number = 0;
     if (status == SYNCLINE_OK && *found) {
         check->loads++;

@@ -79,6 +79,13 @@ enum syncline_status sl_doubt_resolve(struct sl_apply *apply, struct sl_error *e
     const struct sl_origin_state *self = core->origins[0];
     uint64_t before = self->applied_seq;
     enum syncline_status status = sl_apply_own(apply, err);
+    if (status == SYNCLINE_EPRUNED) {
+        return sl_fail(err, SYNCLINE_ERESTORED,
+                       "library.db is a copy from before change %llu of this device, and the log "
+                       "does not go back that far any more: put back a newer copy, or the library "
+                       "as a whole",
+                       (unsigned long long)(self->applied_seq + 1));
+    }
     if (status == SYNCLINE_OK) {
         status = sl_library_db_sync_wal(&core->writer.ldb, err);
     }

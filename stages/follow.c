@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "stages/json_form.h"
+#include "storage/log_floor.h"
 
 #define FOLLOW_BUSY_MS 1000 /* a reader waits for recovery of a WAL only */
 
@@ -46,6 +47,17 @@ static struct sl_follow_place *take_place(struct sl_follow_point *point,
     place = &point->places[point->len++];
     *place = (struct sl_follow_place){.name = head->origin, .number = head->number};
     return place;
+}
+
+/* What was told can be pruned. An engine that is another process's does not know. */
+static void show_told(struct sl_core *core, const struct sl_follow_place *place)
+{
+    struct sl_origin_state *origin = sl_core_origin(core, &place->name);
+    uint64_t told = place->is_lost ? place->upto : place->seq;
+    if (origin != NULL &&
+        atomic_exchange_explicit(&origin->told_seq, told, memory_order_acq_rel) != told) {
+        atomic_fetch_add_explicit(&core->told, 1, memory_order_release);
+    }
 }
 
 /* How far there is something to tell of each origin. */
@@ -327,6 +339,9 @@ static enum syncline_status load_next(struct sl_follow *follow, bool *found, str
 {
     struct sl_follow_point *point = &follow->point;
     enum syncline_status status = look(follow->core, &follow->log, &follow->ldb, point, err);
+    for (size_t i = 0; i < point->len && follow->holds; i++) {
+        show_told(follow->core, &point->places[i]);
+    }
     *found = false;
     for (size_t i = 0; i < point->len && status == SYNCLINE_OK; i++) {
         size_t at = (follow->place + 1 + i) % point->len; /* in turn */
@@ -455,6 +470,32 @@ static enum syncline_status tell_lost(struct sl_follow *follow, bool json,
     return status;
 }
 
+/* What was to be told next is not in the log any more: said, and gone on where that begins. */
+static enum syncline_status tell_pruned(struct sl_follow *follow, bool json,
+                                        struct sl_follow_event *event, struct sl_error *err)
+{
+    struct sl_follow_place *place = &follow->point.places[follow->place];
+    struct sl_log_floor floor = {.seq = 0};
+    enum syncline_status status = sl_log_floor_get(&follow->log, place->number, &floor, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    uint64_t upto = floor.seq < place->upto ? floor.seq : place->upto;
+    (void)sl_fail(&follow->text, SYNCLINE_EPRUNED,
+                  "changes %llu to %llu of a device were pruned before they were told: read the "
+                  "tables",
+                  (unsigned long long)(place->seq + 1), (unsigned long long)upto);
+    *event = (struct sl_follow_event){.event = new_event(follow, SYNCLINE_EVENT_ERROR)};
+    event->event.status = SYNCLINE_EPRUNED;
+    event->event.text = follow->text.text;
+    event->event.timestamp = wall_ms(follow);
+    event->event.device_id = place->name.device;
+    event->event.own = sl_uuid_equal(&place->name.device, &follow->core->who.device_id);
+    status = tell_error(follow, json, event, err);
+    place->seq = status == SYNCLINE_OK ? upto : place->seq;
+    return status;
+}
+
 static bool is_about_the_segment(enum syncline_status status)
 {
     return status == SYNCLINE_ECORRUPT || status == SYNCLINE_EPROTO ||
@@ -481,7 +522,10 @@ enum syncline_status sl_follow_next(struct sl_follow *follow, bool json, bool *f
             break;
         }
         status = load_next(follow, &more, err);
-        if (more && is_about_the_segment(status)) {
+        if (more && status == SYNCLINE_EPRUNED) {
+            status = tell_pruned(follow, json, event, err);
+            *found = status == SYNCLINE_OK;
+        } else if (more && is_about_the_segment(status)) {
             status = tell_lost(follow, json, status, event, err);
             *found = status == SYNCLINE_OK;
         }

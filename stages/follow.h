@@ -11,6 +11,8 @@
  * and the engine's last notice from memory, where a later one may have taken its place.
  *
  * - A change is told whatever became of it: a later one may have won, its record may be set aside.
+ * - What was pruned before it was told is told of as an error (EPRUNED), and it goes on where the
+ * log begins. A subscriber holds the log back, up to its size limit (stages/prune.h).
  * - A segment that cannot be read is told as an error, and its origin is not followed any further.
  * - Anything else that fails (memory, the database) leaves every place as it was: call again. */
 
@@ -53,6 +55,7 @@ struct sl_follow {
     struct sl_peer_log log;   /* reads only */
     struct sl_library_db ldb; /* reads only */
     struct sl_follow_point point;
+    bool holds; /* what it has not told stays in the log: stages/prune.h. The caller sets it */
     struct sl_decoded decoded;
     struct sl_arena scratch;
     struct sl_buf json;

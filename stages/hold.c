@@ -22,7 +22,7 @@ static void say(struct sl_hold *hold, const char *text)
 static bool is_about_the_segment(enum syncline_status status)
 {
     return status == SYNCLINE_EPROTO || status == SYNCLINE_EUNSUPPORTED ||
-           status == SYNCLINE_EFORMAT || status == SYNCLINE_ECORRUPT;
+           status == SYNCLINE_EFORMAT || status == SYNCLINE_ECORRUPT || status == SYNCLINE_EPRUNED;
 }
 
 static enum syncline_status check_groups(const struct sl_hold_look *look, struct sl_hold *hold,

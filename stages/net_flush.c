@@ -6,6 +6,7 @@
 #include "base/crashpoint.h"
 #include "stages/members.h"
 #include "stages/stream.h"
+#include "storage/log_floor.h"
 
 void sl_net_flush_init(struct sl_net_flush *flush, struct sl_core *core)
 {
@@ -24,7 +25,8 @@ static struct sl_origin_state *find_lack(struct sl_core *core, struct sl_member_
         uint64_t held_seq = sl_members_sendable(core, origin, sl_core_held(core, origin));
         *stream = held_seq > 0 ? sl_stream_of(core, member, origin) : NULL;
         if (*stream == NULL || (*stream)->sent_seq >= held_seq ||
-            (*stream)->state == SL_STREAM_STOPPED || origin->forked) {
+            (*stream)->state == SL_STREAM_STOPPED || (*stream)->state == SL_STREAM_BELOW ||
+            origin->forked) {
             *waits = *waits || (held_seq > 0 && *stream == NULL); /* for memory */
             continue;
         }
@@ -35,6 +37,35 @@ static struct sl_origin_state *find_lack(struct sl_core *core, struct sl_member_
         *waits = true;
     }
     return NULL;
+}
+
+/* What the member lacks was pruned: it is told so, and nothing of what comes after it. */
+static enum syncline_status refuse(struct sl_core *core, struct sl_member_state *member,
+                                   const struct sl_origin_state *origin, int64_t number,
+                                   struct sl_stream *stream, struct sl_error *err)
+{
+    struct sl_log_floor floor;
+    struct sl_error text;
+    char name[SL_NAME_SIZE_MAX + 3];
+    enum syncline_status status = sl_log_floor_get(&core->net_log, number, &floor, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_stream_enter(stream, SL_STREAM_BELOW);
+    status = sl_session_send_floor(member->session, floor.end);
+    if (status != SYNCLINE_OK) {
+        sl_session_close(member->session, status, "the floor of a log could not be queued");
+        return SYNCLINE_OK;
+    }
+    sl_core_device_name(core, &origin->name.device, name, sizeof(name));
+    (void)sl_fail(&text, SYNCLINE_EPRUNED,
+                  "\"%s\" has the changes of %s up to %llu, and those up to %llu were pruned here: "
+                  "it needs a snapshot",
+                  member->known.name, name, (unsigned long long)stream->sent_seq,
+                  (unsigned long long)floor.seq);
+    sl_core_trouble(core, SYNCLINE_CODE_SNAPSHOT_NEEDED, SYNCLINE_EPRUNED, &member->known.device,
+                    text.text);
+    return SYNCLINE_OK;
 }
 
 /* Queues the segment after the stream's place. */
@@ -49,6 +80,9 @@ static enum syncline_status send_next(struct sl_core *core, struct sl_member_sta
     size_t size = 0;
     enum syncline_status status = sl_peer_log_segment(
         &core->net_log, head.number, stream->sent_seq + 1, &found, &data, &size, err);
+    if (status == SYNCLINE_EPRUNED) {
+        return refuse(core, member, origin, head.number, stream, err);
+    }
     if (status == SYNCLINE_OK && !found) {
         status = sl_fail(err, SYNCLINE_ECORRUPT, "the log lacks seq %llu",
                          (unsigned long long)stream->sent_seq + 1);

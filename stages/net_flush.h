@@ -12,6 +12,9 @@
  * and origins take turns, so none delays another. A link that breaks loses nothing: the next vector
  * says again what is missing. Only what is durable in the log here is sent.
  *
+ * A member that lacks what was pruned here is told so (FLOOR), and gets nothing of what comes after
+ * it: the tail would leave a gap.
+ *
  * A vector that claims more of this log than there is, or another hash at the same place, comes
  * from a time that this device has lost: refused, since it cannot be told yet which of the two is
  * right. */

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "stages/hold.h"
 #include "stages/record_lives.h"
+#include "storage/log_floor.h"
 
 #define HISTORY_BUSY_MS 1000 /* a reader waits for recovery of a WAL only */
 
@@ -89,9 +90,15 @@ static enum syncline_status read_group(struct reading *reading, const struct sl_
 static enum syncline_status read_origin(struct reading *reading, const struct sl_log_head *head,
                                         struct sl_error *err)
 {
-    enum syncline_status status = SYNCLINE_OK;
-    for (uint64_t seq = 1; seq <= head->held_seq && status == SYNCLINE_OK;) {
+    struct sl_log_floor floor = {.seq = 0};
+    enum syncline_status status = sl_log_floor_get(&reading->log, head->number, &floor, err);
+    for (uint64_t seq = floor.seq + 1; seq <= head->held_seq && status == SYNCLINE_OK;) {
         status = sl_decode_from_log(&reading->decoded, &reading->log, head->number, seq, err);
+        if (status == SYNCLINE_EPRUNED) { /* since it was looked where the log begins */
+            status = sl_log_floor_get(&reading->log, head->number, &floor, err);
+            seq = floor.seq + 1;
+            continue;
+        }
         for (uint32_t g = 0; g < reading->decoded.group_count && status == SYNCLINE_OK; g++) {
             const struct sl_group *group = &reading->decoded.groups[g];
             status = read_group(reading, &head->origin, group, seq, err);
@@ -370,7 +377,13 @@ static enum syncline_status judge_waiting_change(struct reading *reading,
     return status;
 }
 
-/* The latest change of a birth that was dealt with is what that has. */
+/* Is what the birth has later than the change? Then the log here had that, and it was pruned. */
+static bool is_outlived(const struct sl_history_entry *entry, const struct sl_life *life)
+{
+    return life->has_content && sl_stamp_compare(&entry->stamp, &life->content) < 0;
+}
+
+/* The latest change of a birth that was dealt with is what that has, if it is in the log. */
 static struct sl_history_entry *content_of(struct sl_history *history, const struct sl_life *life)
 {
     struct sl_history_entry *content = NULL;
@@ -381,7 +394,7 @@ static struct sl_history_entry *content_of(struct sl_history *history, const str
             content = entry;
         }
     }
-    return content;
+    return content != NULL && is_outlived(content, life) ? NULL : content;
 }
 
 /* What a birth that lives has; `shown`: the change that the row shows, if that is known. */
@@ -419,6 +432,12 @@ static enum syncline_status judge_lost(struct reading *reading, struct sl_histor
         if (content != NULL) {
             return say_by(reading, entry, SYNCLINE_FATE_SUPERSEDED, "a later change won: of",
                           content, err);
+        }
+        if (life->kind != SL_LIFE_CHANGE && is_of(entry, &life->birth) &&
+            is_outlived(entry, life)) {
+            say(entry, SYNCLINE_FATE_SUPERSEDED,
+                "a later change won, which the log here does not have any more");
+            return SYNCLINE_OK;
         }
     }
     const struct sl_history_entry *killer = delete_of(history, entry);

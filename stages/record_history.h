@@ -15,6 +15,8 @@
  * shows it, or it waits, or it is hidden behind another birth. Why an origin's changes are not
  * applied is asked of stages/hold.
  *
+ * What was pruned is not told: the log begins where it begins here.
+ *
  * Failure modes: a segment that cannot be read ends it with the decoder's error, since what it held
  * might be the answer. What comes into the log meanwhile may be told or not. Nothing is written.
  * Works over connections of its own; the caller's thread, and it blocks while it reads. */

@@ -199,6 +199,7 @@ void sl_core_applied_synced(struct sl_core *core)
         core->origins[i]->synced_seq = core->origins[i]->applied_seq;
     }
     (void)pthread_mutex_unlock(&core->head_lock);
+    atomic_fetch_add_explicit(&core->syncs, 1, memory_order_release);
 }
 
 struct sl_member_state *sl_core_member(struct sl_core *core, const struct syncline_uuid *device)

@@ -68,10 +68,13 @@ struct sl_rows {
 
 /* What this device has of one origin. */
 struct sl_origin_state {
-    struct sl_origin name;   /* constant */
-    size_t index;            /* constant: its place in sl_core.origins */
-    bool forked;             /* its log has split: it is taken and passed on no further. The
-                                network's */
+    struct sl_origin name;         /* constant */
+    size_t index;                  /* constant: its place in sl_core.origins */
+    bool forked;                   /* its log has split: it is taken and passed on no further. The
+                                      network's */
+    uint64_t floor_seq;            /* what was pruned of its log here. The network's */
+    atomic_uint_fast64_t told_seq; /* subscribers were told up to here: their thread writes it,
+                                      prune reads it while there are any */
     struct sl_log_head head; /* in the log; head.number is its number there. Under head_lock: own by
                                 log_append, others by log_hold; read by sl_core_head */
     /* The applier's. */
@@ -95,6 +98,7 @@ enum sl_stream_state {
     SL_STREAM_FLOWS = 0,
     SL_STREAM_ASKED,
     SL_STREAM_STOPPED,
+    SL_STREAM_BELOW,
     SL_STREAM_STATE_END
 };
 
@@ -257,11 +261,13 @@ struct sl_core {
     struct sl_unsettled unsettled;     /* any thread, by its own rules */
     struct sl_progress progress;       /* any thread, under its lock */
     struct sl_members_ask members_ask; /* any thread, under progress.lock */
-    atomic_int own_standing;      /* any thread reads: of this device, enum sl_member_standing; the
-                                     network's */
-    struct sl_event_queue events; /* any thread, under its lock */
-    atomic_bool dead;             /* any thread: progress.health is not OK */
-    atomic_uint degraded;         /* any thread: SL_DEGRADED_..., handles that are finished */
+    struct sl_event_queue events;      /* any thread, under its lock */
+    atomic_bool dead;                  /* any thread: progress.health is not OK */
+    atomic_uint degraded;              /* any thread: SL_DEGRADED_..., handles that are finished */
+    atomic_int own_standing; /* any thread reads: of this device, enum sl_member_standing; the
+                                network's */
+    atomic_uint followers; /* handles that read the log for subscribers: set before they look where
+                              it stands; any thread */
     /* Either a slice of apply or net_flush sees `paused`, or who pauses sees it under way: each
      * side stores its own and then loads the other's. */
     atomic_bool paused;                   /* any thread sets it */
@@ -280,6 +286,8 @@ struct sl_core {
     atomic_bool some_aside;    /* any thread sets it, after it has set a record aside that was to be
                                   sent; the applier's to clear */
     atomic_bool scan_asked;    /* any thread sets it: a row may be there that is not captured */
+    atomic_bool sync_wanted;   /* the network's thread sets it: what is settled is to be synced, so
+                                  that it can be pruned. The applier's to clear */
 
     /* By model->index: may a record of it have a hidden birth? Set before the first one is
      * committed, so whoever reads it after a birth of that commit, or a later one, sees it. */
@@ -297,6 +305,9 @@ struct sl_core {
     struct sl_origin_state *origins[SL_VECTOR_LEN_MAX]; /* [0] is this device; each is constant */
     atomic_size_t origin_count;                         /* they are there; added by the network */
     atomic_uint_fast64_t log_moves; /* heads moved: after one has, there may be more to send */
+    atomic_uint_fast64_t syncs;     /* of what is applied: after one, more may be pruned */
+    atomic_uint_fast64_t
+        told; /* told_seq of an origin moved, or a follower went: more may be pruned */
 
     /* The sender's. */
     struct sl_rows reader;             /* intake: reads only */
@@ -325,6 +336,7 @@ struct sl_core {
                                          and verifier alone */
     struct sl_member_state members[SL_MEMBER_COUNT_MAX]; /* and those that were */
     size_t member_count;
+    struct sl_holders *holders;      /* what they hold: stages/holders.h */
     struct sl_membership membership; /* who they are by; see members.h */
     uint64_t membership_moves;       /* how often it grew */
     atomic_bool vector_moved;        /* any thread sets it: members are to be told */

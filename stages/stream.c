@@ -8,8 +8,11 @@
 
 /* The arrows of the drawing. */
 static const bool arrows[SL_STREAM_STATE_END][SL_STREAM_STATE_END] = {
-    [SL_STREAM_FLOWS] = {[SL_STREAM_ASKED] = true, [SL_STREAM_STOPPED] = true},
-    [SL_STREAM_ASKED] = {[SL_STREAM_FLOWS] = true, [SL_STREAM_STOPPED] = true},
+    [SL_STREAM_FLOWS] =
+        {[SL_STREAM_ASKED] = true, [SL_STREAM_STOPPED] = true, [SL_STREAM_BELOW] = true},
+    [SL_STREAM_ASKED] =
+        {[SL_STREAM_FLOWS] = true, [SL_STREAM_STOPPED] = true, [SL_STREAM_BELOW] = true},
+    [SL_STREAM_BELOW] = {[SL_STREAM_FLOWS] = true, [SL_STREAM_STOPPED] = true},
 };
 
 void sl_stream_enter(struct sl_stream *stream, enum sl_stream_state state)
@@ -66,6 +69,9 @@ enum syncline_status sl_stream_stop(struct sl_core *core, struct sl_member_state
     size_t size = 0;
     enum syncline_status status =
         sl_peer_log_segment(&core->net_log, head.number, seq, &found, &data, &size, err);
+    if (status == SYNCLINE_EPRUNED) {
+        return SYNCLINE_OK; /* there is nothing left to show */
+    }
     if (status == SYNCLINE_OK && found) {
         status = sl_session_send_segment(member->session, data, size);
         if (status != SYNCLINE_OK) {
@@ -84,5 +90,8 @@ void sl_stream_asked(struct sl_core *core, struct sl_member_state *member,
     if (stream != NULL && entry->held_seq < stream->sent_seq) {
         stream->sent_seq = entry->held_seq;
         member->flushed = false;
+        if (stream->state == SL_STREAM_BELOW) {
+            sl_stream_enter(stream, SL_STREAM_FLOWS); /* it is told again, if it still is */
+        }
     }
 }

@@ -9,7 +9,11 @@
  *       +---------------- the missing segment came ---------------+ |
  *       |                                                           |
  *       +---> STOPPED <---------------------------------------------+
- *             both ends hold different logs of it: nothing is sent or taken any more
+ *       |     both ends hold different logs of it: nothing is sent or taken any more
+ *       |
+ *       +---> BELOW, and back when the member says that it is not any more
+ *             what the member lacks is below the floor of the log here: it was told where that is
+ *             (FLOOR), and gets nothing of what comes after it
  *
  * What the member is known to have moves `sent_seq`: it said so, it sent it, or it was sent to it.
  * So nothing goes back to where it came from, and of two relays that bring the same segment the

@@ -118,6 +118,10 @@ static enum syncline_status find_place(struct sl_verify *verify, const struct sl
         bool found = false;
         uint8_t hash[SL_HASH_SIZE];
         enum syncline_status status = hash_at(verify, head, last_seq, &found, hash, err);
+        if (status == SYNCLINE_EPRUNED) {
+            *place = PLACE_KNOWN; /* it was here, and nothing is left to compare it with */
+            return SYNCLINE_OK;
+        }
         bool same = found && memcmp(hash, own_hash, SL_HASH_SIZE) == 0;
         *place = same ? PLACE_KNOWN : PLACE_SPLIT;
         return status;

@@ -51,10 +51,14 @@ static const char *const sql_texts[] = {
                    " VALUES(?1,?2,?3,?4,?5)",
     [ORIGIN_MOVE] = "UPDATE origin SET held_seq=?2,held_hash=?3,last_hlc=?4 WHERE number=?1",
     [SEGMENT_ADD] = "INSERT INTO segment(origin,last_seq,hash,bytes) VALUES(?1,?2,?3,?4)",
-    [SEGMENT_GET] = "SELECT bytes FROM segment WHERE origin=?1 AND last_seq>=?2"
-                    " ORDER BY last_seq LIMIT 1",
+    /* Floor and segment in one statement: between two the log might be pruned. */
+    [SEGMENT_GET] = "SELECT s.bytes,o.floor_seq FROM origin o LEFT JOIN segment s ON s.number="
+                    "(SELECT number FROM segment WHERE origin=?1 AND last_seq>=?2"
+                    " ORDER BY last_seq LIMIT 1) WHERE o.number=?1",
     [SEGMENT_SIZES] = "SELECT total(length(bytes)) FROM segment WHERE origin=?1 AND last_seq>?2",
-    [SEGMENT_HASH] = "SELECT hash FROM segment WHERE origin=?1 AND last_seq=?2",
+    [SEGMENT_HASH] = "SELECT CASE WHEN o.floor_seq=?2 THEN o.floor_hash ELSE s.hash END,o.floor_seq"
+                     " FROM origin o LEFT JOIN segment s ON s.origin=?1 AND s.last_seq=?2"
+                     " WHERE o.number=?1",
     [FORK_PUT] = "INSERT OR IGNORE INTO fork(origin,held_seq,held_hash,bytes,at_ms)"
                  " VALUES(?1,?2,?3,?4,?5)",
     [FORK_FIND] = "SELECT at_ms FROM fork WHERE origin=?1",
@@ -101,6 +105,7 @@ static const char schema[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE origin(number INTEGER PRIMARY KEY, device BLOB NOT NULL, epoch INTEGER NOT NULL,"
     " held_seq INTEGER NOT NULL, held_hash BLOB NOT NULL, last_hlc INTEGER NOT NULL,"
+    " floor_seq INTEGER NOT NULL DEFAULT 0, floor_hash BLOB, floor_end BLOB,"
     " UNIQUE(device,epoch));"
     "CREATE TABLE segment(number INTEGER PRIMARY KEY, origin INTEGER NOT NULL,"
     " last_seq INTEGER NOT NULL, hash BLOB NOT NULL, bytes BLOB NOT NULL, UNIQUE(origin,last_seq));"
@@ -113,6 +118,10 @@ static const char schema[] =
     " applied_seq INTEGER NOT NULL, announced_seq INTEGER NOT NULL, introduced_by BLOB NOT NULL,"
     " standing INTEGER NOT NULL, statement BLOB);"
     "CREATE TABLE membership(number INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    "CREATE TABLE held(device BLOB NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    " PRIMARY KEY(device,origin)) WITHOUT ROWID;"
+    "CREATE TABLE absence(device BLOB NOT NULL PRIMARY KEY, heard INTEGER NOT NULL,"
+    " marked_ms INTEGER NOT NULL) WITHOUT ROWID;"
     /* A number is never given again: who follows the table tells by it what is new. */
     "CREATE TABLE set_aside(number INTEGER PRIMARY KEY AUTOINCREMENT, device BLOB NOT NULL,"
     " epoch INTEGER NOT NULL, seq INTEGER NOT NULL, model TEXT NOT NULL, uuid BLOB NOT NULL,"
@@ -162,8 +171,11 @@ enum syncline_status sl_peer_log_create(const struct sl_env *env, const char *pa
             sl_fail(err, SYNCLINE_EEXIST, "there is a sync.db already; take another directory");
     }
     if (status == SYNCLINE_OK) {
-        status = sl_db_exec(
-            &db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN IMMEDIATE", err);
+        /* How a file gives space back is laid down when its first page is written. */
+        status = sl_db_exec(&db,
+                            "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
+                            " PRAGMA synchronous=FULL; BEGIN IMMEDIATE",
+                            err);
     }
     if (status == SYNCLINE_OK) {
         status = sl_db_exec(&db, schema, err);
@@ -462,6 +474,14 @@ enum syncline_status sl_peer_log_append(struct sl_peer_log *log, const struct sl
     return sl_db_run(&log->db, stmt, err);
 }
 
+/* What was asked for lies below the floor. */
+static enum syncline_status fail_pruned(uint64_t seq, uint64_t floor_seq, struct sl_error *err)
+{
+    return sl_fail(err, SYNCLINE_EPRUNED,
+                   "sync.db: the log was pruned up to %llu, and %llu is asked for",
+                   (unsigned long long)floor_seq, (unsigned long long)seq);
+}
+
 enum syncline_status sl_peer_log_segment(struct sl_peer_log *log, int64_t origin, uint64_t seq,
                                          bool *found, const uint8_t **data, size_t *size,
                                          struct sl_error *err)
@@ -474,15 +494,25 @@ enum syncline_status sl_peer_log_segment(struct sl_peer_log *log, int64_t origin
     sl_db_reset(stmt); /* the caller is done with the segment before */
     (void)sqlite3_bind_int64(stmt, 1, origin);
     (void)sqlite3_bind_int64(stmt, 2, (int64_t)seq);
-    status = sl_db_row(&log->db, stmt, found, err);
-    if (status == SYNCLINE_OK && *found) {
-        *data = sqlite3_column_blob(stmt, 0);
-        *size = (size_t)sqlite3_column_bytes(stmt, 0);
-        if (*data == NULL) {
-            status = sl_fail(err, SYNCLINE_ENOMEM, "sync.db: no memory for a segment");
-        }
+    bool row = false;
+    status = sl_db_row(&log->db, stmt, &row, err);
+    if (status != SYNCLINE_OK) {
+        return status;
     }
-    return status;
+    uint64_t floor_seq = row ? (uint64_t)sqlite3_column_int64(stmt, 1) : 0;
+    if (row && floor_seq > 0 && seq <= floor_seq) {
+        sl_db_reset(stmt);
+        return fail_pruned(seq, floor_seq, err);
+    }
+    *found = row && sqlite3_column_type(stmt, 0) != SQLITE_NULL;
+    if (!*found) {
+        sl_db_reset(stmt);
+        return SYNCLINE_OK;
+    }
+    *data = sqlite3_column_blob(stmt, 0);
+    *size = (size_t)sqlite3_column_bytes(stmt, 0);
+    return *data != NULL ? SYNCLINE_OK
+                         : sl_fail(err, SYNCLINE_ENOMEM, "sync.db: no memory for a segment");
 }
 
 void sl_peer_log_done(struct sl_peer_log *log)
@@ -503,11 +533,17 @@ enum syncline_status sl_peer_log_hash_at(struct sl_peer_log *log, int64_t origin
     (void)sqlite3_bind_int64(stmt, 2, (int64_t)last_seq);
     bool row = false;
     status = sl_db_row(&log->db, stmt, &row, err);
-    if (status == SYNCLINE_OK) {
-        *found = row && column_hash(stmt, 0, hash);
-        sl_db_reset(stmt);
+    if (status != SYNCLINE_OK) {
+        return status;
     }
-    return status;
+    uint64_t floor_seq = row ? (uint64_t)sqlite3_column_int64(stmt, 1) : 0;
+    if (last_seq < floor_seq) {
+        sl_db_reset(stmt);
+        return fail_pruned(last_seq, floor_seq, err);
+    }
+    *found = row && column_hash(stmt, 0, hash);
+    sl_db_reset(stmt);
+    return SYNCLINE_OK;
 }
 
 enum syncline_status sl_fork_put(struct sl_peer_log *log, const struct sl_log_head *head,

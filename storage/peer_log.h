@@ -5,7 +5,8 @@
  *
  *     meta        format (1), library id and name, device name, epoch of this device; the lowest
  *                 outbox row that a ticket can be asked about; in which directory it was used last
- *     origin      per origin: held_seq, held_hash, last_hlc - the end of its log here
+ *     origin      per origin: held_seq, held_hash, last_hlc - the end of its log here; floor_seq,
+ *                 floor_hash, floor_end - where it begins (storage/log_floor.h)
  *     segment     the sealed bytes, by origin and last seq; see base/segment.h
  *     fork        origins whose log has split: the head here, and a segment that contradicts it
  *     drained     outbox rows whose changes are in the log: (id, token), how many, complete or not;
@@ -13,6 +14,7 @@
  *     membership  the entries of the membership log, as they came (storage/membership_table.h)
  *     member      the other devices: key, name, what they have of this device's changes, what
  *                 follows for them from the membership log, and their latest statement
+ *     held, absence   what members hold, and who is away: storage/member_held.h
  *     set_aside   records that could not be sent or applied, with the reason
  *     event       what went wrong and what was mended, the newest of it (storage/event_table.h)
  *
@@ -96,12 +98,14 @@ enum syncline_status sl_peer_log_add_origin(struct sl_peer_log *log, struct sl_l
 enum syncline_status sl_peer_log_append(struct sl_peer_log *log, const struct sl_log_head *head,
                                         const void *data, size_t size, struct sl_error *err);
 /* The segment that holds `seq`. Bytes are borrowed until the next call on this handle, or
- * sl_peer_log_done. */
+ * sl_peer_log_done. Errors: EPRUNED (it lies below the floor; so nobody is ever given the tail for
+ * what is missing before it), ... */
 enum syncline_status sl_peer_log_segment(struct sl_peer_log *log, int64_t origin, uint64_t seq,
                                          bool *found, const uint8_t **data, size_t *size,
                                          struct sl_error *err);
 void sl_peer_log_done(struct sl_peer_log *log);
-/* The hash of the segment that ends at `last_seq` exactly. */
+/* The hash of the segment that ends at `last_seq` exactly; at the floor it is still known. Errors:
+ * EPRUNED (below the floor), ... */
 enum syncline_status sl_peer_log_hash_at(struct sl_peer_log *log, int64_t origin, uint64_t last_seq,
                                          bool *found, uint8_t hash[SL_HASH_SIZE],
                                          struct sl_error *err);

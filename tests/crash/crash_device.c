@@ -94,6 +94,15 @@ void crash_verdict_lost(struct crash_verdict *verdict, uint32_t device, uint64_t
 
 /* ---- Making and opening ------------------------------------------------------------------- */
 
+/* As by default, and with pruning. */
+static const struct sl_settings *settings_of_devices(void)
+{
+    static struct sl_settings settings;
+    sl_settings_init(&settings);
+    settings.values[SL_SETTING_LOG_PRUNE].number = 1;
+    return &settings;
+}
+
 static struct sl_library_config config_of(const struct crash_device *device)
 {
     bool dials = device->peer != NULL;
@@ -109,6 +118,7 @@ static struct sl_library_config config_of(const struct crash_device *device)
                                       .listen = device->listen,
                                       .peers = &device->peer,
                                       .peers_count = dials ? 1 : 0,
+                                      .settings = settings_of_devices(),
                                       .engine = true};
 }
 
@@ -128,6 +138,12 @@ static sqlite3 *open_db(const struct crash_device *device)
     return db;
 }
 
+/* What is pruned stays beside the log, for the checks: in the transaction that prunes it. */
+static const char keep_pruned[] =
+    "CREATE TABLE pruned(origin,last_seq,hash,bytes); CREATE TRIGGER prunes BEFORE DELETE ON "
+    "segment"
+    " BEGIN INSERT INTO pruned VALUES(old.origin,old.last_seq,old.hash,old.bytes); END";
+
 static void put_member(const struct crash_device *device, const struct crash_device *other)
 {
     struct sl_peer_log log;
@@ -136,7 +152,8 @@ static void put_member(const struct crash_device *device, const struct crash_dev
     memcpy(member.public_key, other->identity.public_key, sizeof(member.public_key));
     (void)snprintf(member.name, sizeof(member.name), "device %u", other->number);
     if (sl_peer_log_open(&log, device->env, device->sync_db, SL_DB_WRITE, &err) != SYNCLINE_OK ||
-        sl_member_put(&log, &member, &err) != SYNCLINE_OK) {
+        sl_member_put(&log, &member, &err) != SYNCLINE_OK ||
+        sl_db_exec(&log.db, keep_pruned, &err) != SYNCLINE_OK) {
         crash_give_up("sync.db: %s", err.text);
     }
     sl_peer_log_fini(&log);
@@ -523,16 +540,45 @@ static struct sl_log_head head_of(struct files *files, const struct sl_origin *o
     return (struct sl_log_head){.number = 0};
 }
 
-/* Does the log still hold what was said of it? */
+/* The pruned segment that holds `seq`, to be finalized. */
+static sqlite3_stmt *find_pruned(struct files *files, int64_t origin, uint64_t seq)
+{
+    sqlite3_stmt *stmt = NULL;
+    if (sqlite3_prepare_v2(files->log.db.handle,
+                           "SELECT last_seq,hash,bytes FROM pruned WHERE origin=?1 AND last_seq>=?2"
+                           " ORDER BY last_seq LIMIT 1",
+                           -1, &stmt, NULL) != SQLITE_OK) {
+        crash_give_up("sync.db: %s", sqlite3_errmsg(files->log.db.handle));
+    }
+    (void)sqlite3_bind_int64(stmt, 1, origin);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)seq);
+    if (sqlite3_step(stmt) != SQLITE_ROW) {
+        crash_give_up("sync.db: %" PRIu64 " was pruned and is not kept", seq);
+    }
+    return stmt;
+}
+
+/* Does the log still hold what was said of it, or did until it was pruned? */
 static bool log_holds(struct files *files, const struct sl_vector_entry *said)
 {
     struct sl_error err;
-    uint8_t hash[SL_HASH_SIZE];
+    uint8_t hash[SL_HASH_SIZE] = {0};
     bool found = false;
     struct sl_log_head head = head_of(files, &said->origin);
-    return said->held_seq == 0 || (sl_peer_log_hash_at(&files->log, head.number, said->held_seq,
-                                                       &found, hash, &err) == SYNCLINE_OK &&
-                                   found && memcmp(hash, said->held_hash, sizeof(hash)) == 0);
+    if (said->held_seq == 0) {
+        return true;
+    }
+    enum syncline_status status =
+        sl_peer_log_hash_at(&files->log, head.number, said->held_seq, &found, hash, &err);
+    if (status == SYNCLINE_EPRUNED) {
+        sqlite3_stmt *stmt = find_pruned(files, head.number, said->held_seq);
+        found = (uint64_t)sqlite3_column_int64(stmt, 0) == said->held_seq &&
+                sqlite3_column_bytes(stmt, 1) == SL_HASH_SIZE;
+        memcpy(hash, sqlite3_column_blob(stmt, 1), found ? SL_HASH_SIZE : 0);
+        (void)sqlite3_finalize(stmt);
+        status = SYNCLINE_OK;
+    }
+    return status == SYNCLINE_OK && found && memcmp(hash, said->held_hash, sizeof(hash)) == 0;
 }
 
 void crash_device_check_log_word(struct crash_device *device, struct crash_verdict *verdict)
@@ -692,6 +738,12 @@ void crash_device_check_log(struct crash_device *device, struct crash_fold *fold
     }
     for (uint64_t seq = 0; found && status == SYNCLINE_OK && seq < head.held_seq;) {
         status = sl_decode_from_log(&decoded, &files.log, head.number, seq + 1, &err);
+        if (status == SYNCLINE_EPRUNED) {
+            sqlite3_stmt *stmt = find_pruned(&files, head.number, seq + 1);
+            status = sl_decode(&decoded, sqlite3_column_blob(stmt, 2),
+                               (size_t)sqlite3_column_bytes(stmt, 2), &err);
+            (void)sqlite3_finalize(stmt);
+        }
         if (status == SYNCLINE_OK) {
             count_segment(&decoded, device->number, fold, verdict);
             seq = sl_segment_last_seq(&decoded.segment);

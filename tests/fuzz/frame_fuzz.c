@@ -113,6 +113,13 @@ static void read_meeting(const struct sl_frame *frame, struct sl_buf *buf)
         check(sl_frame_put_ask(buf, &ask) == SYNCLINE_OK);
         check_same(buf, frame);
     }
+    struct sl_segment segment;
+    const uint8_t *end = NULL;
+    if (frame->type == SL_FRAME_FLOOR &&
+        sl_frame_get_floor(frame, &segment, &end, NULL) == SYNCLINE_OK) {
+        check(sl_frame_put_floor(buf, end) == SYNCLINE_OK);
+        check_same(buf, frame);
+    }
     if (frame->type == SL_FRAME_ROSTER &&
         sl_frame_get_roster(frame, hash, entries, &len, NULL) == SYNCLINE_OK) {
         check(sl_frame_put_roster(buf, hash, entries, len) == SYNCLINE_OK);
@@ -170,7 +177,8 @@ static void read_frame(const struct sl_frame *frame)
     else if (frame->type == SL_FRAME_MEMBERS)
         read_members(frame, &buf);
     else if (frame->type == SL_FRAME_SUMMARY || frame->type == SL_FRAME_ROSTER ||
-             frame->type == SL_FRAME_STATEMENT || frame->type == SL_FRAME_ASK)
+             frame->type == SL_FRAME_STATEMENT || frame->type == SL_FRAME_ASK ||
+             frame->type == SL_FRAME_FLOOR)
         read_meeting(frame, &buf);
     else
         read_rest(frame, &buf);

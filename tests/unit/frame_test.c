@@ -22,6 +22,12 @@
 #define ZEROS_HEX "00000000000000000000000000000000"
 #define SIGNATURE_HEX ZEROS_HEX ZEROS_HEX ZEROS_HEX ZEROS_HEX
 
+/* The end of a segment: of changes 9 to 11. */
+#define END_HEX                                                                                    \
+    "534c5347 0100 0100" LIBRARY_HEX LIBRARY_HEX                                                   \
+    "8877665544332211 0900000000000000 03000000 40000000 0500000000000000 "                        \
+    "0700000000000000" HASH_HEX SIGNATURE_HEX HASH_HEX
+
 struct golden {
     enum sl_frame_type type;
     const char *hex;
@@ -50,6 +56,7 @@ static const struct golden goldens[] = {
     {SL_FRAME_MEMBERS, "03000000 07 01 0000 deadbe"},
     {SL_FRAME_QUERY, "03000000 0c 01 0000 deadbe"},
     {SL_FRAME_ANSWER, "03000000 0d 01 0000 deadbe"},
+    {SL_FRAME_FLOOR, "d0000000 0e 01 0000" END_HEX},
 };
 #define GOLDENS_LEN (sizeof(goldens) / sizeof(goldens[0]))
 
@@ -127,6 +134,7 @@ static enum syncline_status put(struct sl_buf *buf, enum sl_frame_type type)
         .library_id = hello.library_id, .library_name = "photos", .member = hello};
     struct sl_vector_entry entries[2];
     uint8_t header[SL_FRAME_HEADER_SIZE];
+    uint8_t end[SL_SEGMENT_END_SIZE];
 
     some_vector(entries);
     switch (type) {
@@ -140,6 +148,9 @@ static enum syncline_status put(struct sl_buf *buf, enum sl_frame_type type)
         return sl_frame_put_members(buf, segment, sizeof(segment));
     case SL_FRAME_ASK:
         return sl_frame_put_ask(buf, &entries[0]);
+    case SL_FRAME_FLOOR:
+        unhex(END_HEX, end);
+        return sl_frame_put_floor(buf, end);
     case SL_FRAME_SUMMARY:
         return sl_frame_put_summary(buf, entries[0].held_hash);
     case SL_FRAME_ROSTER:
@@ -170,6 +181,7 @@ static enum syncline_status get(const struct sl_frame *frame, struct sl_error *e
     static struct sl_roster_entry roster[SL_ROSTER_LEN_MAX];
     struct sl_statement statement;
     struct sl_vector_entry ask;
+    struct sl_segment segment;
     uint8_t hash[SL_HASH_SIZE];
     const struct sl_vector_entry *entries = NULL;
     struct sl_buf memory;
@@ -190,6 +202,8 @@ static enum syncline_status get(const struct sl_frame *frame, struct sl_error *e
         return sl_frame_get_members(frame, &data, &len, err);
     case SL_FRAME_ASK:
         return sl_frame_get_ask(frame, &ask, err);
+    case SL_FRAME_FLOOR:
+        return sl_frame_get_floor(frame, &segment, &data, err);
     case SL_FRAME_SUMMARY:
         return sl_frame_get_summary(frame, hash, err);
     case SL_FRAME_ROSTER:
@@ -302,6 +316,14 @@ Test(frame, the_other_frames_are_read)
     frame = frame_of(SL_FRAME_ASK, bytes + 8, len - 8);
     cr_assert_eq(sl_frame_get_ask(&frame, &ask, NULL), SYNCLINE_OK);
     cr_assert(ask.origin.epoch == 0x1122334455667788 && ask.held_seq == 9);
+
+    struct sl_segment segment;
+    const uint8_t *end = NULL;
+    len = unhex(END_HEX, bytes);
+    frame = frame_of(SL_FRAME_FLOOR, bytes, len);
+    cr_assert_eq(sl_frame_get_floor(&frame, &segment, &end, NULL), SYNCLINE_OK);
+    cr_assert(sl_segment_last_seq(&segment) == 11 && segment.origin.epoch == 0x1122334455667788);
+    cr_assert_eq(end, bytes);
 
     const uint8_t *packed = NULL;
     size_t packed_size = 0;
@@ -474,6 +496,8 @@ static const struct malformed malformeds[] = {
                  "0000000000000000 0700000000000000" HASH_HEX "0800000000000000",
      "more applied than held"},
     {SL_FRAME_ASK, LIBRARY_HEX "8877665544332291 0000000000000000", "epoch"},
+    {SL_FRAME_FLOOR, "", "FLOOR"},
+    {SL_FRAME_FLOOR, END_HEX "00", "FLOOR"},
     {SL_FRAME_QUERY, "", "of 0 bytes"},
     {SL_FRAME_ANSWER, "", "of 0 bytes"},
     {SL_FRAME_MEMBERS, "", "MEMBERS frame of 0 bytes"},

@@ -21,8 +21,8 @@ static const char golden_header_hex[] =
     "00000068e5cf8b01"                 /* first HLC */
     "65000068e5cf8b01"                 /* last HLC */
     "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc" /* predecessor */
-    "1bac8a53a48a596020e3acda63d1a981c3386c9f1a061b6e1a399dd075447f08"
-    "4583a5190d0f6b0cdd3a798175f1b91627b0d4e4ffe23811a5e2608d600fa90d"; /* signature */
+    "fddc6294b1dc1565155b02c35ed9e2537bfa6321d7f5252379e5ecdaaa9bb325"
+    "7fc6c2492e657d5ab5183cdb2ed56f310ce23f4458889869cab3f1611b330d0b"; /* signature */
 
 /* The groups. */
 static const char golden_body_hex[] =
@@ -119,6 +119,39 @@ Test(segment, golden_bytes)
     assert_hex(golden.data, SL_SEGMENT_HEADER_SIZE, golden_header_hex);
     assert_hex(golden.data + SL_SEGMENT_HEADER_SIZE, golden.len - SL_SEGMENT_HEADER_SIZE,
                golden_body_hex);
+}
+
+/* The end of a segment has its hash and its signature, without its body; and says what it is of. */
+Test(segment, end_proves_the_hash)
+{
+    struct sl_hasher *hasher = sl_hasher_new(&sl_allocator_libc);
+    struct sl_segment segment;
+    struct sl_segment end_segment;
+    uint8_t end[SL_SEGMENT_END_SIZE];
+    uint8_t hash[SL_HASH_SIZE];
+    uint8_t end_hash[SL_HASH_SIZE];
+    OK(sl_segment_parse(&segment, golden.data, golden.len, &err));
+    OK(sl_segment_hash(hasher, golden.data, segment.body, segment.body_size, hash));
+    OK(sl_segment_end(hasher, golden.data, golden.len, end));
+    OK(sl_segment_end_hash(hasher, end, end_hash));
+    cr_assert_eq(memcmp(hash, end_hash, SL_HASH_SIZE), 0);
+    OK(sl_segment_end_parse(&end_segment, end, &err));
+    cr_assert_eq(sl_segment_last_seq(&end_segment), 109);
+    cr_assert_null(end_segment.body);
+    cr_assert_eq(memcmp(end_segment.signature, segment.signature, SL_SEGMENT_SIGNATURE_SIZE), 0);
+    for (size_t i = 0; i < sizeof(end); i++) {
+        bool is_signature = i >= SL_SEGMENT_HASHED_SIZE && i < SL_SEGMENT_HEADER_SIZE;
+        end[i] ^= 1;
+        OK(sl_segment_end_hash(hasher, end, end_hash));
+        cr_assert_eq(memcmp(hash, end_hash, SL_HASH_SIZE) == 0, is_signature, "byte %zu", i);
+        end[i] ^= 1;
+    }
+    end[0] ^= 1;
+    FAILS(sl_segment_end_parse(&end_segment, end, &err), SYNCLINE_EPROTO, "does not begin");
+    end[0] ^= 1;
+    memset(end + 56, 0, 4);
+    FAILS(sl_segment_end_parse(&end_segment, end, &err), SYNCLINE_EPROTO, "number of changes");
+    sl_hasher_free(hasher);
 }
 
 /* What was written is read: every field of the header. */

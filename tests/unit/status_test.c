@@ -15,6 +15,7 @@ Test(status, values_are_pinned)
     cr_assert_eq(SYNCLINE_ECORRUPT, 13);
     cr_assert_eq(SYNCLINE_ECLOSED, 21);
     cr_assert_eq(SYNCLINE_EROLLEDBACK, 22);
+    cr_assert_eq(SYNCLINE_EPRUNED, 24);
 }
 
 /* Every status has its own name and a text. */

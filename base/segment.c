@@ -44,7 +44,8 @@ static enum syncline_status check_fields(const struct sl_segment *segment, struc
         wrong = "first seq";
     } else if (segment->origin.epoch > INT64_MAX) {
         wrong = "epoch";
-    } else if ((segment->flags & ~(SL_SEGMENT_ZSTD | SL_SEGMENT_CONTINUED)) != 0) {
+    } else if ((segment->flags & ~(SL_SEGMENT_ZSTD | SL_SEGMENT_CONTINUED | SL_SEGMENT_BIRTHS)) !=
+               0) {
         wrong = "flags";
     } else if (segment->raw_size == 0 || segment->raw_size > SL_SEGMENT_RAW_MAX) {
         wrong = "size before compression";

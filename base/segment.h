@@ -8,7 +8,8 @@
  *          4    2  version, 1
  *          6    2  flags: bit 0, the body is zstd; bit 1, continued: keys of its records may point
  *                  at records of later segments, up to and with the first that is not continued;
- *                  nothing depends on it, as what lacks a parent waits
+ *                  nothing depends on it, as what lacks a parent waits; bit 2, births: some of its
+ *                  changes are inserts, for which it is kept when the log is pruned
  *          8   16  library id
  *         24   16  device id of the origin
  *         40    8  epoch of the origin
@@ -44,13 +45,14 @@
 #define SL_SEGMENT_END_SIZE (SL_SEGMENT_HEADER_SIZE + SL_HASH_SIZE)
 #define SL_SEGMENT_ZSTD 1u
 #define SL_SEGMENT_CONTINUED 2u
+#define SL_SEGMENT_BIRTHS 4u
 
 struct sl_segment {
     struct syncline_uuid library_id;
     struct sl_origin origin;
     uint64_t first_seq;
     uint32_t len;      /* changes */
-    uint32_t flags;    /* SL_SEGMENT_ZSTD, SL_SEGMENT_CONTINUED */
+    uint32_t flags;    /* SL_SEGMENT_ZSTD, SL_SEGMENT_CONTINUED, SL_SEGMENT_BIRTHS */
     uint32_t raw_size; /* bytes of the body before compression */
     uint64_t first_hlc;
     uint64_t last_hlc;

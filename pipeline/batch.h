@@ -24,6 +24,7 @@ struct sl_batch_group {
     uint32_t len;  /* changes */
     size_t offset; /* in body */
     size_t size;   /* bytes there */
+    bool inserts;  /* they are */
 };
 
 /* A record that cannot be sent. */

@@ -64,8 +64,7 @@ static enum syncline_status load(struct sl_birth_check *check, const struct sl_b
         status = sl_peer_log_segment(log, number, birth->seq, found, &data, &size, err);
     }
     if (status == SYNCLINE_EPRUNED) {
-        *found = false;
-        status = SYNCLINE_OK;
+        status = sl_peer_log_births(log, number, birth->seq, found, &data, &size, err);
     }
     check->number = 0;
     if (status == SYNCLINE_OK && *found) {

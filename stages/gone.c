@@ -239,6 +239,15 @@ trace_segment(struct sl_gone *gone, const struct sl_origin_state *origin, struct
     uint32_t i = 0;
     struct sl_birth at = {.origin = origin->name, .seq = gone->seq + 1};
     enum syncline_status status = sl_birth_check_change(&gone->updates, &at, &group, &i, err);
+    uint64_t next = at.seq;
+    if (status == SYNCLINE_OK && group == NULL) {
+        status = sl_peer_log_next(gone->updates.log, sl_core_head(gone->core, origin).number,
+                                  gone->seq, &next, err);
+    }
+    if (status == SYNCLINE_OK && group == NULL && next > at.seq) {
+        gone->seq = next - 1; /* pruned, and nothing was born there */
+        return SYNCLINE_OK;
+    }
     if (status == SYNCLINE_OK && group == NULL) {
         gone->overflow = true; /* what is not there any more may hold one */
         sl_free(gone->core->env->alloc, gone->sent);

@@ -21,10 +21,12 @@
  *
  * UUID and parents are read from the log. The last content of a device-owned record of this device
  * is its birth's, or that of an update in the own log: those of all records in question are found
- * by reading that once, from its beginning (traces). Where the log does not hold the birth any
- * more, nothing is known, and nothing done. Two device-owned records that went with each other, in
- * a circle, are both taken for WITH_PARENT. What this device has sent is known by a filter over the
- * UUIDs of its inserts: of one that it has not sent that is wrong once in 2,000 times.
+ * by reading that once, from its beginning (traces). Of what was pruned only segments that brought
+ * records are there (storage/log_floor.h): then the last content known is the last that is left.
+ * Where the log does not hold the birth any more, nothing is known, and nothing done. Two
+ * device-owned records that went with each other, in a circle, are both taken for WITH_PARENT. What
+ * this device has sent is known by a filter over the UUIDs of its inserts: of one that it has not
+ * sent that is wrong once in 2,000 times.
  *
  * The applier's; everything inside the caller's transaction on core->writer. */
 

@@ -113,6 +113,15 @@ static void add_groups(struct sl_buf *raw, const struct sl_batch *batch, uint64_
     }
 }
 
+static bool has_inserts(const struct sl_batch *batch)
+{
+    bool has = false;
+    for (uint32_t g = 0; g < batch->group_count; g++) {
+        has = has || batch->groups[g].inserts;
+    }
+    return has;
+}
+
 /* May records of this batch point at records that only later batches bring? */
 static bool is_continued(const struct sl_core *core, const struct sl_batch *batch)
 {
@@ -157,7 +166,9 @@ static enum syncline_status append_segment(struct sl_log_append *append, size_t 
         SL_CRASHPOINT(S5, AFTER);
         segment.first_hlc = segment.len == 0 ? hlcs[*at] : segment.first_hlc;
         segment.len += batch->live_n;
-        segment.flags = is_continued(core, batch) ? SL_SEGMENT_CONTINUED : 0;
+        segment.flags &= SL_SEGMENT_BIRTHS;
+        segment.flags |= is_continued(core, batch) ? SL_SEGMENT_CONTINUED : 0;
+        segment.flags |= has_inserts(batch) ? SL_SEGMENT_BIRTHS : 0;
         add_groups(&append->raw, batch, hlcs[*at]);
     }
     segment.last_hlc = *hlc_last;

@@ -186,6 +186,24 @@ static enum syncline_status prune_some(struct sl_prune *prune, bool is_over, boo
 
 /* ---- Space ---- */
 
+/* What is kept for births has a limit, too. */
+static enum syncline_status forget_births(struct sl_prune *prune, bool *forgot,
+                                          struct sl_error *err)
+{
+    struct sl_core *core = prune->core;
+    (void)pthread_mutex_lock(&core->log_lock);
+    enum syncline_status status = sl_core_log_begin(core, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_log_births_limit(&core->log, prune->size_limit / 4, forgot, err);
+    }
+    if (status == SYNCLINE_OK && *forgot) {
+        status = sl_core_log_commit(core, err);
+    }
+    sl_peer_log_rollback(&core->log);
+    (void)pthread_mutex_unlock(&core->log_lock);
+    return status;
+}
+
 /* Gives some pages back; *done: there are not more of them than are to stay. */
 static enum syncline_status shrink(struct sl_core *core, bool *done, struct sl_error *err)
 {
@@ -274,9 +292,12 @@ static enum syncline_status work(struct sl_prune *prune, bool in_use, bool *work
     if (status != SYNCLINE_OK || *worked || in_use || !prune->shrinks) {
         return status;
     }
-    status = shrink(core, &done, err);
-    *worked = status == SYNCLINE_OK && !done;
-    prune->shrinks = !done;
+    status = forget_births(prune, worked, err);
+    if (status == SYNCLINE_OK && !*worked) {
+        status = shrink(core, &done, err);
+        *worked = status == SYNCLINE_OK && !done;
+        prune->shrinks = !done;
+    }
     return status;
 }
 

@@ -103,6 +103,7 @@ static bool write_group(struct sl_serialize *serialize, struct sl_batch *batch, 
     struct sl_batch_group *group = &batch->groups[batch->group_count++];
     group->len = n;
     group->offset = batch->body.len;
+    group->inserts = change == SYNCLINE_INSERT;
     sl_group_write_head(&batch->body, &head);
     if (has_columns) {
         write_columns(serialize, batch, first, n);

@@ -74,6 +74,19 @@ enum syncline_status sl_log_floor_raise(struct sl_peer_log *log, int64_t origin,
         status = sl_fail(err, SYNCLINE_EINVAL, "sync.db: the floor of origin %lld does not rise",
                          (long long)origin);
     }
+    if (status == SYNCLINE_OK) { /* byte 6 is that of the flags */
+        status = prepare(log,
+                         "INSERT OR REPLACE INTO birth_segment(origin,last_seq,bytes)"
+                         " SELECT origin,last_seq,bytes FROM segment WHERE origin=?1 AND"
+                         " last_seq<=?2 AND instr(x'04050607',substr(bytes,7,1))>0",
+                         origin, &stmt, err);
+    }
+    if (status == SYNCLINE_OK) {
+        (void)sqlite3_bind_int64(stmt, 2, (int64_t)floor->seq);
+        status = sl_db_run(&log->db, stmt, err);
+    }
+    (void)sqlite3_finalize(stmt);
+    stmt = NULL;
     if (status == SYNCLINE_OK) {
         status = prepare(log, "DELETE FROM segment WHERE origin=?1 AND last_seq<=?2", origin, &stmt,
                          err);
@@ -103,6 +116,22 @@ enum syncline_status sl_log_floor_begin(struct sl_peer_log *log, const struct sl
         status = sl_db_run(&log->db, stmt, err);
     }
     (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+enum syncline_status sl_log_births_limit(struct sl_peer_log *log, uint64_t size, bool *forgot,
+                                         struct sl_error *err)
+{
+    int64_t bytes = 0;
+    enum syncline_status status = sl_db_int64(
+        &log->db, "SELECT coalesce(sum(length(bytes)),0) FROM birth_segment", 0, &bytes, err);
+    *forgot = status == SYNCLINE_OK && (uint64_t)bytes > size;
+    if (*forgot) {
+        status = sl_db_exec(&log->db,
+                            "DELETE FROM birth_segment WHERE rowid IN"
+                            " (SELECT rowid FROM birth_segment ORDER BY rowid LIMIT 32)",
+                            err);
+    }
     return status;
 }
 

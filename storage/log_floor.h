@@ -11,6 +11,11 @@
  * signature proves both. Floor and segments move in one transaction: a crash leaves both as they
  * were, or both moved. A floor only rises.
  *
+ * A segment that brought records (its flag says so) is kept aside, in `birth_segment`, when it is
+ * pruned: what record a birth is of - its UUID, its first parents - stands nowhere else, and is
+ * asked for when a row is gone that nobody deleted by a capture. It is given to nobody. The oldest
+ * of these go when they are more than a quarter of the log's limit.
+ *
  * Space: segments that go leave free pages, which later ones use; what is more than a slack goes
  * back to the file system a few pages at a time (auto_vacuum is INCREMENTAL), and the file is
  * shorter after the next checkpoint.
@@ -39,6 +44,11 @@ enum syncline_status sl_log_floor_raise(struct sl_peer_log *log, int64_t origin,
  * floor->seq. What segments there are go. Inside a transaction. Errors: as above. */
 enum syncline_status sl_log_floor_begin(struct sl_peer_log *log, const struct sl_log_head *head,
                                         const struct sl_log_floor *floor, struct sl_error *err);
+
+/* Forgets the oldest segments that are kept for their births, some of them, if all together have
+ * more than `size` bytes; *forgot: some were. Inside a transaction. */
+enum syncline_status sl_log_births_limit(struct sl_peer_log *log, uint64_t size, bool *forgot,
+                                         struct sl_error *err);
 
 /* The oldest segments of an origin, none of which goes beyond `upto`: as many as fit into `size`,
  * one at least, and `len` at most. */

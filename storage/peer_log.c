@@ -17,6 +17,8 @@ enum {
     SEGMENT_GET,
     SEGMENT_SIZES,
     SEGMENT_HASH,
+    BIRTHS_GET,
+    BIRTHS_NEXT,
     FORK_PUT,
     FORK_FIND,
     DRAINED_PUT,
@@ -59,6 +61,10 @@ static const char *const sql_texts[] = {
     [SEGMENT_HASH] = "SELECT CASE WHEN o.floor_seq=?2 THEN o.floor_hash ELSE s.hash END,o.floor_seq"
                      " FROM origin o LEFT JOIN segment s ON s.origin=?1 AND s.last_seq=?2"
                      " WHERE o.number=?1",
+    [BIRTHS_GET] = "SELECT bytes FROM birth_segment WHERE origin=?1 AND last_seq>=?2"
+                   " ORDER BY last_seq LIMIT 1",
+    [BIRTHS_NEXT] = "SELECT coalesce((SELECT min(last_seq) FROM birth_segment WHERE origin=?1"
+                    " AND last_seq>?2),floor_seq+1) FROM origin WHERE number=?1",
     [FORK_PUT] = "INSERT OR IGNORE INTO fork(origin,held_seq,held_hash,bytes,at_ms)"
                  " VALUES(?1,?2,?3,?4,?5)",
     [FORK_FIND] = "SELECT at_ms FROM fork WHERE origin=?1",
@@ -109,6 +115,8 @@ static const char schema[] =
     " UNIQUE(device,epoch));"
     "CREATE TABLE segment(number INTEGER PRIMARY KEY, origin INTEGER NOT NULL,"
     " last_seq INTEGER NOT NULL, hash BLOB NOT NULL, bytes BLOB NOT NULL, UNIQUE(origin,last_seq));"
+    "CREATE TABLE birth_segment(origin INTEGER NOT NULL, last_seq INTEGER NOT NULL,"
+    " bytes BLOB NOT NULL, UNIQUE(origin,last_seq));"
     "CREATE TABLE fork(origin INTEGER PRIMARY KEY, held_seq INTEGER NOT NULL,"
     " held_hash BLOB NOT NULL, bytes BLOB NOT NULL, at_ms INTEGER NOT NULL);"
     "CREATE TABLE drained(id INTEGER PRIMARY KEY, token INTEGER NOT NULL, changes INTEGER NOT NULL,"
@@ -518,6 +526,59 @@ enum syncline_status sl_peer_log_segment(struct sl_peer_log *log, int64_t origin
 void sl_peer_log_done(struct sl_peer_log *log)
 {
     sl_db_reset(log->statements.stmt[SEGMENT_GET]);
+    sl_db_reset(log->statements.stmt[BIRTHS_GET]);
+}
+
+enum syncline_status sl_peer_log_births(struct sl_peer_log *log, int64_t origin, uint64_t seq,
+                                        bool *found, const uint8_t **data, size_t *size,
+                                        struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool row = false;
+    struct sl_segment segment;
+    enum syncline_status status = get(log, BIRTHS_GET, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    sl_db_reset(stmt);
+    (void)sqlite3_bind_int64(stmt, 1, origin);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)seq);
+    status = sl_db_row(&log->db, stmt, &row, err);
+    *found = false;
+    if (status != SYNCLINE_OK || !row) {
+        return status;
+    }
+    const uint8_t *bytes = sqlite3_column_blob(stmt, 0);
+    size_t len = (size_t)sqlite3_column_bytes(stmt, 0);
+    status = bytes != NULL ? sl_segment_parse(&segment, bytes, len, err)
+                           : sl_fail(err, SYNCLINE_ENOMEM, "sync.db: no memory for a segment");
+    if (status == SYNCLINE_OK && segment.first_seq <= seq) {
+        *found = true;
+        *data = bytes;
+        *size = len;
+        return SYNCLINE_OK;
+    }
+    sl_db_reset(stmt); /* the one that held it was not kept */
+    return status == SYNCLINE_OK ? status : sl_fail_prefix(err, SYNCLINE_ECORRUPT, "sync.db");
+}
+
+enum syncline_status sl_peer_log_next(struct sl_peer_log *log, int64_t origin, uint64_t seq,
+                                      uint64_t *next, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool row = false;
+    enum syncline_status status = get(log, BIRTHS_NEXT, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, origin);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)seq);
+    status = sl_db_row(&log->db, stmt, &row, err);
+    if (status == SYNCLINE_OK) {
+        *next = row ? (uint64_t)sqlite3_column_int64(stmt, 0) : seq + 1;
+        sl_db_reset(stmt);
+    }
+    return status;
 }
 
 enum syncline_status sl_peer_log_hash_at(struct sl_peer_log *log, int64_t origin, uint64_t last_seq,

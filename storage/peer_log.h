@@ -8,6 +8,7 @@
  *     origin      per origin: held_seq, held_hash, last_hlc - the end of its log here; floor_seq,
  *                 floor_hash, floor_end - where it begins (storage/log_floor.h)
  *     segment     the sealed bytes, by origin and last seq; see base/segment.h
+ *     birth_segment   segments that were pruned, and are kept for the births in them
  *     fork        origins whose log has split: the head here, and a segment that contradicts it
  *     drained     outbox rows whose changes are in the log: (id, token), how many, complete or not;
  *                 the newest of them, as many as are remembered
@@ -104,6 +105,15 @@ enum syncline_status sl_peer_log_segment(struct sl_peer_log *log, int64_t origin
                                          bool *found, const uint8_t **data, size_t *size,
                                          struct sl_error *err);
 void sl_peer_log_done(struct sl_peer_log *log);
+/* The same of one that was pruned and is kept for the births in it: see storage/log_floor.h.
+ * Errors: ECORRUPT, ... */
+enum syncline_status sl_peer_log_births(struct sl_peer_log *log, int64_t origin, uint64_t seq,
+                                        bool *found, const uint8_t **data, size_t *size,
+                                        struct sl_error *err);
+/* Where the next segment is that is there, when the one after `seq` is not: *next is a change in
+ * it, or the first of the log above its floor. */
+enum syncline_status sl_peer_log_next(struct sl_peer_log *log, int64_t origin, uint64_t seq,
+                                      uint64_t *next, struct sl_error *err);
 /* The hash of the segment that ends at `last_seq` exactly; at the floor it is still known. Errors:
  * EPRUNED (below the floor), ... */
 enum syncline_status sl_peer_log_hash_at(struct sl_peer_log *log, int64_t origin, uint64_t last_seq,

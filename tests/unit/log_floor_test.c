@@ -189,6 +189,63 @@ Test(log_floor, shrinks)
     OK(sl_db_check(&log_.db, &err));
 }
 
+/* A segment with that flag byte, of `changes` changes after head. */
+static void append_segment(struct sl_log_head *head, uint32_t changes, uint32_t flags)
+{
+    uint8_t bytes[SL_SEGMENT_HEADER_SIZE + 1] = {0};
+    struct sl_segment segment = {.origin = head->origin,
+                                 .first_seq = head->held_seq + 1,
+                                 .len = changes,
+                                 .flags = flags,
+                                 .raw_size = 1,
+                                 .last_hlc = 100};
+    sl_segment_encode_header(&segment, bytes);
+    head->held_seq += changes;
+    OK(sl_peer_log_append(&log_, head, bytes, sizeof(bytes), &err));
+}
+
+/* Of what is pruned the segments that brought records stay aside, found by each seq in them and by
+ * no other; the oldest go when they are too many. */
+Test(log_floor, births_are_kept)
+{
+    bool found = false;
+    bool forgot = true;
+    const uint8_t *data = NULL;
+    size_t size = 0;
+    uint64_t next = 0;
+    append_segment(&a, 4, SL_SEGMENT_BIRTHS);                        /* 17 to 20 */
+    append_segment(&a, 5, SL_SEGMENT_CONTINUED);                     /* 21 to 25 */
+    append_segment(&a, 5, SL_SEGMENT_BIRTHS | SL_SEGMENT_CONTINUED); /* 26 to 30 */
+    append_segment(&a, 5, SL_SEGMENT_BIRTHS);                        /* 31 to 35 */
+    struct sl_log_floor floor = floor_at(30, 0x70);
+    OK(sl_log_floor_raise(&log_, a.number, &floor, &err));
+    for (uint64_t seq = 1; seq <= 35; seq++) {
+        OK(sl_peer_log_births(&log_, a.number, seq, &found, &data, &size, &err));
+        cr_expect_eq(found, (seq >= 17 && seq <= 20) || (seq >= 26 && seq <= 30), "seq %llu",
+                     (unsigned long long)seq);
+        sl_peer_log_done(&log_);
+    }
+    static const uint64_t table[][2] = {{0, 20}, {16, 20}, {20, 30}, {25, 30}, {30, 31}};
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        OK(sl_peer_log_next(&log_, a.number, table[i][0], &next, &err));
+        cr_expect_eq(next, table[i][1], "after %llu", (unsigned long long)table[i][0]);
+    }
+    OK(sl_peer_log_next(&log_, 99, 5, &next, &err));
+    cr_expect_eq(next, 6);
+    OK(sl_log_births_limit(&log_, 2 * (SL_SEGMENT_HEADER_SIZE + 1), &forgot, &err));
+    cr_expect_not(forgot);
+    OK(sl_log_births_limit(&log_, 2 * SL_SEGMENT_HEADER_SIZE, &forgot, &err));
+    cr_expect(forgot);
+    OK(sl_peer_log_births(&log_, a.number, 17, &found, &data, &size, &err));
+    cr_expect_not(found);
+    OK(sl_db_exec(&log_.db, "INSERT INTO birth_segment VALUES(1,50,x'00')", &err));
+    FAILS(sl_peer_log_births(&log_, a.number, 50, &found, &data, &size, &err), SYNCLINE_ECORRUPT,
+          "sync.db");
+    OK(sl_db_exec(&log_.db, "DROP TABLE birth_segment", &err));
+    FAILS(sl_peer_log_births(&log_, 1, 1, &found, &data, &size, &err), SYNCLINE_EDB, "birth");
+    FAILS(sl_log_births_limit(&log_, 1, &forgot, &err), SYNCLINE_EDB, "birth");
+}
+
 /* A floor that is damaged is ECORRUPT, and a table that is not there is passed on. */
 Test(log_floor, failures)
 {

@@ -383,7 +383,7 @@ Test(segment, header_fields_have_limits)
     FAILS(parse_changed(0, 'X', 1), SYNCLINE_EPROTO, "does not begin like one");
     FAILS(parse_changed(4, 2, 2), SYNCLINE_EFORMAT, "version 2");
     FAILS(parse_changed(4, 0, 2), SYNCLINE_EFORMAT, "version 0");
-    FAILS(parse_changed(6, 4, 2), SYNCLINE_EPROTO, "flags");
+    FAILS(parse_changed(6, 8, 2), SYNCLINE_EPROTO, "flags");
     FAILS(parse_changed(6, 0x8000, 2), SYNCLINE_EPROTO, "flags");
     FAILS(parse_changed(40, max + 1, 8), SYNCLINE_EPROTO, "epoch");
     OK(parse_changed(40, max, 8));

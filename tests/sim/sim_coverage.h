@@ -24,7 +24,8 @@
     X(power)                                                                                       \
     X(disk)                                                                                        \
     X(memory)                                                                                      \
-    X(clock)
+    X(clock)                                                                                       \
+    X(prune)
 
 enum sl_sim_fault {
 #define X(name) SL_SIM_FAULT_##name,

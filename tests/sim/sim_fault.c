@@ -33,6 +33,9 @@ void sl_sim_faults_start(struct sl_sim_faults *faults, struct sl_sim_world *worl
     if (faults->is_on[SL_SIM_FAULT_relay]) {
         sl_sim_coverage_switch(coverage, -1, SL_SIM_FAULT_relay, true);
     }
+    if (faults->is_on[SL_SIM_FAULT_prune]) {
+        sl_sim_coverage_switch(coverage, -1, SL_SIM_FAULT_prune, true);
+    }
 }
 
 void sl_sim_faults_tick(struct sl_sim_faults *faults)

@@ -187,9 +187,11 @@ static void read_device(struct reader *reader, struct sl_decoded *decoded)
     if (db == NULL) {
         return;
     }
-    sqlite3_stmt *stmt =
-        sl_sim_prepare(db, "SELECT s.bytes FROM segment AS s JOIN origin AS o ON o.number=s.origin"
-                           " WHERE o.device=?1 ORDER BY o.number,s.last_seq");
+    sqlite3_stmt *stmt = sl_sim_prepare(
+        db, "SELECT s.bytes FROM (SELECT origin,last_seq,bytes FROM segment UNION ALL"
+            " SELECT origin,last_seq,bytes FROM sim_pruned) AS s"
+            " JOIN origin AS o ON o.number=s.origin"
+            " WHERE o.device=?1 ORDER BY o.number,s.last_seq");
     sqlite3_bind_blob(stmt, 1, &device->identity.device_id, sizeof(struct syncline_uuid),
                       SQLITE_STATIC);
     reader->hlc = 0;

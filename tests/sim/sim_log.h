@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright (c) the Syncline authors */
 
-/* What the devices' own logs hold, read back from their sync.db: which change is whose, its place
- * and its stamp. Of its content only the `rev` is taken: what a version is, the ledger says. */
+/* What the devices' own logs hold, or held before it was pruned, read back from their sync.db:
+ * which change is whose, its place and its stamp. Of its content only the `rev` is taken: what a
+ * version is, the ledger says. */
 
 #ifndef SL_SIM_LOG_H
 #define SL_SIM_LOG_H

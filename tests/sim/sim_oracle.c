@@ -237,6 +237,7 @@ struct believed {
     int64_t there[SL_SIM_DEVICES_MAX]; /* in its tables */
     int64_t acked[SL_SIM_DEVICES_MAX];
     int64_t applied[SL_SIM_DEVICES_MAX];
+    int64_t pruned[SL_SIM_DEVICES_MAX]; /* of each device's changes here */
 };
 
 /* Runs a SELECT of a device id and two numbers, which are added to the device's. */
@@ -271,6 +272,23 @@ static void read_believed(struct sl_sim_device *device, struct believed *out)
            out->there, none);
     add_up(device, SL_SIM_SYNC_DB, "SELECT device,acked_seq,applied_seq FROM member", out->acked,
            out->applied);
+    add_up(device, SL_SIM_SYNC_DB, "SELECT device,floor_seq,0 FROM origin", out->pruned, none);
+}
+
+/* What A has pruned of each device's changes, B holds; and A's own tables have it. */
+static void check_pruned(struct sl_sim_world *world, const struct believed *believed, unsigned a,
+                         unsigned b)
+{
+    for (unsigned d = 0; d < world->devices_len; d++) {
+        int64_t has = a == b ? believed[b].there[d] : believed[b].held[d];
+        if (believed[a].pruned[d] > has) {
+            sl_sim_fail(
+                world, SL_SIM_INVARIANT,
+                "device %u pruned %lld of the changes of device %u, and device %u has %s %lld", a,
+                (long long)believed[a].pruned[d], d, b, a == b ? "applied" : "only",
+                (long long)has);
+        }
+    }
 }
 
 void sl_sim_check_always(struct sl_sim_workload *work)
@@ -285,7 +303,11 @@ void sl_sim_check_always(struct sl_sim_workload *work)
     }
     for (unsigned a = 0; a < world->devices_len; a++) {
         for (unsigned b = 0; b < world->devices_len; b++) {
-            if (a == b || world->devices[a].has_died || world->devices[b].has_died) {
+            if (world->devices[a].has_died || world->devices[b].has_died) {
+                continue;
+            }
+            check_pruned(world, believed, a, b);
+            if (a == b) {
                 continue;
             }
             bool is_held = believed[b].acked[a] <= believed[a].held[b];

@@ -9,7 +9,7 @@
 #include "tests/sim/sim_workload.h"
 
 /* What must hold at any time, faults or not: no device believes that another one has what that has
- * not: invariant. */
+ * not, nor has pruned what another one does not hold or itself has not applied: invariant. */
 void sl_sim_check_always(struct sl_sim_workload *work);
 /* Every device's tables against what the ledger and the logs fold to (sim_fold.h): lost. */
 void sl_sim_check_ledger(struct sl_sim_workload *work);

@@ -358,6 +358,9 @@ void sl_sim_run(uint64_t seed, const struct sl_sim_options *options, struct sl_s
     for (unsigned i = 0; i < world.devices_len && ok; i++) {
         ok = sl_sim_device_create(&world.devices[i]);
     }
+    if (ok && faults.is_on[SL_SIM_FAULT_prune]) {
+        ok = sl_sim_world_prunes(&world);
+    }
     if (ok) {
         run_workload(&world, options, &faults, result);
     }

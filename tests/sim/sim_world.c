@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "storage/peer_log.h"
 #include "tests/sim/sim_fault.h"
 
 #define WORLD_BEGIN_MS 1767225600000u /* 2026-01-01 */
@@ -414,6 +415,43 @@ void sl_sim_world_init(struct sl_sim_world *world, uint64_t seed, unsigned devic
     draw_peers(world, has_relays, &setup);
 }
 
+static bool put_members(struct sl_sim_world *world, const struct sl_sim_device *device)
+{
+    struct sl_peer_log log;
+    struct sl_error err = {0};
+    enum syncline_status status =
+        sl_peer_log_open(&log, &device->env, device->sync_db, SL_DB_WRITE, &err);
+    bool is_open = status == SYNCLINE_OK;
+    for (unsigned i = 0; i < world->devices_len && status == SYNCLINE_OK; i++) {
+        const struct sl_sim_device *other = &world->devices[i];
+        struct sl_member member = {.device = other->identity.device_id};
+        memcpy(member.public_key, other->identity.public_key, sizeof(member.public_key));
+        snprintf(member.name, sizeof(member.name), "device %u", i);
+        if (other != device) {
+            status = sl_member_put(&log, &member, &err);
+        }
+    }
+    if (is_open) {
+        sl_peer_log_fini(&log);
+    }
+    if (status != SYNCLINE_OK) {
+        sl_sim_fail(world, SL_SIM_INVARIANT, "members: %s", err.text);
+    }
+    return status == SYNCLINE_OK;
+}
+
+bool sl_sim_world_prunes(struct sl_sim_world *world)
+{
+    bool ok = true;
+    for (unsigned i = 0; i < world->devices_len && ok; i++) {
+        ok = put_members(world, &world->devices[i]);
+    }
+    world->settings.values[SL_SETTING_LOG_PRUNE].number = 1;
+    world->settings.values[SL_SETTING_MEMBER_STALE_DAYS].number =
+        sl_setting_at(SL_SETTING_MEMBER_STALE_DAYS)->max;
+    return ok;
+}
+
 void sl_sim_world_close(struct sl_sim_world *world)
 {
     for (unsigned i = 0; i < world->devices_len; i++) {
@@ -480,6 +518,21 @@ static bool api_failed(struct sl_sim_device *device, const char *what, uint64_t 
     return true;
 }
 
+/* What is pruned is kept beside the log, in the transaction that prunes it: sim_log.h reads it. */
+static bool keep_pruned(struct sl_sim_device *device)
+{
+    sqlite3 *db = NULL;
+    bool ok =
+        sqlite3_open_v2(device->sync_db, &db, SQLITE_OPEN_READWRITE, SL_SIM_VFS_NAME) ==
+            SQLITE_OK &&
+        sl_sim_exec(device, db,
+                    "CREATE TABLE sim_pruned(origin,last_seq,bytes); CREATE TRIGGER sim_prunes"
+                    " BEFORE DELETE ON segment BEGIN INSERT INTO sim_pruned"
+                    " VALUES(old.origin,old.last_seq,old.bytes); END");
+    sqlite3_close(db);
+    return ok;
+}
+
 bool sl_sim_device_create(struct sl_sim_device *device)
 {
     struct sl_sim_world *world = device->world;
@@ -499,7 +552,8 @@ bool sl_sim_device_create(struct sl_sim_device *device)
     snprintf(name, sizeof(name), "device %d", device->index);
     return !api_failed(device, "create", device->hits,
                        sl_library_create(&config, &world->library_id, "a library", name, &err),
-                       &err);
+                       &err) &&
+           keep_pruned(device);
 }
 
 bool sl_sim_engine_open(struct sl_sim_device *device)

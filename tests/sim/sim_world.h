@@ -117,6 +117,10 @@ struct sl_sim_world {
  */
 void sl_sim_world_init(struct sl_sim_world *world, uint64_t seed, unsigned devices, bool has_relays,
                        FILE *trace_out);
+/* Logs give up what every member holds. There are no snapshots: so nobody is away for so long that
+ * it is not waited for, though clocks may jump by years, and each is a member on all devices from
+ * the beginning. After the devices were created, before anything is opened. */
+bool sl_sim_world_prunes(struct sl_sim_world *world);
 /* Closes every handle of every device. */
 void sl_sim_world_close(struct sl_sim_world *world);
 /* Frees a closed world; with files still open its disk is left to leak, as they point into it. */

@@ -55,7 +55,9 @@ static const char *const sql_texts[] = {
                " ORDER BY birth_hlc DESC LIMIT 1",
     [NEXT_OF] = "SELECT id FROM _syncline_waiting WHERE model=?2 AND uuid=?3 AND id>?1"
                 " ORDER BY id LIMIT 1",
-    [EARLIER] = "SELECT id FROM _syncline_waiting WHERE model=?1 AND uuid=?2 AND class=1"
+    /* Without the hint it goes through all that waits of that origin. */
+    [EARLIER] = "SELECT id FROM _syncline_waiting INDEXED BY _syncline_waiting_record"
+                " WHERE model=?1 AND uuid=?2 AND class=1"
                 " AND birth_origin=?3 AND birth_seq<?4 LIMIT 1",
     [KEYS] = "SELECT model,uuid FROM _syncline_waiting_key WHERE entry=?1",
 };

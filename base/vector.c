@@ -76,6 +76,15 @@ static uint64_t half(const struct syncline_uuid *uuid, size_t at)
     return value;
 }
 
+struct syncline_uuid sl_uuid_before(const struct syncline_uuid *uuid)
+{
+    struct syncline_uuid lower = *uuid;
+    for (size_t i = sizeof(lower.bytes); i > 0 && lower.bytes[i - 1]-- == 0; i--) {
+        continue; /* borrow */
+    }
+    return lower;
+}
+
 bool sl_uuid_in_run(const struct syncline_uuid *uuid, const struct syncline_uuid *first, uint64_t n)
 {
     uint64_t low = half(uuid, 8) - half(first, 8);

@@ -44,6 +44,8 @@ void sl_uuid_format(const struct syncline_uuid *uuid, char text[37]);
 
 /* *uuid + n as one 128-bit number in network order. Wraps. */
 struct syncline_uuid sl_uuid_add(const struct syncline_uuid *uuid, uint64_t n);
+/* *uuid - 1, likewise. */
+struct syncline_uuid sl_uuid_before(const struct syncline_uuid *uuid);
 /* Is the UUID one of first, first + 1, ... first + n - 1? */
 bool sl_uuid_in_run(const struct syncline_uuid *uuid, const struct syncline_uuid *first,
                     uint64_t n);

@@ -74,6 +74,24 @@ Test(vector, add_wraps)
     cr_assert(sl_uuid_equal(&sum, &(struct syncline_uuid){{[15] = 1}}));
 }
 
+/* The UUID before one is one less, over all bytes; before the least is the greatest. */
+Test(vector, before)
+{
+    struct syncline_uuid uuid = {{1}};
+    uuid = sl_uuid_before(&uuid);
+    cr_assert_eq(uuid.bytes[0], 0);
+    for (size_t i = 1; i < sizeof(uuid.bytes); i++) {
+        cr_assert_eq(uuid.bytes[i], 0xff);
+    }
+    uuid = sl_uuid_before(&uuid);
+    cr_assert_eq(uuid.bytes[15], 0xfe);
+    cr_assert_eq(uuid.bytes[14], 0xff);
+    uuid = (struct syncline_uuid){{0}};
+    uuid = sl_uuid_before(&uuid);
+    cr_assert_eq(uuid.bytes[0], 0xff);
+    cr_assert_eq(uuid.bytes[15], 0xff);
+}
+
 /* UUIDs that count up, as a batch of new records has them, spread over a table's slots as well as
  * any others. */
 Test(vector, hashes_of_neighbours_spread)

@@ -20,12 +20,8 @@
 #define SL_CHANGE_BIRTHS_MAX 16u                 /* births that one change names */
 #define SL_VECTOR_LEN_MAX 4096u                  /* origins in a vector */
 #define SL_MEMBER_COUNT_MAX 64u                  /* devices of one library */
-#define SL_MEMBERSHIP_LEN_MAX 4096u              /* entries of the membership log */
-#define SL_MEMBERSHIP_AUTHOR_MAX                                                                   \
-    256u /* of them by one device: it needs 64 of three kinds at most */
-#define SL_MEMBERSHIP_SIZE_MAX (3u * 1024u * 1024u) /* bytes of all of them */
-#define SL_LINK_COUNT_MAX 64u                       /* connections of one library */
-#define SL_ADDRESS_SIZE_MAX 63u                     /* bytes of "host:port" */
+#define SL_LINK_COUNT_MAX 64u                    /* connections of one library */
+#define SL_ADDRESS_SIZE_MAX 63u                  /* bytes of "host:port" */
 #define SL_PEERS_SIZE 4096u            /* bytes of all addresses to dial, with their NUL */
 #define SL_CONF_SIZE_MAX (64u * 1024u) /* bytes of syncline.conf */
 #define SL_ZSTD_LEVEL 3                /* of segments */
@@ -80,7 +76,6 @@
 #define SL_REDIAL_MS_MAX 5000u              /* longest pause before dialling again */
 #define SL_HANDSHAKE_MS_MAX 5000u           /* a link that has not said hello by then is closed */
 #define SL_JOIN_MS_MAX 10000u               /* how long a join waits for its answer */
-#define SL_MEMBERS_ASK_MS 10000u            /* how long a revocation waits for the engine */
 #define SL_MAX_DRIFT_MS (10u * 60u * 1000u) /* a clock further ahead than this is not believed */
 #define SL_INCOMING_SIZE_MAX (16u * 1024u * 1024u) /* bytes of segments waiting for the log */
 #define SL_UUID_MAP_SIZE_MAX (8u * 1024u * 1024u)  /* bytes of the UUID map; then it is emptied */

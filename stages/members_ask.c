@@ -8,19 +8,15 @@
 #include "stages/members.h"
 
 #define MS_PER_S 1000u
-#define NS_PER_MS 1000000L
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S (MS_PER_S * NS_PER_MS)
 
-static struct timespec deadline(void)
+/* By the clock that the condition goes by, which is the environment's. */
+static struct timespec deadline(const struct sl_core *core)
 {
-    struct timespec at;
-    (void)clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += SL_MEMBERS_ASK_MS / MS_PER_S;
-    at.tv_nsec += (long)(SL_MEMBERS_ASK_MS % MS_PER_S) * NS_PER_MS;
-    if (at.tv_nsec >= (long)MS_PER_S * NS_PER_MS) {
-        at.tv_nsec -= (long)MS_PER_S * NS_PER_MS;
-        at.tv_sec++;
-    }
-    return at;
+    uint64_t at_ns = core->env->mono_ns(core->env->ctx) + SL_MEMBERS_ASK_MS * NS_PER_MS;
+    return (struct timespec){.tv_sec = (time_t)(at_ns / NS_PER_S),
+                             .tv_nsec = (long)(at_ns % NS_PER_S)};
 }
 
 /* Waits, under the lock, while the state is that. false: the time is over, or the engine is dead.
@@ -41,7 +37,7 @@ static enum syncline_status ask(struct sl_core *core, enum sl_membership_kind ki
                                 const struct syncline_uuid *device, struct sl_error *err)
 {
     struct sl_members_ask *slot = &core->members_ask;
-    struct timespec until = deadline();
+    struct timespec until = deadline(core);
     while (slot->state != SL_MEMBERS_ASK_FREE) {
         if (!wait_while(core, slot->state, &until)) {
             return SYNCLINE_EBUSY;

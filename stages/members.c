@@ -502,20 +502,27 @@ static void pack_entry(const struct sl_membership *set, size_t index, struct sl_
     sl_membership_pack(buf, bytes, size);
 }
 
-/* Who let that device in, after who let that one in, and so on from the first: each is known when
- * its word is read. The device that is told knows one of them: it came in by them, too. */
-static void pack_way_in(const struct sl_membership *set, const struct syncline_uuid *device,
-                        size_t steps, struct sl_buf *buf)
+/* The place of a device among those known: whom it is known by comes before it. */
+static size_t place_of(const struct sl_membership *set, const struct syncline_uuid *device)
 {
-    const struct sl_membership_device *known = sl_membership_device(set, device);
-    if (known == NULL || known->since_ms == 0 || steps == 0) {
-        return;
+    size_t at = 0;
+    while (at < set->devices_len && !sl_uuid_equal(&set->devices[at].id, device)) {
+        at++;
     }
-    pack_way_in(set, &known->let_in_by, steps - 1, buf);
-    for (size_t k = 0; k < set->len; k++) {
+    return at;
+}
+
+/* What makes that device known to who knows this one: who let it in, or came in by it, after what
+ * makes that one known. So each is known when its word is read. */
+static void pack_way_to(const struct sl_membership *set, const struct syncline_uuid *device,
+                        struct sl_buf *buf)
+{
+    size_t place = place_of(set, device);
+    for (size_t k = 0; k < set->len && place > 0; k++) {
         const struct sl_membership_entry *entry = sl_membership_at(set, k);
-        if (entry->kind == SL_MEMBERSHIP_ADMIT && sl_uuid_equal(&entry->subject, device) &&
-            sl_uuid_equal(&entry->author, &known->let_in_by)) {
+        if (entry->key != NULL && sl_uuid_equal(&entry->subject, device) &&
+            place_of(set, &entry->author) < place) {
+            pack_way_to(set, &entry->author, buf);
             pack_entry(set, k, buf);
             return;
         }
@@ -530,7 +537,7 @@ static void pack_proof(const struct sl_membership *set, const struct syncline_uu
         const struct sl_membership_entry *entry = sl_membership_at(set, k);
         bool says_it = entry->kind == SL_MEMBERSHIP_LEAVE || entry->kind == SL_MEMBERSHIP_REVOKE;
         if (says_it && sl_uuid_equal(&entry->subject, device)) {
-            pack_way_in(set, &entry->author, SL_MEMBER_COUNT_MAX, buf);
+            pack_way_to(set, &entry->author, buf);
             pack_entry(set, k, buf);
         }
     }

@@ -25,7 +25,8 @@
     X(disk)                                                                                        \
     X(memory)                                                                                      \
     X(clock)                                                                                       \
-    X(prune)
+    X(prune)                                                                                       \
+    X(revoke)
 
 enum sl_sim_fault {
 #define X(name) SL_SIM_FAULT_##name,

@@ -30,6 +30,7 @@ void sl_sim_faults_start(struct sl_sim_faults *faults, struct sl_sim_world *worl
     sl_sim_fault_crash_start(faults);
     sl_sim_fault_shortage_start(faults);
     sl_sim_fault_clock_start(faults);
+    sl_sim_fault_revoke_start(faults);
     if (faults->is_on[SL_SIM_FAULT_relay]) {
         sl_sim_coverage_switch(coverage, -1, SL_SIM_FAULT_relay, true);
     }
@@ -45,6 +46,7 @@ void sl_sim_faults_tick(struct sl_sim_faults *faults)
     sl_sim_fault_crash_tick(faults);
     sl_sim_fault_shortage_tick(faults);
     sl_sim_fault_clock_tick(faults);
+    sl_sim_fault_revoke_tick(faults);
 }
 
 void sl_sim_faults_stop(struct sl_sim_faults *faults)

@@ -43,6 +43,7 @@ struct sl_sim_faults {
     uint32_t bad_times;     /* that begin; a device's disk and memory fail only then */
     uint32_t bad_times_end; /* that end */
     uint32_t clock_steps;   /* clocks that step, freeze, or change their speed */
+    uint32_t revocations;   /* devices that are revoked: until one is */
 };
 
 /* Draws what is on. Before the world is made: relay says which links there are. */
@@ -78,5 +79,7 @@ void sl_sim_fault_shortage_stop(struct sl_sim_faults *faults);
 void sl_sim_fault_clock_start(struct sl_sim_faults *faults);
 void sl_sim_fault_clock_tick(struct sl_sim_faults *faults);
 void sl_sim_fault_clock_stop(struct sl_sim_faults *faults);
+void sl_sim_fault_revoke_start(struct sl_sim_faults *faults);
+void sl_sim_fault_revoke_tick(struct sl_sim_faults *faults);
 
 #endif

@@ -30,10 +30,14 @@ void sl_sim_check_digest(struct sl_sim_world *world)
         const struct sl_sim_model *model = &world->schema.models[m];
         uint64_t first_count = 0;
         uint8_t first[SL_HASH_SIZE] = {0};
+        bool is_first = true;
         for (unsigned i = 0; i < world->devices_len; i++) {
             uint64_t count = 0;
             uint8_t hash[SL_HASH_SIZE] = {0};
             struct sl_error err = {0};
+            if ((world->out >> i & 1) != 0) {
+                continue;
+            }
             enum syncline_status status =
                 sl_library_digest(world->devices[i].engine, &model->described, &count, hash, &err);
             if (status != SYNCLINE_OK) {
@@ -43,7 +47,8 @@ void sl_sim_check_digest(struct sl_sim_world *world)
             }
             sl_sim_trace_event(&world->trace, world->now_ns, (int)i, "digest", m, count, hash,
                                sizeof(hash));
-            if (i == 0) {
+            if (is_first) {
+                is_first = false;
                 first_count = count;
                 memcpy(first, hash, sizeof(first));
             } else if (count != first_count || memcmp(first, hash, sizeof(first)) != 0) {
@@ -211,6 +216,9 @@ static void check_device(struct sl_sim_workload *work, const struct sl_sim_fold 
 void sl_sim_check_ledger(struct sl_sim_workload *work)
 {
     struct sl_sim_fold fold;
+    if (work->world->out != 0) {
+        return; /* how much of a revoked device stays is for the others to say */
+    }
     sl_sim_fold_init(&fold, &work->ledger);
     for (unsigned i = 0; i < work->world->devices_len && work->world->failures == 0; i++) {
         check_device(work, &fold, (int)i);
@@ -392,19 +400,56 @@ static uint64_t count_waiting(struct sl_sim_device *device, struct syncline_uuid
     return count;
 }
 
+static unsigned count_bits(unsigned bits)
+{
+    unsigned count = 0;
+    for (; bits != 0; bits &= bits - 1) {
+        count++;
+    }
+    return count;
+}
+
+/* What the device has of those that were revoked: as much as the others. */
+static uint64_t held_of_out(struct sl_sim_device *device)
+{
+    struct sl_sim_world *world = device->world;
+    int64_t held[SL_SIM_DEVICES_MAX] = {0};
+    int64_t none[SL_SIM_DEVICES_MAX] = {0};
+    uint64_t sum = 0;
+    add_up(device, SL_SIM_SYNC_DB, "SELECT device,held_seq,0 FROM origin", held, none);
+    for (unsigned d = 0; d < world->devices_len; d++) {
+        sum += (world->out >> d & 1) != 0 ? (uint64_t)held[d] : 0;
+    }
+    return sum;
+}
+
+/* A device that was revoked has learned of it, and has no links. */
+static bool check_out(struct sl_sim_device *device, const struct syncline_info *info, bool quiet)
+{
+    bool all = info->standing == SYNCLINE_STANDING_REVOKED && info->links == 0;
+    if (!all && !quiet) {
+        sl_sim_fail(device->world, SL_SIM_STUCK,
+                    "device %d was revoked: its standing is %d, and it has %u links", device->index,
+                    (int)info->standing, info->links);
+    }
+    return all;
+}
+
 /* Notes what is not as it is at rest. Returns whether all is. */
 static bool check_facts(struct sl_sim_workload *work, struct sl_sim_device *device,
                         const struct syncline_info *info, uint64_t others_seq, bool quiet)
 {
     struct sl_sim_world *world = device->world;
-    bool is_direct = device->neighbours == world->devices_len - 1 || world->relayed_acks;
+    unsigned links = count_bits(device->linked_to & ~world->out);
+    bool is_direct =
+        links == world->devices_len - 1 - count_bits(world->out) || world->relayed_acks;
     const struct {
         const char *what;
         uint64_t is;
         uint64_t wanted;
         bool matters;
     } facts[] = {
-        {"links", info->links, device->neighbours, true},
+        {"links", info->links, links, true},
         {"changes in the outbox", info->outbox, 0, true},
         {"older rows", info->unscanned, 0, true},
         {"records set aside", info->set_aside, 0, true},
@@ -458,10 +503,16 @@ bool sl_sim_check_info(struct sl_sim_workload *work, bool quiet)
         if (!sl_sim_info(&world->devices[i], &infos[i])) {
             return false;
         }
-        all_seq += infos[i].own_seq;
+        all_seq += (world->out >> i & 1) == 0 ? infos[i].own_seq : 0;
     }
     bool all = true;
+    unsigned first = (world->out & 1) == 0 ? 0 : 1; /* at most one was revoked */
+    all_seq += world->out != 0 ? held_of_out(&world->devices[first]) : 0;
     for (unsigned i = 0; i < world->devices_len && (all || !quiet); i++) {
+        if ((world->out >> i & 1) != 0) {
+            all = check_out(&world->devices[i], &infos[i], quiet) && all;
+            continue;
+        }
         all = check_facts(work, &world->devices[i], &infos[i], all_seq - infos[i].own_seq, quiet) &&
               all;
     }

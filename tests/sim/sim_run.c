@@ -300,7 +300,7 @@ static void run_workload(struct sl_sim_world *world, const struct sl_sim_options
         sl_sim_workload_finish(&work);
         world->may_wait = true; /* for what went with a tree, and is told by a look at the tables */
         drain(&work, schedule.stages);
-        world->may_wait = false;
+        world->may_wait = world->out != 0; /* for what a revoked device did not send in time */
         look_at_tables(&work, schedule.stages);
     }
     if (world->failures == 0) {

@@ -366,6 +366,8 @@ static void draw_peers(struct sl_sim_world *world, bool has_relays, struct sl_si
             }
             first->neighbours++;
             second->neighbours++;
+            first->linked_to |= 1u << b;
+            second->linked_to |= 1u << a;
         }
     }
 }

@@ -50,6 +50,7 @@ struct sl_sim_device {
     const char *peers[SL_SIM_DEVICES_MAX]; /* those it dials */
     size_t peers_len;
     unsigned neighbours;       /* devices that it has a link with, whoever dials */
+    unsigned linked_to;        /* which, as bits */
     uint32_t batch_len;        /* of its engine's config */
     uint32_t settle_along_len; /* likewise */
     uint32_t scan_len;         /* older rows in a slice of the scan; 0: the default */
@@ -104,6 +105,7 @@ struct sl_sim_world {
     struct sl_sim_device devices[SL_SIM_DEVICES_MAX];
     unsigned devices_len;
     struct syncline_uuid library_id;
+    unsigned out;          /* devices that were revoked, as bits */
     bool relayed_acks;     /* devices without a link learn what each other has */
     const char *uuid_maps; /* directory for UUID maps, on the real disk; NULL: there are none */
     unsigned failures;     /* bits of enum sl_sim_failure */

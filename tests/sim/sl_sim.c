@@ -37,8 +37,8 @@ static const char usage[] =
     "  --seeds 1+1000    schedules of seeds 1 to 1000; a number alone is one schedule\n"
     "  --devices 2-6     devices in each world, drawn per seed, 2 (default) to 8\n"
     "  --faults LIST     faults that are injected in every schedule, of net,partition,relay,kill,\n"
-    "                    power,disk,memory,clock; swarm: each of them in two of three; none\n"
-    "                    (default)\n"
+    "                    power,disk,memory,clock,revoke; swarm: each of them but revoke in two\n"
+    "                    of three; swarm,revoke: revoke, too; none (default)\n"
     "  --coverage        fail if an operation met a fault of the list less than 100 times in "
     "10,000\n"
     "                    schedules\n"
@@ -369,13 +369,16 @@ static void parse_faults(const char *text, struct options *options)
 {
     struct sl_sim_fault_options *faults = &options->run.faults;
     bool far_clocks = faults->far_clocks;
-    *faults = (struct sl_sim_fault_options){.is_swarm = strcmp(text, "swarm") == 0,
+    size_t first_len = strcspn(text, ",");
+    *faults = (struct sl_sim_fault_options){.is_swarm = first_len == strlen("swarm") &&
+                                                        strncmp(text, "swarm", first_len) == 0,
                                             .far_clocks = far_clocks};
     snprintf(options->faults, sizeof(options->faults), "%s", text);
     for (unsigned i = 0; i < SL_SIM_FAULTS_LEN; i++) {
-        faults->allowed[i] = faults->is_swarm;
+        faults->allowed[i] = faults->is_swarm && i != SL_SIM_FAULT_revoke;
     }
-    bool is_list = !faults->is_swarm && strcmp(text, "none") != 0;
+    text += faults->is_swarm ? first_len + (text[first_len] == ',' ? 1 : 0) : 0;
+    bool is_list = strcmp(text, "none") != 0;
     while (is_list && *text != '\0') {
         size_t len = strcspn(text, ",");
         bool is_known = false;
@@ -388,7 +391,7 @@ static void parse_faults(const char *text, struct options *options)
         }
         if (!is_known) {
             refuse("--faults takes swarm, none, or a list of net,partition,relay,kill,power,disk,"
-                   "memory,clock, not",
+                   "memory,clock,revoke, not",
                    text);
         }
         text += len + (text[len] == ',' ? 1 : 0);

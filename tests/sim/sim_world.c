@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "storage/peer_log.h"
+#include "net/identity.h"
+#include "storage/membership_table.h"
 #include "tests/sim/sim_fault.h"
 
 #define WORLD_BEGIN_MS 1767225600000u /* 2026-01-01 */
@@ -417,37 +418,100 @@ void sl_sim_world_init(struct sl_sim_world *world, uint64_t seed, unsigned devic
     draw_peers(world, has_relays, &setup);
 }
 
-static bool put_members(struct sl_sim_world *world, const struct sl_sim_device *device)
+/* Appends a signed word to `entries`: `by` let the other one in, or came in by it. */
+static enum syncline_status put_word(struct sl_sim_world *world, struct sl_hasher *hasher,
+                                     struct sl_buf *entries, const struct sl_sim_device *by,
+                                     enum sl_membership_kind kind,
+                                     const struct sl_sim_device *other)
+{
+    struct sl_buf entry;
+    struct sl_membership_entry parsed;
+    struct sl_signer *signer = NULL;
+    struct sl_error err = {0};
+    struct sl_membership_word word = {.kind = kind,
+                                      .wall_ms = 1,
+                                      .author_key = by->identity.public_key,
+                                      .key = other->identity.public_key,
+                                      .name = "a device"};
+    sl_buf_init(&entry, &sl_allocator_libc);
+    enum syncline_status status = sl_membership_put(&entry, &word);
+    if (status == SYNCLINE_OK) {
+        status =
+            sl_membership_parse(&parsed, hasher, &world->library_id, entry.data, entry.len, &err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_signer_new(&sl_allocator_libc, &by->identity, &signer);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_sign(signer, parsed.hash, sizeof(parsed.hash),
+                         entry.data + SL_MEMBERSHIP_SIGNATURE_AT);
+    }
+    if (status == SYNCLINE_OK) {
+        sl_membership_pack(entries, entry.data, entry.len);
+    }
+    sl_signer_free(signer);
+    sl_buf_fini(&entry);
+    return status;
+}
+
+/* The words by which the first device has let all others in. */
+static enum syncline_status put_words(struct sl_sim_world *world, struct sl_buf *entries)
+{
+    struct sl_hasher *hasher = sl_hasher_new(&sl_allocator_libc);
+    const struct sl_sim_device *first = &world->devices[0];
+    enum syncline_status status = hasher != NULL ? SYNCLINE_OK : SYNCLINE_ENOMEM;
+    for (unsigned i = 1; i < world->devices_len && status == SYNCLINE_OK; i++) {
+        const struct sl_sim_device *other = &world->devices[i];
+        status = put_word(world, hasher, entries, first, SL_MEMBERSHIP_ADMIT, other);
+        if (status == SYNCLINE_OK) {
+            status = put_word(world, hasher, entries, other, SL_MEMBERSHIP_JOINED, first);
+        }
+    }
+    sl_hasher_free(hasher);
+    return status;
+}
+
+/* Everybody is a member, on this device. */
+static bool put_members(struct sl_sim_device *device, const struct sl_buf *entries)
 {
     struct sl_peer_log log;
+    struct sl_reader reader;
     struct sl_error err = {0};
+    const uint8_t *data = NULL;
+    size_t size = 0;
     enum syncline_status status =
         sl_peer_log_open(&log, &device->env, device->sync_db, SL_DB_WRITE, &err);
     bool is_open = status == SYNCLINE_OK;
-    for (unsigned i = 0; i < world->devices_len && status == SYNCLINE_OK; i++) {
-        const struct sl_sim_device *other = &world->devices[i];
-        struct sl_member member = {.device = other->identity.device_id};
+    for (unsigned i = 0; i < device->world->devices_len && status == SYNCLINE_OK; i++) {
+        const struct sl_sim_device *other = &device->world->devices[i];
+        struct sl_member member = {.device = other->identity.device_id,
+                                   .name = "a device",
+                                   .standing = SL_STANDING_MEMBER};
         memcpy(member.public_key, other->identity.public_key, sizeof(member.public_key));
-        snprintf(member.name, sizeof(member.name), "device %u", i);
-        if (other != device) {
-            status = sl_member_put(&log, &member, &err);
-        }
+        status = other != device ? sl_member_put(&log, &member, &err) : SYNCLINE_OK;
+    }
+    sl_reader_init(&reader, entries->data, entries->len);
+    while (status == SYNCLINE_OK && sl_membership_unpack(&reader, &data, &size)) {
+        status = sl_membership_table_add(&log, data, size, &err);
     }
     if (is_open) {
         sl_peer_log_fini(&log);
     }
     if (status != SYNCLINE_OK) {
-        sl_sim_fail(world, SL_SIM_INVARIANT, "members: %s", err.text);
+        sl_sim_fail(device->world, SL_SIM_INVARIANT, "members: %s", err.text);
     }
     return status == SYNCLINE_OK;
 }
 
 bool sl_sim_world_prunes(struct sl_sim_world *world)
 {
-    bool ok = true;
+    struct sl_buf entries;
+    sl_buf_init(&entries, &sl_allocator_libc);
+    bool ok = put_words(world, &entries) == SYNCLINE_OK;
     for (unsigned i = 0; i < world->devices_len && ok; i++) {
-        ok = put_members(world, &world->devices[i]);
+        ok = put_members(&world->devices[i], &entries);
     }
+    sl_buf_fini(&entries);
     world->settings.values[SL_SETTING_LOG_PRUNE].number = 1;
     world->settings.values[SL_SETTING_MEMBER_STALE_DAYS].number =
         sl_setting_at(SL_SETTING_MEMBER_STALE_DAYS)->max;

@@ -304,7 +304,8 @@ static enum syncline_status read_kept_for(struct sl_peer_log *log, int64_t origi
         if (status == SYNCLINE_OK) {
             status = sl_held_get(log, &member.device, origin, &seq, err);
         }
-        if (absence.marked_ms == 0 && (!any || seq < kept->kept_for_seq)) {
+        bool counts = absence.marked_ms == 0 && member.standing == SL_STANDING_MEMBER;
+        if (counts && (!any || seq < kept->kept_for_seq)) {
             kept->kept_for = member.device;
             kept->kept_for_seq = seq;
             any = true;

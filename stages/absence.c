@@ -89,7 +89,7 @@ enum syncline_status sl_absence_mark_stale(struct sl_core *core, bool *marked, s
         const struct sl_member_state *member = &core->members[i];
         const struct sl_absence *absence = &holders->of[i].absence;
         uint64_t days = holders->contact.days - absence->heard;
-        if (!holders->of[i].is_known || absence->marked_ms != 0 || days <= limit ||
+        if (!holders->of[i].is_known || !sl_holders_counts(core, i) || days <= limit ||
             is_connected(member)) {
             continue;
         }
@@ -133,8 +133,7 @@ enum syncline_status sl_absence_mark_behind(struct sl_core *core, bool all, bool
     *marked = false;
     for (size_t i = 0; i < core->member_count; i++) {
         uint64_t lack = 0;
-        if (core->holders->of[i].absence.marked_ms != 0 ||
-            (!all && is_connected(&core->members[i]))) {
+        if (!sl_holders_counts(core, i) || (!all && is_connected(&core->members[i]))) {
             continue;
         }
         enum syncline_status status = count_lack(core, &core->members[i], &lack, err);

@@ -224,6 +224,12 @@ enum syncline_status sl_holders_seq(struct sl_core *core, const struct sl_member
     return status;
 }
 
+bool sl_holders_counts(const struct sl_core *core, size_t index)
+{
+    return core->members[index].known.standing == SL_STANDING_MEMBER &&
+           core->holders->of[index].absence.marked_ms == 0;
+}
+
 enum syncline_status sl_holders_least(struct sl_core *core, const struct sl_origin_state *origin,
                                       uint64_t *seq, const struct sl_member_state **who,
                                       struct sl_error *err)
@@ -232,7 +238,7 @@ enum syncline_status sl_holders_least(struct sl_core *core, const struct sl_orig
     *who = NULL;
     for (size_t i = 0; i < core->member_count && status == SYNCLINE_OK; i++) {
         uint64_t holds = 0;
-        if (core->holders->of[i].absence.marked_ms != 0) {
+        if (!sl_holders_counts(core, i)) {
             continue;
         }
         status = sl_holders_seq(core, &core->members[i], origin, &holds, err);

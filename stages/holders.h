@@ -75,6 +75,8 @@ void sl_holders_same(struct sl_core *core, const struct sl_member_state *member)
 enum syncline_status sl_holders_seq(struct sl_core *core, const struct sl_member_state *member,
                                     const struct sl_origin_state *origin, uint64_t *seq,
                                     struct sl_error *err);
+/* Is it waited for? A member, by the membership log, for which what it lacks is kept. */
+bool sl_holders_counts(const struct sl_core *core, size_t index);
 /* The least of all members that count, and whose that is; *who NULL: none counts, and *seq is not
  * set. Errors: EDB, ... */
 enum syncline_status sl_holders_least(struct sl_core *core, const struct sl_origin_state *origin,

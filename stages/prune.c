@@ -33,7 +33,8 @@ static uint64_t count_moves(struct sl_core *core)
 {
     return atomic_load_explicit(&core->log_moves, memory_order_acquire) +
            atomic_load_explicit(&core->syncs, memory_order_acquire) +
-           atomic_load_explicit(&core->told, memory_order_acquire) + core->holders->moves;
+           atomic_load_explicit(&core->told, memory_order_acquire) + core->holders->moves +
+           core->membership_moves;
 }
 
 /* ---- How far ---- */
@@ -48,6 +49,16 @@ static uint64_t applied_seq(struct sl_core *core, const struct sl_origin_state *
     return seq;
 }
 
+/* Is nobody else a member, whether away or not? */
+static bool is_alone(const struct sl_core *core)
+{
+    bool any = false;
+    for (size_t i = 0; i < core->member_count; i++) {
+        any = any || core->members[i].known.standing == SL_STANDING_MEMBER;
+    }
+    return !any;
+}
+
 /* Up to where nobody needs the origin's segments. */
 static enum syncline_status find_upto(struct sl_prune *prune, struct sl_origin_state *origin,
                                       bool is_over, uint64_t *upto, struct sl_error *err)
@@ -56,11 +67,11 @@ static enum syncline_status find_upto(struct sl_prune *prune, struct sl_origin_s
     const struct sl_member_state *who = NULL;
     uint64_t least = 0;
     *upto = origin->floor_seq;
-    if (origin->forked || (core->member_count == 0 && !is_over)) {
+    if (origin->forked) {
         return SYNCLINE_OK;
     }
     enum syncline_status status = sl_holders_least(core, origin, &least, &who, err);
-    if (status != SYNCLINE_OK) {
+    if (status != SYNCLINE_OK || (is_alone(core) && !is_over)) {
         return status;
     }
     uint64_t seq = applied_seq(core, origin);

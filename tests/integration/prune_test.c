@@ -6,6 +6,8 @@
 
 #include "tests/integration/stepped.h"
 
+#include "stages/members.h"
+
 #define DAY_MS UINT64_C(86400000)
 
 static struct stepped_device *a;
@@ -316,8 +318,10 @@ Test(prune, who_lacks_nothing_pruned_is_back, .init = start_three)
  * was far ahead has skipped. */
 Test(prune, only_days_in_contact_count, .init = start_three)
 {
+    STEPPED_UNTIL(stepped_log_number(a, "SELECT count(*) FROM meta WHERE key='contact_days'") == 1);
     stepped_close(b);
     stepped_close(c);
+    STEPPED_UNTIL(stepped_info(a).links == 0);
     stepped_insert(a, 3);
     pass_days(100);
     cr_expect_eq(stepped_log_number(a, "SELECT count(*) FROM absence WHERE marked_ms>0"), 0);
@@ -408,6 +412,21 @@ Test(prune, power_cuts, .init = start)
     STEPPED_UNTIL(segments(a) == 0 && segments(b) == 0 && rows(a) == rows(b));
     cr_expect_gt(rows(a), 200);
     check_equal(a, b);
+}
+
+/* Who was revoked, or has left, is not waited for: its log ends, and those of the others go. */
+Test(prune, who_is_out_is_not_waited_for, .init = start_three)
+{
+    stepped_close(c);
+    stepped_insert(a, 10);
+    STEPPED_UNTIL(rows(b) == 10);
+    stepped_rounds(500);
+    cr_expect_eq(pruned(a), 0);
+    cr_assert_eq(
+        sl_members_revoke(sl_library_core(a->library), &c->identity.device_id, &stepped.err),
+        SYNCLINE_OK, "%s", stepped.err.text);
+    STEPPED_UNTIL(segments(a) == 0 && segments(b) == 0);
+    cr_expect_eq(stepped_log_number(a, "SELECT count(*) FROM absence WHERE marked_ms>0"), 0);
 }
 
 /* A record that is deleted without a capture, long after what brought it was pruned, is found: its

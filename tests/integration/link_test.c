@@ -778,6 +778,57 @@ Test(link, gaps)
     RUN_UNTIL(raw.counts[SL_FRAME_SEGMENT] == 2);
 }
 
+static void send_floor(const struct made *made)
+{
+    struct sl_hasher *hasher = sl_hasher_new(&sl_allocator_libc);
+    uint8_t end[SL_SEGMENT_END_SIZE];
+    struct sl_buf buf;
+    sl_buf_init(&buf, &sl_allocator_libc);
+    cr_assert_eq(sl_segment_end(hasher, made->bytes, sizeof(made->bytes), end), SYNCLINE_OK);
+    cr_assert_eq(sl_frame_put_floor(&buf, end), SYNCLINE_OK);
+    send_buf(&buf);
+    sl_hasher_free(hasher);
+}
+
+/* Where a member's log of an origin begins is believed by that origin's signature. What these
+ * tables have not applied is told to be missing, and moves nothing; what is held already is nothing
+ * new. */
+Test(link, floors)
+{
+    struct device *a = add_device(0, "a", NULL);
+    const struct sl_identity *self = &raw.identity;
+    struct sl_identity stranger;
+    cr_assert_eq(sl_identity_new(sl_env_posix(), &stranger, &err), SYNCLINE_OK);
+    struct made first = make_segment(self, self, NULL, 1, 3, 'a');
+    struct made second = make_segment(self, self, &first, 4, 2, 'b');
+    struct made third = make_segment(self, self, &second, 6, 1, 'c');
+    struct made strange = make_segment(&stranger, &stranger, NULL, 1, 3, 'a');
+    raw_meet(NULL, 0);
+    send_floor(&strange); /* of a device that is no member: nothing */
+    send_floor(&second);
+    expect_notice(a, "has pruned those up to 5: a snapshot is needed");
+    cr_expect_eq(held_of(a, self), 0);
+    send_made(&first);
+    send_made(&second);
+    send_made(&third);
+    RUN_UNTIL(held_of(a, self) == 6);
+    send_floor(&second);
+    run_to_rest();
+    cr_expect_eq(held_of(a, self), 6);
+    cr_expect_eq(in_log(a, "SELECT sum(floor_seq) FROM origin"), 0);
+    cr_expect_eq(raw.counts[SL_FRAME_ERROR], 0, "%s", raw.error.text);
+
+    struct made forged = make_segment(self, &stranger, &third, 7, 1, 'd');
+    send_floor(&forged);
+    expect_refused("the signature of a floor at 7 is not its origin's");
+    raw_meet(NULL, 0);
+    library_id.bytes[0] ^= 1;
+    struct made other = make_segment(self, self, &third, 7, 1, 'd');
+    library_id.bytes[0] ^= 1;
+    send_floor(&other);
+    expect_refused("a floor of another library");
+}
+
 /* Whatever does not fit what is held is the end of that origin alone, if its device signed it; if
  * not, of the session. */
 Test(link, forks)

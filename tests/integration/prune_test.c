@@ -393,6 +393,27 @@ Test(prune, size_limit_alone)
     cr_expect_eq(stepped_events(a, SYNCLINE_CODE_LOG_LIMIT), 0);
 }
 
+/* A disk that fails: nothing is pruned, nobody marked, and the log stays as it was; then it goes
+ * on. */
+Test(prune, a_disk_that_fails, .init = start_three)
+{
+    stepped_insert(a, 3);
+    STEPPED_UNTIL(rows(c) == 3 && segments(a) == 0 && segments(b) == 0);
+    stepped_close(c);
+    stepped_insert(a, 10);
+    STEPPED_UNTIL(rows(b) == 13);
+    stepped_rounds(500);
+    stepped_fail(1u << SL_SIM_DISK_SYNC, "sync.db-wal", SL_SIM_DISK_FULL, -1);
+    pass_days(40);
+    cr_expect_eq(pruned(a), 3);
+    cr_expect_eq(stepped_log_number(a, "SELECT count(*) FROM absence WHERE marked_ms>0"), 0);
+    stepped_heal();
+    pass_days(40);
+    STEPPED_UNTIL(segments(a) == 0 && segments(b) == 0);
+    check_log(a);
+    check_log(b);
+}
+
 /* Power cuts at any moment while the log is pruned: floor and segments always fit, nothing is lost.
  */
 Test(prune, power_cuts, .init = start)

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "stages/decode.h"
+#include "storage/log_floor.h"
 
 void sl_logged_parents_init(struct sl_logged_parents *parents, struct sl_core *core)
 {
@@ -123,6 +124,7 @@ enum syncline_status sl_logged_parents_read(struct sl_logged_parents *parents, u
 {
     struct sl_core *core = parents->core;
     const struct sl_log_head *head = &core->origins[0]->head;
+    struct sl_log_floor floor = {.seq = 0};
     struct sl_decoded decoded;
     enum syncline_status status =
         sl_mentions_read(&parents->changed, &core->writer.ldb, sl_drained_to(&core->drained),
@@ -131,7 +133,10 @@ enum syncline_status sl_logged_parents_read(struct sl_logged_parents *parents, u
         return status;
     }
     status = sl_decoded_init(&decoded, core->env->alloc, err);
-    for (uint64_t at = 0; at < seq && status == SYNCLINE_OK;
+    if (status == SYNCLINE_OK) {
+        status = sl_log_floor_get(&core->log, head->number, &floor, err);
+    }
+    for (uint64_t at = floor.seq; at < seq && status == SYNCLINE_OK;
          at = sl_segment_last_seq(&decoded.segment)) {
         status = sl_decode_from_log(&decoded, &core->log, head->number, at + 1, err);
         for (uint32_t g = 0; g < decoded.group_count && status == SYNCLINE_OK; g++) {

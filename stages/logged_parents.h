@@ -12,7 +12,10 @@
  *
  * Happy path: no such update is captured, and nothing is read. Else the log is read up to where the
  * tables are, and what is applied again is noted as it comes: so what is known is always as of
- * the change that is under way. The applier's, at open. */
+ * the change that is under way. The applier's, at open.
+ *
+ * Failure mode: what was pruned is not known. A record whose last change before the delete was
+ * pruned and that was moved out of the tree since stays here, though it is dead for the others. */
 
 #ifndef SL_LOGGED_PARENTS_H
 #define SL_LOGGED_PARENTS_H

@@ -324,6 +324,38 @@ Test(doubt, an_owned_record_that_is_changed_meanwhile)
     cr_expect_eq(stepped_number(b, "SELECT count(*) FROM leaves WHERE parent IS NULL"), 2);
 }
 
+/* The same where the log has been pruned up to what was lost: what it does not have is not asked of
+ * it. */
+Test(doubt, a_change_meanwhile_and_a_pruned_log)
+{
+    static struct sl_settings settings;
+    struct stepped_twig leaves[3];
+    sl_settings_init(&settings);
+    cr_assert_eq(sl_settings_parse(&settings, SL_SETTING_LOG_PRUNE, "on", SYNCLINE_SETTING_FILE, 1,
+                                   &stepped.err),
+                 SYNCLINE_OK);
+    pair_with_trees();
+    a->settings = &settings;
+    stepped_reopen(a);
+    add_leaf(a, &leaves[0], 1, 0);
+    add_leaf(a, &leaves[1], 2, 1);
+    add_leaf(a, &leaves[2], 3, 1);
+    STEPPED_UNTIL(is_all_done() && stepped_log_number(a, "SELECT max(floor_seq) FROM origin") == 3);
+    a->settings = NULL; /* no more */
+    stepped_reopen(a);
+    STEPPED_UNTIL(is_all_done());
+    stepped_copy(a->library_db, OLD);
+    move_leaf(a, &leaves[2], 2);
+    STEPPED_UNTIL(is_all_done());
+    put_back();
+    open_without_engine();
+    move_leaf(a, &leaves[2], 0);
+    close_without_engine();
+    stepped_open(a);
+    nothing_is_amiss_of("leaves");
+    cr_expect_eq(stepped_number(b, "SELECT count(*) FROM leaves WHERE parent IS NULL"), 2);
+}
+
 /* A tree of device-owned records is deleted, which library.db loses: the log has the delete of the
  * root alone. Another process moves a record out of the tree, with what hangs on it, before the
  * engine runs again. */

@@ -337,18 +337,46 @@ static enum syncline_status follow_up(struct tree *tree, size_t at,
                      at, err);
 }
 
+/* What waits at a row may be older than what this device has made of it since, which nobody has
+ * held against it yet: it goes. */
+static enum syncline_status drop_if_older(const struct tree *tree, const struct node *node,
+                                          const struct sl_waiting *waiting, bool *older,
+                                          struct sl_error *err)
+{
+    struct sl_record_writer *writer = tree->writer;
+    struct sl_stamp here = {0};
+    struct sl_stamp stamp = {0};
+    *older = false;
+    if (node->birth.class != SYNCLINE_SHARED) {
+        return SYNCLINE_OK; /* its owner's alone, in order */
+    }
+    enum syncline_status status =
+        sl_reconcile_stamp(writer->core, &writer->core->writer, writer->pending, node->model,
+                           &node->uuid, node->id, &node->birth, older, &here, err);
+    if (status == SYNCLINE_OK && !*older) {
+        status = sl_waiting_stamp(writer, waiting, &stamp, err);
+        *older = status == SYNCLINE_OK && sl_stamp_compare(&stamp, &here) <= 0;
+    }
+    return status == SYNCLINE_OK && *older ? sl_waiting_remove(&writer->waiting.room, waiting, err)
+                                           : status;
+}
+
 static enum syncline_status read_node(const struct tree *tree, struct node *node,
                                       struct sl_error *err)
 {
     struct sl_record_writer *writer = tree->writer;
     struct sl_waiting waiting;
     bool found = false;
+    bool older = false;
     enum syncline_status status = sl_birth_get(&writer->core->writer.births, node->model->id_in_db,
                                                node->id, &node->has_birth, &node->birth, err);
     if (status == SYNCLINE_OK && node->has_birth && writer->waiting.room.count.records > 0) {
         status = sl_waiting_of_birth(&writer->waiting.room, node->birth.origin, node->birth.seq,
                                      tree->arena, &found, &waiting, err);
-        node->entry = status == SYNCLINE_OK && found ? waiting.id : 0;
+        if (status == SYNCLINE_OK && found) {
+            status = drop_if_older(tree, node, &waiting, &older, err);
+        }
+        node->entry = status == SYNCLINE_OK && found && !older ? waiting.id : 0;
     }
     return status;
 }

@@ -219,6 +219,42 @@ Test(trees, changed_and_deleted_before_it_came)
     check_equal();
 }
 
+/* ---- What waits at a row ---- */
+
+/* B has pointed a tag at one that A deleted: that waits at A. A points it at another one, later,
+ * and hears that this was deleted and inserted again: the tag is what A made of it last, also while
+ * it was not to be seen. */
+Test(trees, changed_while_an_update_waits)
+{
+    set(a, TAG, 1, 0, 0, 1);
+    set(a, TAG, 2, 0, 0, 2);
+    set(a, TAG, 3, 0, 0, 3);
+    settle();
+    hold(a, b, true);
+    hold(b, a, true);
+    set(b, TAG, 1, 2, 0, 10);
+    drop(a, TAG, 2);
+    settle();
+    hold(a, c, true);
+    hold(a, b, false);
+    settle();
+    cr_assert_eq(waiting(a), 1);
+    hold(c, a, true);
+    drop(c, TAG, 3);
+    settle();
+    set(c, TAG, 3, 0, 0, 30);
+    settle();
+    set(a, TAG, 1, 3, 0, 20);
+    log_unsettled(a);
+    hold(a, c, false);
+    take_without(a, c, "intake"); /* before it has looked at what waits */
+    everybody();
+    for (size_t i = 0; i < DEVICES; i++) {
+        cr_expect_eq(value_of(&devices[i], TAG, 1), 20, "%s", names[i]);
+    }
+    check_equal();
+}
+
 /* ---- Anything ---- */
 
 #define RANDOM_MAX 400

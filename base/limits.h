@@ -88,12 +88,16 @@
 #define SL_EVENTS_PENDING_MAX 32u                  /* of them waiting in memory to be written */
 #define SL_RANGE_PARTS_MAX 64u                     /* parts that a range of records is told in */
 #define SL_RANGE_ASK_LEN_MAX 64u                   /* ranges that one question is about */
-#define SL_RANGES_LEN_MAX 65536u       /* ranges that a comparison has still to ask about */
-#define SL_COMPARE_LEN 256u            /* records that a slice of compare reads */
-#define SL_COMPARE_SIZE (256u * 1024u) /* or so many bytes of them */
-#define SL_ERROR_SIZE 512u             /* bytes of an error text */
-#define SL_MARK_MS 60000u              /* between two marks of the log's end, while it grows */
-#define SL_PLACE_SIZE 64u              /* bytes of a text that tells a directory from its copy */
+#define SL_RANGES_LEN_MAX 65536u             /* ranges that a comparison has still to ask about */
+#define SL_COMPARE_LEN 256u                  /* records that a slice of compare reads */
+#define SL_COMPARE_SIZE (256u * 1024u)       /* or so many bytes of them */
+#define SL_SNAPSHOT_PAGE_LEN 1000u           /* records that a page of a snapshot has at most */
+#define SL_SNAPSHOT_PAGE_SIZE (256u * 1024u) /* or so many bytes of them, and one more record */
+#define SL_SNAPSHOT_PAGES_MAX 2u             /* pages that have come and wait to be applied */
+#define SL_SNAPSHOT_RETRY_MS 200u            /* before another member is asked for a snapshot */
+#define SL_ERROR_SIZE 512u                   /* bytes of an error text */
+#define SL_MARK_MS 60000u /* between two marks of the log's end, while it grows */
+#define SL_PLACE_SIZE 64u /* bytes of a text that tells a directory from its copy */
 
 /* The membership log: who needs an ADMIT, a REVOKE and a WITNESS of each device has made 192. */
 #define SL_MEMBERSHIP_LEN_MAX 4096u                 /* entries */

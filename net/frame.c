@@ -54,6 +54,9 @@
  *     type 10 STATEMENT    a vector signed by its device, see base/statement.h
  *     type 12 QUERY        a question about ranges of records, as base/range_ask.c has it
  *     type 13 ANSWER       its answer, likewise
+ *     type 20 SNAPSHOT_ASK   what the taker of a snapshot asks for, see base/snapshot_ask.c
+ *     type 21 SNAPSHOT_CUT   the cut, or that there is none, likewise
+ *     type 22 SNAPSHOT_PAGE  a page, see base/page.c
  *     type 4 ERROR      2  status, not 0; who does not know it takes it for EREFUSED
  *                       2  length of the text, at most 511
  *                          text; one line for a person
@@ -84,13 +87,23 @@ _Static_assert(SL_MEMBERSHIP_SIZE_MAX + 4u * SL_MEMBERSHIP_LEN_MAX <= SL_FRAME_S
                "a membership log fits");
 
 static const char *const type_names[SL_FRAME_TYPE_END] = {
-    [SL_FRAME_HELLO] = "HELLO",     [SL_FRAME_VECTOR] = "VECTOR",
-    [SL_FRAME_SEGMENT] = "SEGMENT", [SL_FRAME_ERROR] = "ERROR",
-    [SL_FRAME_JOIN] = "JOIN",       [SL_FRAME_WELCOME] = "WELCOME",
-    [SL_FRAME_MEMBERS] = "MEMBERS", [SL_FRAME_SUMMARY] = "SUMMARY",
-    [SL_FRAME_ROSTER] = "ROSTER",   [SL_FRAME_STATEMENT] = "STATEMENT",
-    [SL_FRAME_ASK] = "ASK",         [SL_FRAME_QUERY] = "QUERY",
-    [SL_FRAME_ANSWER] = "ANSWER",   [SL_FRAME_FLOOR] = "FLOOR",
+    [SL_FRAME_HELLO] = "HELLO",
+    [SL_FRAME_VECTOR] = "VECTOR",
+    [SL_FRAME_SEGMENT] = "SEGMENT",
+    [SL_FRAME_ERROR] = "ERROR",
+    [SL_FRAME_JOIN] = "JOIN",
+    [SL_FRAME_WELCOME] = "WELCOME",
+    [SL_FRAME_MEMBERS] = "MEMBERS",
+    [SL_FRAME_SUMMARY] = "SUMMARY",
+    [SL_FRAME_ROSTER] = "ROSTER",
+    [SL_FRAME_STATEMENT] = "STATEMENT",
+    [SL_FRAME_ASK] = "ASK",
+    [SL_FRAME_QUERY] = "QUERY",
+    [SL_FRAME_ANSWER] = "ANSWER",
+    [SL_FRAME_FLOOR] = "FLOOR",
+    [SL_FRAME_SNAPSHOT_ASK] = "SNAPSHOT_ASK",
+    [SL_FRAME_SNAPSHOT_CUT] = "SNAPSHOT_CUT",
+    [SL_FRAME_SNAPSHOT_PAGE] = "SNAPSHOT_PAGE",
 };
 
 const char *sl_frame_type_name(enum sl_frame_type type)
@@ -472,9 +485,14 @@ enum syncline_status sl_frame_put_error(struct sl_buf *buf, enum syncline_status
 
 static size_t question_size_max(enum sl_frame_type type)
 {
-    return type == SL_FRAME_MEMBERS ? SL_FRAME_SIZE_MAX
-           : type == SL_FRAME_QUERY ? SL_RANGE_ASK_SIZE_MAX
-                                    : SL_RANGE_ANSWER_SIZE_MAX;
+    switch (type) {
+    case SL_FRAME_QUERY:
+        return SL_RANGE_ASK_SIZE_MAX;
+    case SL_FRAME_ANSWER:
+        return SL_RANGE_ANSWER_SIZE_MAX;
+    default:
+        return SL_FRAME_SIZE_MAX;
+    }
 }
 
 enum syncline_status sl_frame_put_question(struct sl_buf *buf, enum sl_frame_type type,

@@ -39,7 +39,10 @@ enum sl_frame_type {
     SL_FRAME_QUERY = 12,
     SL_FRAME_ANSWER = 13,
     SL_FRAME_FLOOR = 14,
-    SL_FRAME_TYPE_END = 15
+    SL_FRAME_SNAPSHOT_ASK = 20,
+    SL_FRAME_SNAPSHOT_CUT = 21,
+    SL_FRAME_SNAPSHOT_PAGE = 22,
+    SL_FRAME_TYPE_END = 23
 };
 
 /* One frame, as the decoder hands it out: a type this version knows, in a version it knows. */
@@ -101,7 +104,8 @@ enum syncline_status sl_frame_put_floor(struct sl_buf *buf, const uint8_t end[SL
 enum syncline_status sl_frame_put_statement(struct sl_buf *buf, const uint8_t *data, size_t len);
 enum syncline_status sl_frame_put_error(struct sl_buf *buf, enum syncline_status status,
                                         const char *text);
-/* QUERY or ANSWER, whose payload is the caller's. Errors: EINVAL (empty), ETOOBIG, ENOMEM. */
+/* QUERY, ANSWER or SNAPSHOT_..., whose payload is the caller's. Errors: EINVAL (empty), ETOOBIG,
+ * ENOMEM. */
 enum syncline_status sl_frame_put_question(struct sl_buf *buf, enum sl_frame_type type,
                                            const void *payload, size_t len);
 /* Only the header of a SEGMENT whose `len` bytes the caller sends after it. Errors: EINVAL (empty),
@@ -141,7 +145,7 @@ enum syncline_status sl_frame_get_statement(const struct sl_frame *frame,
 /* *status is never OK; one that this version does not know becomes EREFUSED. */
 enum syncline_status sl_frame_get_error(const struct sl_frame *frame, enum syncline_status *status,
                                         struct sl_error *text, struct sl_error *err);
-/* The bytes are borrowed as the frame's are. Of QUERY and ANSWER only the length is looked at. */
+/* The bytes are borrowed as the frame's are. Only the length is looked at. */
 enum syncline_status sl_frame_get_question(const struct sl_frame *frame, const uint8_t **data,
                                            size_t *len, struct sl_error *err);
 enum syncline_status sl_frame_get_segment(const struct sl_frame *frame, const uint8_t **data,

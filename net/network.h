@@ -82,6 +82,14 @@ struct sl_network_events {
                                   size_t len, struct sl_error *err);
     enum syncline_status (*answer)(void *ctx, struct sl_session *session, const uint8_t *data,
                                    size_t len, struct sl_error *err);
+    /* What the taker of a snapshot asks, its cut, and a page of it; the bytes are borrowed. Not OK
+     * likewise. */
+    enum syncline_status (*snapshot_ask)(void *ctx, struct sl_session *session, const uint8_t *data,
+                                         size_t len, struct sl_error *err);
+    enum syncline_status (*snapshot_cut)(void *ctx, struct sl_session *session, const uint8_t *data,
+                                         size_t len, struct sl_error *err);
+    enum syncline_status (*snapshot_page)(void *ctx, struct sl_session *session,
+                                          const uint8_t *data, size_t len, struct sl_error *err);
     /* The session is gone; it must not be used any more. */
     void (*closed)(void *ctx, struct sl_session *session);
     /* Something worth telling a person: a peer refused us or was refused, cannot be reached, sent
@@ -160,6 +168,13 @@ enum syncline_status sl_session_send_query(struct sl_session *session, const voi
                                            size_t len);
 enum syncline_status sl_session_send_answer(struct sl_session *session, const void *data,
                                             size_t len);
+/* The bytes are those of base/snapshot_ask.h, and of base/page.h. */
+enum syncline_status sl_session_send_snapshot_ask(struct sl_session *session, const void *data,
+                                                  size_t len);
+enum syncline_status sl_session_send_snapshot_cut(struct sl_session *session, const void *data,
+                                                  size_t len);
+enum syncline_status sl_session_send_snapshot_page(struct sl_session *session, const void *data,
+                                                   size_t len);
 size_t sl_session_queued(const struct sl_session *session); /* bytes not yet taken by the system */
 /* Tells the peer why and closes; `closed` follows, from the next poll. */
 void sl_session_close(struct sl_session *session, enum syncline_status status, const char *text);

@@ -409,6 +409,45 @@ static enum syncline_status on_answer(struct sl_connection *connection,
     return net->events->answer(net->ctx, &connection->session, data, len, err);
 }
 
+static enum syncline_status on_snapshot_ask(struct sl_connection *connection,
+                                            const struct sl_frame *frame, struct sl_error *err)
+{
+    struct sl_network *net = connection->session.net;
+    const uint8_t *data;
+    size_t len;
+    enum syncline_status status = sl_frame_get_question(frame, &data, &len, err);
+
+    if (status != SYNCLINE_OK)
+        return status;
+    return net->events->snapshot_ask(net->ctx, &connection->session, data, len, err);
+}
+
+static enum syncline_status on_snapshot_cut(struct sl_connection *connection,
+                                            const struct sl_frame *frame, struct sl_error *err)
+{
+    struct sl_network *net = connection->session.net;
+    const uint8_t *data;
+    size_t len;
+    enum syncline_status status = sl_frame_get_question(frame, &data, &len, err);
+
+    if (status != SYNCLINE_OK)
+        return status;
+    return net->events->snapshot_cut(net->ctx, &connection->session, data, len, err);
+}
+
+static enum syncline_status on_snapshot_page(struct sl_connection *connection,
+                                             const struct sl_frame *frame, struct sl_error *err)
+{
+    struct sl_network *net = connection->session.net;
+    const uint8_t *data;
+    size_t len;
+    enum syncline_status status = sl_frame_get_question(frame, &data, &len, err);
+
+    if (status != SYNCLINE_OK)
+        return status;
+    return net->events->snapshot_page(net->ctx, &connection->session, data, len, err);
+}
+
 static enum syncline_status on_error(struct sl_connection *connection, const struct sl_frame *frame,
                                      struct sl_error *err)
 {
@@ -458,6 +497,9 @@ static const frame_fn handlers[SL_CONNECTION_STATE_END][SL_FRAME_TYPE_END] = {
                              [SL_FRAME_QUERY] = on_query,
                              [SL_FRAME_ANSWER] = on_answer,
                              [SL_FRAME_FLOOR] = on_floor,
+                             [SL_FRAME_SNAPSHOT_ASK] = on_snapshot_ask,
+                             [SL_FRAME_SNAPSHOT_CUT] = on_snapshot_cut,
+                             [SL_FRAME_SNAPSHOT_PAGE] = on_snapshot_page,
                              [SL_FRAME_ERROR] = on_error},
     [SL_CONNECTION_DRAINING] = {[SL_FRAME_HELLO] = on_late_frame,
                                 [SL_FRAME_VECTOR] = on_late_frame,
@@ -472,7 +514,10 @@ static const frame_fn handlers[SL_CONNECTION_STATE_END][SL_FRAME_TYPE_END] = {
                                 [SL_FRAME_ASK] = on_late_frame,
                                 [SL_FRAME_QUERY] = on_late_frame,
                                 [SL_FRAME_ANSWER] = on_late_frame,
-                                [SL_FRAME_FLOOR] = on_late_frame},
+                                [SL_FRAME_FLOOR] = on_late_frame,
+                                [SL_FRAME_SNAPSHOT_ASK] = on_late_frame,
+                                [SL_FRAME_SNAPSHOT_CUT] = on_late_frame,
+                                [SL_FRAME_SNAPSHOT_PAGE] = on_late_frame},
 };
 
 static enum syncline_status handle(struct sl_connection *connection, const struct sl_frame *frame,
@@ -620,6 +665,24 @@ enum syncline_status sl_session_send_answer(struct sl_session *session, const vo
                                             size_t len)
 {
     return send_question(session, SL_FRAME_ANSWER, data, len);
+}
+
+enum syncline_status sl_session_send_snapshot_ask(struct sl_session *session, const void *data,
+                                                  size_t len)
+{
+    return send_question(session, SL_FRAME_SNAPSHOT_ASK, data, len);
+}
+
+enum syncline_status sl_session_send_snapshot_cut(struct sl_session *session, const void *data,
+                                                  size_t len)
+{
+    return send_question(session, SL_FRAME_SNAPSHOT_CUT, data, len);
+}
+
+enum syncline_status sl_session_send_snapshot_page(struct sl_session *session, const void *data,
+                                                   size_t len)
+{
+    return send_question(session, SL_FRAME_SNAPSHOT_PAGE, data, len);
 }
 
 enum syncline_status sl_session_send_segment(struct sl_session *session, const uint8_t *data,

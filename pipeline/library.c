@@ -227,8 +227,10 @@ static enum syncline_status load_forgotten(struct sl_core *core, struct sl_error
 }
 
 /* The write lock may be somebody's at this moment; opening waits for it, stages never do. */
-static enum syncline_status load_state(struct sl_core *core, bool *doubt, struct sl_error *err)
+static enum syncline_status load_state(struct sl_library *library, bool *doubt,
+                                       struct sl_error *err)
 {
+    struct sl_core *core = &library->core;
     struct sl_library_db *ldb = &core->writer.ldb;
     (void)sqlite3_busy_timeout(ldb->db.handle, (int)SL_BUSY_TIMEOUT_MS);
     enum syncline_status status = load_origins(core, err);
@@ -239,6 +241,9 @@ static enum syncline_status load_state(struct sl_core *core, bool *doubt, struct
         status = load_forgotten(core, err);
         if (status == SYNCLINE_OK) {
             status = load_applied(core, err);
+        }
+        if (status == SYNCLINE_OK) {
+            status = sl_snapshot_take_load(&library->take, err);
         }
         if (status == SYNCLINE_OK) {
             status = sl_clock_load(core, err);
@@ -271,6 +276,14 @@ static enum syncline_status load_state(struct sl_core *core, bool *doubt, struct
     return status;
 }
 
+/* Both sides of it. */
+static bool snapshot_run(void *self)
+{
+    struct sl_library *library = self;
+    bool gave = sl_snapshot_give_run(&library->give);
+    return sl_snapshot_take_run(&library->take) || gave;
+}
+
 static void list_stages(struct sl_library *library)
 {
     const struct sl_library_stage stages[SL_STAGE_COUNT] = {
@@ -287,6 +300,7 @@ static void list_stages(struct sl_library *library)
         [SL_STAGE_EVENT_LOG] = {sl_event_log_run, &library->event_log},
         [SL_STAGE_COMPARE] = {sl_compare_run, &library->compare},
         [SL_STAGE_PRUNE] = {sl_prune_run, &library->prune},
+        [SL_STAGE_SNAPSHOT] = {snapshot_run, library},
     };
     memcpy(library->stages, stages, sizeof(stages));
     library->stage_count = SL_STAGE_COUNT;
@@ -382,7 +396,10 @@ static enum syncline_status open_engine(struct sl_library *library,
         core->living_due.lacks = core->living_due.lacks || any; /* until that was looked at */
     }
     if (status == SYNCLINE_OK) {
-        status = load_state(core, &doubt, err);
+        status = sl_snapshot_take_init(&library->take, core, &library->verify, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = load_state(library, &doubt, err);
     }
     if (status != SYNCLINE_OK) {
         return status;
@@ -407,6 +424,7 @@ static enum syncline_status open_engine(struct sl_library *library,
     if (status == SYNCLINE_OK) {
         status = sl_apply_init(&library->apply, core, err);
         library->apply_ready = true; /* fini is allowed after a failure too */
+        library->apply.take = &library->take;
     }
     if (status == SYNCLINE_OK && doubt) {
         status = sl_doubt_resolve(&library->apply, err);
@@ -419,6 +437,11 @@ static enum syncline_status open_engine(struct sl_library *library,
     }
     if (status == SYNCLINE_OK) {
         status = sl_compare_init(&library->compare, core, config->library_db, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_snapshot_give_init(
+            &library->give, core, config->library_db,
+            config->page_len > 0 ? config->page_len : SL_SNAPSHOT_PAGE_LEN, err);
     }
     list_stages(library);
     if (status == SYNCLINE_OK) {
@@ -594,6 +617,8 @@ static void close_engine(struct sl_library *library)
     sl_members_fini(core);
     sl_holders_fini(core);
     sl_compare_fini(&library->compare);
+    sl_snapshot_give_fini(&library->give);
+    sl_snapshot_take_fini(&library->take);
     sl_rows_fini(&core->reader, core->models.count);
     sl_rows_fini(&core->resolver, core->models.count);
     sl_rows_fini(&core->writer, core->models.count);
@@ -735,8 +760,8 @@ bool sl_library_has_backlog(struct sl_library *library)
             return true;
         }
     }
-    return library->apply.unsynced || sl_scan_is_due(&library->scan) ||
-           sl_apply_is_untidy(&library->apply);
+    return library->apply.unsynced || sl_snapshot_take_is_due(&library->take) ||
+           sl_scan_is_due(&library->scan) || sl_apply_is_untidy(&library->apply);
 }
 
 enum syncline_status sl_library_health(struct sl_library *library, struct sl_error *err)

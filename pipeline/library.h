@@ -47,6 +47,7 @@ struct sl_library_config {
     const struct sl_mark_keeper *keeper; /* borrowed for life; NULL: no marks (stages/epoch.h) */
     const char *place; /* tells the library's directory from a copy of it; NULL: not known */
     uint32_t scan_len; /* older rows that a slice of the scan looks at; 0: the default */
+    uint32_t page_len; /* records in a page of a snapshot; 0: the default */
 };
 
 /* Makes sync.db and the _syncline_ tables of library.db (in WAL mode; made if missing).

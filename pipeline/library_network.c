@@ -22,6 +22,14 @@ static enum syncline_status admit(void *ctx, const struct sl_hello *hello, enum 
     return sl_members_admit(&((struct sl_library *)ctx)->core, hello, arrival, err);
 }
 
+/* The link to the member is gone, or another one: what was said on it is. */
+static void forget(struct sl_library *library, const struct sl_member_state *member)
+{
+    sl_compare_forget(&library->compare, member);
+    sl_snapshot_give_forget(&library->give, member);
+    sl_snapshot_take_forget(&library->take, member);
+}
+
 static void ready(void *ctx, struct sl_session *session)
 {
     struct sl_core *core = &((struct sl_library *)ctx)->core;
@@ -36,7 +44,7 @@ static void ready(void *ctx, struct sl_session *session)
     session->user = member;
     member->session = session;
     sl_meet_begin(core, member);
-    sl_compare_forget(&((struct sl_library *)ctx)->compare, member);
+    forget((struct sl_library *)ctx, member);
     sl_core_progress_members(core);
     sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO, "device \"%s\" is connected",
                     member->known.name);
@@ -176,6 +184,40 @@ static enum syncline_status answer_came(void *ctx, struct sl_session *session, c
     return sl_compare_answer(&((struct sl_library *)ctx)->compare, member, data, len, err);
 }
 
+static enum syncline_status snapshot_ask_came(void *ctx, struct sl_session *session,
+                                              const uint8_t *data, size_t len, struct sl_error *err)
+{
+    struct sl_member_state *member = member_at(session);
+    enum syncline_status status;
+    if (!takes(member, SL_FRAME_SNAPSHOT_ASK, &status, err)) {
+        return status;
+    }
+    return sl_snapshot_give_ask(&((struct sl_library *)ctx)->give, member, data, len, err);
+}
+
+static enum syncline_status snapshot_cut_came(void *ctx, struct sl_session *session,
+                                              const uint8_t *data, size_t len, struct sl_error *err)
+{
+    struct sl_member_state *member = member_at(session);
+    enum syncline_status status;
+    if (!takes(member, SL_FRAME_SNAPSHOT_CUT, &status, err)) {
+        return status;
+    }
+    return sl_snapshot_take_cut(&((struct sl_library *)ctx)->take, member, data, len, err);
+}
+
+static enum syncline_status snapshot_page_came(void *ctx, struct sl_session *session,
+                                               const uint8_t *data, size_t len,
+                                               struct sl_error *err)
+{
+    struct sl_member_state *member = member_at(session);
+    enum syncline_status status;
+    if (!takes(member, SL_FRAME_SNAPSHOT_PAGE, &status, err)) {
+        return status;
+    }
+    return sl_snapshot_take_page(&((struct sl_library *)ctx)->take, member, data, len, err);
+}
+
 static void session_closed(void *ctx, struct sl_session *session)
 {
     struct sl_core *core = &((struct sl_library *)ctx)->core;
@@ -183,7 +225,7 @@ static void session_closed(void *ctx, struct sl_session *session)
     if (member != NULL) {
         member->session = NULL;
         sl_meet_end(core, member);
-        sl_compare_forget(&((struct sl_library *)ctx)->compare, member);
+        forget((struct sl_library *)ctx, member);
         sl_host_log_say(&core->host_log, SYNCLINE_LOG_INFO,
                         "device \"%s\" is not connected any more", member->known.name);
     }
@@ -213,6 +255,9 @@ static const struct sl_network_events network_events = {.admit = admit,
                                                         .floor = floor_came,
                                                         .query = query_came,
                                                         .answer = answer_came,
+                                                        .snapshot_ask = snapshot_ask_came,
+                                                        .snapshot_cut = snapshot_cut_came,
+                                                        .snapshot_page = snapshot_page_came,
                                                         .closed = session_closed,
                                                         .notice = notice};
 

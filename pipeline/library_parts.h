@@ -25,6 +25,8 @@
 #include "stages/serialize.h"
 #include "stages/settle.h"
 #include "stages/shared.h"
+#include "stages/snapshot_give.h"
+#include "stages/snapshot_take.h"
 #include "stages/sweep.h"
 #include "stages/verify.h"
 
@@ -49,6 +51,8 @@ struct sl_library {
     struct sl_verify verify;
     struct sl_log_hold log_hold;
     struct sl_prune prune;
+    struct sl_snapshot_give give;
+    struct sl_snapshot_take take;
     struct sl_apply apply;
     struct sl_acknowledge acknowledge;
     struct sl_compare compare;

@@ -12,7 +12,7 @@ const char *sl_stage_name(enum sl_stage stage)
         [SL_STAGE_APPLY] = "apply",         [SL_STAGE_ACKNOWLEDGE] = "acknowledge",
         [SL_STAGE_SETTLE] = "settle",       [SL_STAGE_SCAN] = "scan",
         [SL_STAGE_EVENT_LOG] = "event_log", [SL_STAGE_COMPARE] = "compare",
-        [SL_STAGE_PRUNE] = "prune",
+        [SL_STAGE_PRUNE] = "prune",         [SL_STAGE_SNAPSHOT] = "snapshot",
     };
     return names[stage];
 }

@@ -30,6 +30,7 @@ enum sl_stage {
     SL_STAGE_EVENT_LOG,
     SL_STAGE_COMPARE,
     SL_STAGE_PRUNE,
+    SL_STAGE_SNAPSHOT,
     SL_STAGE_COUNT
 };
 

@@ -25,7 +25,7 @@
      BIT(SL_STAGE_LOG_APPEND))
 #define NETWORK                                                                                    \
     (BIT(SL_STAGE_NET_FLUSH) | BIT(SL_STAGE_LOG_HOLD) | BIT(SL_STAGE_ACKNOWLEDGE) |                \
-     BIT(SL_STAGE_COMPARE) | BIT(SL_STAGE_PRUNE))
+     BIT(SL_STAGE_COMPARE) | BIT(SL_STAGE_PRUNE) | BIT(SL_STAGE_SNAPSHOT))
 #define APPLIER                                                                                    \
     (BIT(SL_STAGE_APPLY) | BIT(SL_STAGE_SETTLE) | BIT(SL_STAGE_SCAN) | BIT(SL_STAGE_EVENT_LOG))
 
@@ -40,7 +40,8 @@ static const unsigned wakes[SL_STAGE_COUNT] = {
                             BIT(SL_STAGE_NET_FLUSH) | BIT(SL_STAGE_SETTLE),
     [SL_STAGE_SCAN] = BIT(SL_STAGE_INTAKE),
     [SL_STAGE_LOG_HOLD] = BIT(SL_STAGE_APPLY),
-    [SL_STAGE_APPLY] = BIT(SL_STAGE_ACKNOWLEDGE),
+    [SL_STAGE_APPLY] = BIT(SL_STAGE_ACKNOWLEDGE) | BIT(SL_STAGE_SNAPSHOT),
+    [SL_STAGE_SNAPSHOT] = BIT(SL_STAGE_APPLY),
 };
 
 static bool is_stopping(struct sl_worker *worker)

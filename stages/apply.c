@@ -12,6 +12,7 @@
 #include "stages/living.h"
 #include "stages/reopen.h"
 #include "stages/settle.h"
+#include "stages/snapshot_take.h"
 
 #define NS_PER_MS ((uint64_t)1000 * 1000)
 #define RETRY_NS (100 * NS_PER_MS)
@@ -167,34 +168,6 @@ static enum syncline_status merge_and_settle(struct sl_apply *apply, struct sl_o
 
 /* ---- Carefully, record by record ---- */
 
-/* One record in a savepoint: a failure leaves nothing of it, and an open key is one. */
-static enum syncline_status try_record(struct sl_apply *apply, const struct sl_apply_record *record,
-                                       enum sl_outcome *outcome, char reason[256],
-                                       struct sl_error *err)
-{
-    const struct sl_db *db = &apply->core->writer.ldb.db;
-    struct sl_record_writer *writer = &apply->writer;
-    struct sl_waiting_mark mark = sl_waiting_mark(&writer->waiting);
-    enum syncline_status status = sl_db_exec(db, "SAVEPOINT _syncline_record", err);
-    if (status != SYNCLINE_OK) {
-        return status;
-    }
-    status = sl_record_write(writer, record, outcome, reason, err);
-    if (status == SYNCLINE_OK) {
-        status = sl_record_writer_flush(writer, err);
-    }
-    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN && sl_record_keys_open(writer)) {
-        *outcome = SL_OUTCOME_CANNOT;
-        (void)sqlite3_snprintf(256, reason, "not applied: other records here point at it");
-    }
-    if (status == SYNCLINE_OK && *outcome != SL_OUTCOME_WRITTEN) {
-        sl_record_writer_reset(writer);
-        sl_waiting_go_back(&writer->waiting, mark);
-        status = sl_db_exec(db, "ROLLBACK TO _syncline_record", err);
-    }
-    return status == SYNCLINE_OK ? sl_db_exec(db, "RELEASE _syncline_record", err) : status;
-}
-
 /* What a careful slice is about: the changes of one segment. */
 struct careful {
     uint64_t first_seq;
@@ -264,7 +237,7 @@ static enum syncline_status careful_pass(struct sl_apply *apply, struct sl_origi
             continue;
         }
         enum sl_outcome outcome = SL_OUTCOME_WRITTEN;
-        status = try_record(apply, record, &outcome, reason, err);
+        status = sl_record_try(&apply->writer, record, &outcome, reason, err);
         if (status == SYNCLINE_OK && outcome != SL_OUTCOME_WRITTEN && give_up) {
             status =
                 sl_record_set_aside(&apply->writer, &origin->name, record->seq, localized->model,
@@ -332,15 +305,19 @@ static bool others_write(const struct sl_core *core)
     return core->others_wrote_ns != 0 && now_ns(core) - core->others_wrote_ns < OTHERS_ACTIVE_NS;
 }
 
+uint64_t sl_apply_hold_ns(const struct sl_apply *apply)
+{
+    const struct sl_core *core = apply->core;
+    return sl_settings_ns(&core->settings, others_write(core) ? SL_SETTING_APPLY_HOLD_SHARED_MS
+                                                              : SL_SETTING_APPLY_HOLD_MS);
+}
+
 /* Segment after segment until the time is over. *applied moves. */
 static enum syncline_status apply_plainly(struct sl_apply *apply, struct sl_origin_state *origin,
                                           uint64_t *applied, bool *cannot, struct sl_error *err)
 {
     struct sl_core *core = apply->core;
-    uint64_t hold_ns =
-        sl_settings_ns(&core->settings, others_write(core) ? SL_SETTING_APPLY_HOLD_SHARED_MS
-                                                           : SL_SETTING_APPLY_HOLD_MS);
-    uint64_t end_ns = now_ns(core) + hold_ns;
+    uint64_t end_ns = now_ns(core) + sl_apply_hold_ns(apply);
     uint64_t before = *applied;
     enum syncline_status status = SYNCLINE_OK;
     do {
@@ -499,7 +476,9 @@ static enum syncline_status apply_in_transaction(struct sl_apply *apply,
                                  : apply_plainly(apply, origin, applied, cannot, err);
     }
     if (status == SYNCLINE_OK && !*cannot) {
-        status = sl_waiting_covered(&apply->writer, origin->number, *applied, err);
+        /* Births below the cut of a snapshot may still come. */
+        uint64_t after = sl_origin_lags(origin) ? origin->cut_seq : 0;
+        status = sl_waiting_covered(&apply->writer, origin->number, after, *applied, err);
     }
     if (status == SYNCLINE_OK && !*cannot) {
         origin->covered_seq = *applied;
@@ -510,7 +489,9 @@ static enum syncline_status apply_in_transaction(struct sl_apply *apply,
     }
     SL_CRASHPOINT(R4, BEFORE);
     if (status == SYNCLINE_OK && !*cannot) {
-        status = sl_library_db_set_applied(&rows->ldb, origin->number, *applied, err);
+        status = sl_origin_lags(origin)
+                     ? sl_snapshot_set_live(&rows->ldb, origin->number, *applied, err)
+                     : sl_library_db_set_applied(&rows->ldb, origin->number, *applied, err);
     }
     SL_CRASHPOINT(R4, AFTER);
     if (status == SYNCLINE_OK && !*cannot) {
@@ -583,6 +564,69 @@ static enum syncline_status slice(struct sl_apply *apply, struct sl_origin_state
     return SYNCLINE_OK;
 }
 
+/* ---- Something else ---- */
+
+static enum syncline_status work_in_transaction(struct sl_apply *apply, uint64_t hlc,
+                                                bool carefully, sl_apply_work_fn work, void *ctx,
+                                                bool *cannot, struct sl_error *err)
+{
+    struct sl_rows *rows = &apply->core->writer;
+    begin_writing(apply, carefully);
+    enum syncline_status status = sl_db_defer_keys(&rows->ldb.db, err);
+    if (status == SYNCLINE_OK) {
+        status = settle_after(apply, hlc, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = work(ctx, apply, cannot, err);
+    }
+    if (status == SYNCLINE_OK && !*cannot) {
+        status = sl_waiting_release(&apply->writer, carefully, err);
+    }
+    if (status == SYNCLINE_OK && !*cannot && sl_record_keys_open(&apply->writer)) {
+        *cannot = true;
+    }
+    if (status == SYNCLINE_OK && !*cannot) {
+        status =
+            sl_library_db_raise_hlc(&rows->ldb, apply->core->self_number, apply->merged_hlc, err);
+    }
+    return status == SYNCLINE_OK && !*cannot ? put_asides(apply, err) : status;
+}
+
+enum syncline_status sl_apply_work(struct sl_apply *apply, uint64_t hlc, bool carefully,
+                                   sl_apply_work_fn work, void *ctx, bool *cannot,
+                                   struct sl_error *err)
+{
+    struct sl_core *core = apply->core;
+    struct sl_library_db *ldb = &core->writer.ldb;
+    struct sl_waiting_mark mark = sl_waiting_mark(&apply->writer.waiting);
+    uint64_t beyond_ms = sl_clock_beyond_ms(core, hlc);
+    *cannot = false;
+    apply->merged_hlc = 0;
+    if (beyond_ms > 0) {
+        return sl_fail(err, SYNCLINE_EREFUSED,
+                       "a snapshot has changes from a clock that is %llu s ahead of this device's; "
+                       "it waits until their time comes: set the clocks right",
+                       (unsigned long long)((beyond_ms + sl_core_max_drift_ms(core)) / 1000));
+    }
+    enum syncline_status status = sl_library_db_begin_write(ldb, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    status = work_in_transaction(apply, hlc, carefully, work, ctx, cannot, err);
+    if (status == SYNCLINE_OK && !*cannot) {
+        status = sl_library_db_commit(ldb, err);
+    }
+    if (status != SYNCLINE_OK || *cannot) {
+        sl_library_db_rollback(ldb);
+        sl_living_undo_due(core);
+        sl_clock_unmerge(core, apply->hlc_before, apply->merged_hlc);
+        sl_waiting_go_back(&apply->writer.waiting, mark);
+        return status;
+    }
+    committed(apply);
+    return SYNCLINE_OK;
+}
+
 /* ---- When idle ---- */
 
 /* What this device's own changes mean for entries that wait: one is superseded, a parent was made
@@ -641,7 +685,9 @@ static enum syncline_status tidy_slice(struct sl_apply *apply, struct sl_error *
 static bool is_author_due(const struct sl_apply *apply)
 {
     const struct sl_waiting_work *work = &apply->writer.waiting;
-    return work->own_left && now_ns(apply->core) >= work->author_ns;
+    /* What points at a record that a snapshot may still bring does not point at a deleted one. */
+    return work->own_left && now_ns(apply->core) >= work->author_ns &&
+           !atomic_load_explicit(&apply->core->snapshot.active, memory_order_relaxed);
 }
 
 bool sl_apply_is_untidy(const struct sl_apply *apply)
@@ -663,7 +709,8 @@ static bool tidy(struct sl_apply *apply)
     }
     if (work->tidied < 0) {
         work->tidied = 0;
-        work->may_author = now_ns(core) >= work->author_ns;
+        work->may_author = now_ns(core) >= work->author_ns &&
+                           !atomic_load_explicit(&core->snapshot.active, memory_order_relaxed);
         work->own_left = false;
         work->tidied_seq = atomic_load_explicit(&core->settled_seq, memory_order_relaxed);
     }
@@ -789,6 +836,23 @@ static bool sync_settled(struct sl_apply *apply)
     return true;
 }
 
+/* Pages of a snapshot take turns with what comes by the logs, which so is never behind them. */
+static bool snapshot_slice(struct sl_apply *apply, bool idle)
+{
+    struct sl_core *core = apply->core;
+    if (apply->take == NULL || sl_core_is_paused(core) || (apply->live_next && !idle) ||
+        !sl_snapshot_take_apply(apply->take, apply)) {
+        return false;
+    }
+    apply->live_next = true;
+    put_off_authoring(apply);
+    sl_core_progress_wake(core);
+    make_room(apply);
+    (void)checkpoint(core);
+    apply->unsynced = true;
+    return true;
+}
+
 bool sl_apply_run(void *stage)
 {
     struct sl_apply *apply = stage;
@@ -807,6 +871,10 @@ bool sl_apply_run(void *stage)
         return false;
     }
     struct sl_origin_state *origin = sl_core_is_paused(core) ? NULL : next_origin(apply);
+    if (snapshot_slice(apply, origin == NULL)) {
+        return true;
+    }
+    apply->live_next = false;
     if (origin == NULL) {
         /* captures go on */
         return (!sl_core_is_paused(core) && tidy(apply)) || checkpoint(core);

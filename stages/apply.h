@@ -37,9 +37,14 @@
 #include "stages/decode.h"
 #include "stages/shared.h"
 
+struct sl_snapshot_take;
+
 struct sl_apply {
     struct sl_core *core;
-    size_t next; /* origin to look at first */
+    struct sl_snapshot_take *take; /* borrowed; NULL: no snapshot is ever taken */
+    bool live_next; /* after a slice of a snapshot: changes that came by the logs, if there are any
+                     */
+    size_t next;    /* origin to look at first */
     struct sl_decoded decoded;
     struct sl_pending pending;
     uint64_t upto_seq;      /* the slice may apply up to here: the clock was merged with it */
@@ -62,5 +67,18 @@ bool sl_apply_is_untidy(const struct sl_apply *apply);
 /* Applies this device's own changes that are in the log and above the own applied entry, like those
  * of any other: after library.db has lost them (stages/doubt.h). Before any stage runs. */
 enum syncline_status sl_apply_own(struct sl_apply *apply, struct sl_error *err);
+
+/* Something else that is written into the tables, in a transaction that is begun, settled and ended
+ * as that of a slice. `hlc` is the highest clock value in it. *cannot: something could not be
+ * written, nothing is done, and it may be tried `carefully` (record by record, in savepoints).
+ * Errors: EBUSY, AGAIN (later), EREFUSED (the clock value is too far ahead), those of the work and
+ * of the database; nothing is done then, either. */
+typedef enum syncline_status (*sl_apply_work_fn)(void *ctx, struct sl_apply *apply, bool *cannot,
+                                                 struct sl_error *err);
+enum syncline_status sl_apply_work(struct sl_apply *apply, uint64_t hlc, bool carefully,
+                                   sl_apply_work_fn work, void *ctx, bool *cannot,
+                                   struct sl_error *err);
+/* How long a slice may hold the write lock now. */
+uint64_t sl_apply_hold_ns(const struct sl_apply *apply);
 
 #endif

@@ -151,12 +151,12 @@ static enum syncline_status keep_clear_of_births(struct sl_record_writer *writer
     return status;
 }
 
-/* A record out of the waiting room may have been changed since its birth. */
+/* A record out of the waiting room or of a page may have been changed since its birth. */
 static enum syncline_status stamp_content(struct sl_record_writer *writer,
                                           const struct sl_apply_record *record,
                                           const struct sl_birth_run *birth, struct sl_error *err)
 {
-    uint64_t hlc = record->localized->group->hlc_first;
+    uint64_t hlc = sl_apply_hlc(record);
     if (birth->class != SYNCLINE_SHARED ||
         (birth->hlc == hlc && birth->origin == record->origin->number)) {
         return SYNCLINE_OK;
@@ -258,8 +258,7 @@ static enum syncline_status insert_beside(struct sl_record_writer *writer,
         return status;
     }
     status = sl_living_insert(writer->core, writer->pending, record->localized, record->i, birth,
-                              record->localized->group->hlc_first + record->i,
-                              record->origin->number, &why);
+                              sl_apply_hlc(record), record->origin->number, &why);
     status = as_outcome(status, &why, outcome, reason, err);
     return status == SYNCLINE_OK ? note_births(writer, record, err) : status;
 }
@@ -273,6 +272,9 @@ static struct sl_birth_run birth_of(const struct sl_apply_record *record)
                                  .seq = record->seq,
                                  .hlc = group->hlc_first + record->i,
                                  .class = group->class};
+    if (record->paged != NULL) {
+        return record->paged->birth;
+    }
     return record->birth != NULL ? *record->birth : birth;
 }
 
@@ -316,7 +318,7 @@ static enum syncline_status insert_record(struct sl_record_writer *writer,
     if (status != SYNCLINE_OK || *outcome == SL_OUTCOME_CANNOT) {
         return status;
     }
-    if (!inserted && record->origin == writer->core->origins[0]) {
+    if (!inserted && record->paged == NULL && record->origin == writer->core->origins[0]) {
         status = find_unborn(writer, record, &inserted, &id, err);
         if (status != SYNCLINE_OK) {
             return status;
@@ -332,7 +334,7 @@ static enum syncline_status insert_record(struct sl_record_writer *writer,
     if (status == SYNCLINE_OK) {
         status = add_birth(writer, model, &birth, err);
     }
-    if (status == SYNCLINE_OK && record->birth != NULL) {
+    if (status == SYNCLINE_OK && (record->birth != NULL || record->paged != NULL)) {
         status = stamp_content(writer, record, &birth, err);
     }
     if (status == SYNCLINE_OK) {
@@ -357,9 +359,10 @@ static enum syncline_status update_record(struct sl_record_writer *writer,
     if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN) {
         status = sl_birth_is_shared(&rows->births, model->id_in_db, id, &stamped, err);
     }
-    /* A careful slice may try earlier changes later: see reconcile. */
-    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN &&
-        (stamped || record->origin->todo != NULL)) {
+    /* A careful slice may try earlier changes later, and a page may be older: see reconcile. */
+    bool ordered = record->origin->todo == NULL &&
+                   !atomic_load_explicit(&writer->core->snapshot.active, memory_order_relaxed);
+    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN && (stamped || !ordered)) {
         status = sl_stamp_put(&rows->births, model->id_in_db, id, hlc, record->origin->number, err);
     }
     return status;
@@ -387,7 +390,7 @@ static struct sl_received received_of(const struct sl_apply_record *record,
         .change = record->released != NULL ? record->released->change : group->change,
         .uuid = group->uuids[record->i],
         .birth = *birth,
-        .stamp = {.hlc = group->hlc_first + record->i, .origin = record->origin->name}};
+        .stamp = {.hlc = sl_apply_hlc(record), .origin = record->origin->name}};
 }
 
 /* An update that wins. Only now: a change that is superseded or dead needs no parents. */
@@ -410,8 +413,7 @@ static enum syncline_status write_winner(struct sl_record_writer *writer,
         return sl_waiting_for_parent(writer, record, birth, &missing, err);
     }
     if (status == SYNCLINE_OK) {
-        status = update_record(writer, record, id, record->localized->group->hlc_first + record->i,
-                               outcome, reason, err);
+        status = update_record(writer, record, id, sl_apply_hlc(record), outcome, reason, err);
     }
     return status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN && record->released == NULL
                ? sl_waiting_supersede(writer, birth, err)
@@ -553,6 +555,75 @@ static enum syncline_status write_delete(struct sl_record_writer *writer,
                : status;
 }
 
+static bool is_of(const struct sl_birth_run *birth, int64_t origin, uint64_t seq)
+{
+    return birth->origin == origin && birth->seq == seq;
+}
+
+/* Is it hidden? Then it is not any more. */
+static enum syncline_status drop_hidden(struct sl_record_writer *writer,
+                                        const struct sl_model *model,
+                                        const struct syncline_uuid *uuid,
+                                        const struct sl_birth_run *birth, bool *dropped,
+                                        struct sl_error *err)
+{
+    struct sl_hidden_births *hidden = &writer->core->writer.hidden;
+    struct sl_hidden_birth *list = NULL;
+    size_t len = 0;
+    struct sl_arena arena;
+    *dropped = false;
+    if (!sl_core_may_hide(writer->core, model)) {
+        return SYNCLINE_OK;
+    }
+    sl_arena_init(&arena, writer->core->env->alloc);
+    enum syncline_status status =
+        sl_hidden_birth_list(hidden, model->id_in_db, uuid, false, &arena, &list, &len, err);
+    for (size_t i = 0; i < len && status == SYNCLINE_OK; i++) {
+        *dropped = *dropped || is_of(birth, list[i].origin, list[i].seq);
+    }
+    sl_arena_fini(&arena);
+    return status == SYNCLINE_OK && *dropped
+               ? sl_hidden_birth_drop(hidden, model->id_in_db, uuid, birth->origin, birth->seq, err)
+               : status;
+}
+
+enum syncline_status
+sl_record_write_dead(struct sl_record_writer *writer, const struct sl_model *model,
+                     const struct syncline_uuid *uuid, const struct sl_birth_run *birth,
+                     enum sl_outcome *outcome, char reason[256], struct sl_error *err)
+{
+    struct sl_rows *rows = &writer->core->writer;
+    struct sl_received received = {.model = model, .change = SYNCLINE_DELETE, .uuid = *uuid};
+    struct sl_birth_run shown = {.n = 0};
+    int64_t id = 0;
+    bool found = false;
+    bool gone = false;
+    *outcome = SL_OUTCOME_WRITTEN;
+    enum syncline_status status = sl_record_writer_flush(writer, err);
+    received.birth.seq = birth->seq;
+    if (status == SYNCLINE_OK) {
+        status =
+            sl_library_db_origin(&rows->ldb, birth->origin, &found, &received.birth.origin, err);
+    }
+    if (status == SYNCLINE_OK) {
+        status = sl_record_id(&rows->tables[model->index], uuid, &found, &id, err);
+    }
+    if (status == SYNCLINE_OK && found) {
+        status = sl_birth_get(&rows->births, model->id_in_db, id, &found, &shown, err);
+    }
+    if (status == SYNCLINE_OK && found && is_of(birth, shown.origin, shown.seq)) {
+        status = delete_shown(writer, &received, id, outcome, reason, err);
+    } else if (status == SYNCLINE_OK) {
+        status = drop_hidden(writer, model, uuid, birth, &gone, err);
+        if (status == SYNCLINE_OK) {
+            status = sl_subtree_bury(writer, model, uuid, &received.stamp.origin.device, err);
+        }
+    }
+    return status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN
+               ? sl_waiting_supersede(writer, &received.birth, err)
+               : status;
+}
+
 /* An update or a delete of one birth: judged first, where that is. */
 static enum syncline_status change_birth(struct sl_record_writer *writer,
                                          const struct sl_apply_record *record,
@@ -614,8 +685,8 @@ static enum syncline_status hide_beside(struct sl_record_writer *writer,
     if (status != SYNCLINE_OK || !*hidden) {
         return status;
     }
-    status = sl_living_hide(writer->core, record->localized, record->i, birth, birth->hlc,
-                            birth->origin, err);
+    status = sl_living_hide(writer->core, record->localized, record->i, birth, sl_apply_hlc(record),
+                            record->origin->number, err);
     return status == SYNCLINE_OK ? show_latest(writer, record, outcome, reason, err) : status;
 }
 
@@ -625,7 +696,7 @@ static enum syncline_status put_off(struct sl_record_writer *writer,
                                     const struct sl_missing *missing, enum sl_outcome *outcome,
                                     char reason[256], struct sl_error *err)
 {
-    const struct sl_birth birth = {.origin = record->origin->name, .seq = record->seq};
+    const struct sl_birth birth = sl_apply_birth(record);
     const struct sl_birth_run run = birth_of(record);
     struct sl_apply_record waits = *record;
     bool hidden = false;
@@ -655,7 +726,7 @@ static enum syncline_status write_insert(struct sl_record_writer *writer,
     bool settled = false;
     enum syncline_status status =
         record->birth != NULL ? SYNCLINE_OK : sl_waiting_born(writer, record, &settled, err);
-    if (status == SYNCLINE_OK && !settled && record->birth == NULL &&
+    if (status == SYNCLINE_OK && !settled && record->birth == NULL && record->paged == NULL &&
         record->origin == writer->core->origins[0]) {
         status = is_deleted_here(writer, record, &settled, err);
     }
@@ -693,4 +764,41 @@ enum syncline_status sl_record_write(struct sl_record_writer *writer,
     return record->localized->group->change == SYNCLINE_INSERT
                ? write_insert(writer, record, outcome, reason, err)
                : change_record(writer, record, outcome, reason, err);
+}
+
+enum syncline_status sl_record_save(struct sl_record_writer *writer, struct sl_waiting_mark *mark,
+                                    struct sl_error *err)
+{
+    *mark = sl_waiting_mark(&writer->waiting);
+    return sl_db_exec(&writer->core->writer.ldb.db, "SAVEPOINT _syncline_record", err);
+}
+
+enum syncline_status sl_record_keep(struct sl_record_writer *writer, struct sl_waiting_mark mark,
+                                    enum sl_outcome *outcome, char reason[256],
+                                    struct sl_error *err)
+{
+    const struct sl_db *db = &writer->core->writer.ldb.db;
+    enum syncline_status status = sl_record_writer_flush(writer, err);
+    if (status == SYNCLINE_OK && *outcome == SL_OUTCOME_WRITTEN && sl_record_keys_open(writer)) {
+        *outcome = SL_OUTCOME_CANNOT;
+        (void)sqlite3_snprintf(256, reason, "not applied: other records here point at it");
+    }
+    if (status == SYNCLINE_OK && *outcome != SL_OUTCOME_WRITTEN) {
+        sl_record_writer_reset(writer);
+        sl_waiting_go_back(&writer->waiting, mark);
+        status = sl_db_exec(db, "ROLLBACK TO _syncline_record", err);
+    }
+    return status == SYNCLINE_OK ? sl_db_exec(db, "RELEASE _syncline_record", err) : status;
+}
+
+enum syncline_status sl_record_try(struct sl_record_writer *writer,
+                                   const struct sl_apply_record *record, enum sl_outcome *outcome,
+                                   char reason[256], struct sl_error *err)
+{
+    struct sl_waiting_mark mark;
+    enum syncline_status status = sl_record_save(writer, &mark, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_record_write(writer, record, outcome, reason, err);
+    }
+    return status == SYNCLINE_OK ? sl_record_keep(writer, mark, outcome, reason, err) : status;
 }

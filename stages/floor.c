@@ -48,6 +48,28 @@ static enum syncline_status adopt(struct sl_core *core, struct sl_log_head *head
     return status;
 }
 
+enum syncline_status sl_floor_begin(struct sl_core *core, struct sl_origin_state *origin,
+                                    const struct sl_segment *segment,
+                                    const uint8_t end[SL_SEGMENT_END_SIZE], struct sl_error *err)
+{
+    struct sl_log_floor floor = {.seq = sl_segment_last_seq(segment)};
+    memcpy(floor.end, end, sizeof(floor.end));
+    if (sl_segment_end_hash(core->net_hasher, end, floor.hash) != SYNCLINE_OK) {
+        return sl_fail(err, SYNCLINE_ENOMEM, "no memory to begin a log");
+    }
+    struct sl_log_head head = sl_core_head(core, origin);
+    head.held_seq = floor.seq;
+    memcpy(head.held_hash, floor.hash, SL_HASH_SIZE);
+    head.last_hlc = segment->last_hlc > head.last_hlc ? segment->last_hlc : head.last_hlc;
+    enum syncline_status status = adopt(core, &head, &floor, err);
+    if (status == SYNCLINE_OK) {
+        sl_core_set_head(core, origin, &head);
+        origin->floor_seq = floor.seq;
+        sl_core_vector_moved(core);
+    }
+    return status;
+}
+
 static uint64_t synced_seq(struct sl_core *core, const struct sl_origin_state *origin)
 {
     (void)pthread_mutex_lock(&core->head_lock);
@@ -94,19 +116,13 @@ enum syncline_status sl_floor_came(struct sl_core *core, struct sl_member_state 
         return SYNCLINE_OK;
     }
     if (origin == NULL || synced_seq(core, origin) < floor.seq) {
+        origin =
+            origin != NULL ? origin : sl_core_add_origin(core, &segment->origin, core->net_hasher);
+        if (origin != NULL && origin->needed_seq < floor.seq) {
+            origin->needed_seq = floor.seq;
+        }
         tell_needed(core, from, author, held_seq, floor.seq);
         return SYNCLINE_OK;
     }
-    memcpy(floor.end, end, sizeof(floor.end));
-    struct sl_log_head head = sl_core_head(core, origin);
-    head.held_seq = floor.seq;
-    memcpy(head.held_hash, floor.hash, SL_HASH_SIZE);
-    head.last_hlc = segment->last_hlc > head.last_hlc ? segment->last_hlc : head.last_hlc;
-    status = adopt(core, &head, &floor, err);
-    if (status == SYNCLINE_OK) {
-        sl_core_set_head(core, origin, &head);
-        origin->floor_seq = floor.seq;
-        sl_core_vector_moved(core);
-    }
-    return status;
+    return sl_floor_begin(core, origin, segment, end, err);
 }

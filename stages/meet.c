@@ -32,6 +32,9 @@ static const bool expected[SL_MEETING_END][SL_FRAME_TYPE_END] = {
                           [SL_FRAME_SEGMENT] = true,
                           [SL_FRAME_ASK] = true,
                           [SL_FRAME_FLOOR] = true,
+                          [SL_FRAME_SNAPSHOT_ASK] = true,
+                          [SL_FRAME_SNAPSHOT_CUT] = true,
+                          [SL_FRAME_SNAPSHOT_PAGE] = true,
                           [SL_FRAME_QUERY] = true,
                           [SL_FRAME_ANSWER] = true},
 };

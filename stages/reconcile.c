@@ -78,6 +78,20 @@ bool sl_reconcile_covers(struct sl_core *core, const struct sl_birth *birth)
            origin->todo[at] == 0;
 }
 
+/* Is the birth one that a snapshot may still bring, whatever the applied entry says? */
+static bool may_come(struct sl_core *core, const struct sl_received *received)
+{
+    const struct sl_snapshot_place *place = &core->snapshot;
+    uint32_t model = received->model->index;
+    if (!atomic_load_explicit(&place->active, memory_order_relaxed) || place->taken[model] ||
+        sl_uuid_compare(&received->uuid, &place->lo[model]) < 0) {
+        return false;
+    }
+    const struct sl_origin_state *origin = sl_core_origin(core, &received->birth.origin);
+    return origin != NULL && received->birth.seq > origin->known_seq &&
+           received->birth.seq <= origin->cut_seq;
+}
+
 void sl_reconcile_not_owner(char reason[256])
 {
     (void)sqlite3_snprintf(256, reason, "%s",
@@ -275,11 +289,13 @@ static enum syncline_status judge(struct sl_core *core, struct sl_rows *rows,
             sl_reconcile_not_owner(reason);
         }
         /* An owner's changes come in order, and need no stamps - but in a careful slice one that
-         * had to wait is tried again after later ones, and this device's own, applied again
-         * (stages/doubt), come after what was captured since. */
+         * had to wait is tried again after later ones, this device's own, applied again
+         * (stages/doubt), come after what was captured since, and a page of a snapshot may be
+         * older. */
         const struct sl_origin_state *owner = sl_core_origin(core, &received->stamp.origin);
         bool in_order = owner == NULL || (owner->todo == NULL && owner != core->origins[0]);
-        if (in_order || *verdict != SL_VERDICT_APPLY) {
+        if (*verdict != SL_VERDICT_APPLY ||
+            (in_order && !atomic_load_explicit(&core->snapshot.active, memory_order_relaxed))) {
             return SYNCLINE_OK;
         }
     }
@@ -354,7 +370,8 @@ static enum syncline_status judge_other(struct sl_core *core, struct sl_rows *ro
     if (status == SYNCLINE_OK && at < len) {
         return judge_hidden(core, rows, pending, received, hidden, verdict, reason, err);
     }
-    *verdict = sl_reconcile_covers(core, &received->birth) ? SL_VERDICT_LOSES : SL_VERDICT_WAITS;
+    bool dead = sl_reconcile_covers(core, &received->birth) && !may_come(core, received);
+    *verdict = dead ? SL_VERDICT_LOSES : SL_VERDICT_WAITS;
     return status;
 }
 

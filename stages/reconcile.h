@@ -12,7 +12,8 @@
  *
  *     the birth waits               judged in the waiting room (stages/waiting)
  *     it is neither shown nor       covered by the applied vector: dead, dropped
- *     hidden                        not covered: the change waits for it
+ *     hidden                        not covered, or a snapshot under way may bring it: the change
+ *                                   waits for it
  *     device-owned                  only a change of the device that inserted it counts, in its
  *                                   order
  *     shared, delete                wins: a delete is final for the births that it names

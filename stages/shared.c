@@ -196,7 +196,8 @@ void sl_core_applied_synced(struct sl_core *core)
     size_t count = atomic_load_explicit(&core->origin_count, memory_order_acquire);
     (void)pthread_mutex_lock(&core->head_lock);
     for (size_t i = 0; i < count; i++) {
-        core->origins[i]->synced_seq = core->origins[i]->applied_seq;
+        struct sl_origin_state *origin = core->origins[i];
+        origin->synced_seq = sl_origin_lags(origin) ? origin->known_seq : origin->applied_seq;
     }
     (void)pthread_mutex_unlock(&core->head_lock);
     atomic_fetch_add_explicit(&core->syncs, 1, memory_order_release);

@@ -8,7 +8,7 @@
  * stage a thread's of its own; see pipeline/worker.h):
  *
  *     sender     intake -> fk_resolve -> serialize -> log_append, over rings of batches
- *     network    the transport's events, net_flush, log_hold, acknowledge, compare
+ *     network    the transport's events, net_flush, log_hold, acknowledge, compare, snapshot
  *     applier    apply, settle, scan
  *
  * Each field says whose it is. What several groups need stands under one of the locks below; they
@@ -72,6 +72,7 @@ struct sl_origin_state {
     size_t index;                  /* constant: its place in sl_core.origins */
     bool forked;                   /* its log has split: it is taken and passed on no further. The
                                       network's */
+    uint64_t needed_seq;           /* where it begins on a member that said so. The network's */
     uint64_t floor_seq;            /* what was pruned of its log here. The network's */
     atomic_uint_fast64_t told_seq; /* subscribers were told up to here: their thread writes it,
                                       prune reads it while there are any */
@@ -90,6 +91,11 @@ struct sl_origin_state {
     uint64_t todo_len;
     uint64_t held_until_ms; /* by the wall clock, when it is only a matter of time; else 0 */
     bool clock_held;        /* it was told that this is so */
+    uint64_t cut_seq;       /* in the cut of a snapshot under way; 0: none. Written under head_lock,
+                               like the next two */
+    uint64_t cut_hlc;       /* the highest clock value in that */
+    uint64_t known_seq;     /* what was applied when it began. If that is less than the cut: what is
+                               between comes by pages, and members are told no more than this */
     bool room_held;         /* held for a while, as the waiting room is full */
 };
 
@@ -212,6 +218,14 @@ struct sl_living_due {
     bool lacks;                         /* a hidden birth may lack a parent */
     int64_t looked[SL_MODEL_COUNT_MAX]; /* by model->index: the model's last delete when records
                                            without a row were looked for; + 1, 0: never */
+};
+
+/* How far a snapshot is that this device takes (stages/snapshot_take.h). */
+struct sl_snapshot_place {
+    atomic_bool active;             /* one is under way: the applier sets it, any thread reads */
+    bool taken[SL_MODEL_COUNT_MAX]; /* by model->index: nothing of the model is to come. The
+                                       applier's, like the next */
+    struct syncline_uuid lo[SL_MODEL_COUNT_MAX]; /* else from this UUID on */
 };
 
 /* A birth that a captured delete has dropped by mistake: its row was gone, and the id used again.
@@ -351,14 +365,15 @@ struct sl_core {
     uint64_t roster_moves;        /* a member came, or a statement; from 1 */
 
     /* The applier's. */
-    struct sl_rows writer;            /* settle and apply; synchronous=NORMAL */
-    struct sl_peer_log apply_log;     /* reads only */
-    atomic_uint_fast64_t settled_seq; /* own applied entry, as last seen committed; all read it */
-    int64_t writer_version;           /* data_version of the writer, to see others commit */
-    uint64_t others_wrote_ns;         /* when they last did; 0: never seen */
-    uint64_t writer_retry_ns;         /* the writer is not opened again before */
-    int wal_pages;                    /* of library.db, at the writer's last commit */
-    bool clock_is_ahead;              /* it was told that the clock is too far ahead of the wall */
+    struct sl_rows writer;             /* settle and apply; synchronous=NORMAL */
+    struct sl_peer_log apply_log;      /* reads only */
+    atomic_uint_fast64_t settled_seq;  /* own applied entry, as last seen committed; all read it */
+    int64_t writer_version;            /* data_version of the writer, to see others commit */
+    uint64_t others_wrote_ns;          /* when they last did; 0: never seen */
+    uint64_t writer_retry_ns;          /* the writer is not opened again before */
+    int wal_pages;                     /* of library.db, at the writer's last commit */
+    bool clock_is_ahead;               /* it was told that the clock is too far ahead of the wall */
+    struct sl_snapshot_place snapshot; /* by its own rules */
 };
 
 /* Opens a connection with births and tables. On failure nothing is left. */
@@ -390,6 +405,13 @@ static inline bool sl_core_may_hide(struct sl_core *core, const struct sl_model 
 static inline void sl_core_set_hides(struct sl_core *core, const struct sl_model *model)
 {
     atomic_store_explicit(&core->hides[model->index], true, memory_order_release);
+}
+
+/* Is a snapshot under way that brings what this device lacks of the origin? Applier, or head_lock.
+ */
+static inline bool sl_origin_lags(const struct sl_origin_state *origin)
+{
+    return origin->known_seq < origin->cut_seq;
 }
 
 /* Gives a batch back to whichever pool it is of. */

@@ -663,7 +663,9 @@ bool sl_sweep_run(void *stage)
     if (!sl_scan_is_idle(sweep->scan)) {
         return sl_scan_run(sweep->scan);
     }
-    if (now < sweep->not_before_ns || !sl_core_writer_is_sound(core)) {
+    /* While a snapshot is taken the applier is not idle, though it may wait for a page. */
+    if (now < sweep->not_before_ns || !sl_core_writer_is_sound(core) ||
+        atomic_load_explicit(&core->snapshot.active, memory_order_relaxed)) {
         return false;
     }
     enum syncline_status status = run(sweep, now, &did, &err);

@@ -179,7 +179,7 @@ static struct sl_waiting entry_of(const struct sl_apply_record *record)
                                .class = group->class,
                                .origin = record->origin->number,
                                .seq = record->seq,
-                               .hlc = group->hlc_first + record->i};
+                               .hlc = sl_apply_hlc(record)};
 }
 
 static enum syncline_status find_birth(struct sl_record_writer *writer,
@@ -218,7 +218,9 @@ enum syncline_status sl_waiting_for_parent(struct sl_record_writer *writer,
     enum syncline_status status =
         find_birth(writer, birth, &waiting.birth_origin, &found, &before, err);
     waiting.birth_seq = birth->seq;
-    waiting.birth_hlc = waiting.change == SYNCLINE_INSERT ? waiting.hlc : 0;
+    if (waiting.change == SYNCLINE_INSERT) {
+        waiting.birth_hlc = record->paged != NULL ? record->paged->birth.hlc : waiting.hlc;
+    }
     waiting.lacks_model = missing->field->parent->id_in_db;
     waiting.lacks_uuid = missing->uuid;
     if (found) { /* an earlier content of it */
@@ -379,13 +381,15 @@ enum syncline_status sl_waiting_supersede(struct sl_record_writer *writer,
 enum syncline_status sl_waiting_renew(struct sl_record_writer *writer,
                                       const struct sl_apply_record *record, struct sl_error *err)
 {
+    const struct sl_birth_run *birth = record->paged != NULL ? &record->paged->birth : NULL;
     struct sl_waiting_room *room = &writer->waiting.room;
     struct sl_waiting waiting = {.id = 1};
     enum syncline_status status = SYNCLINE_OK;
     while (status == SYNCLINE_OK && waiting.id != 0 && room->count.records > 0) {
         status = sl_waiting_earlier(room, record->localized->model->id_in_db,
                                     &record->localized->group->uuids[record->i],
-                                    record->origin->number, record->seq, &waiting.id, err);
+                                    birth != NULL ? birth->origin : record->origin->number,
+                                    birth != NULL ? birth->seq : record->seq, &waiting.id, err);
         if (status == SYNCLINE_OK && waiting.id != 0) {
             status = sl_waiting_remove(room, &waiting, err);
         }
@@ -406,6 +410,15 @@ static enum syncline_status refuse(struct sl_record_writer *writer, const struct
                                  : sl_waiting_set_aside(writer, model, waiting, reason, err);
 }
 
+/* Is what waits later than the content that a page brings of the record? */
+static bool is_later(const struct sl_waiting *waiting, const struct sl_origin *by,
+                     const struct sl_apply_record *record)
+{
+    const struct sl_stamp waits = {.hlc = waiting->hlc, .origin = *by};
+    const struct sl_stamp came = {.hlc = sl_apply_hlc(record), .origin = record->origin->name};
+    return sl_stamp_compare(&waits, &came) > 0;
+}
+
 enum syncline_status sl_waiting_born(struct sl_record_writer *writer,
                                      const struct sl_apply_record *record, bool *settled,
                                      struct sl_error *err)
@@ -413,6 +426,7 @@ enum syncline_status sl_waiting_born(struct sl_record_writer *writer,
     struct sl_waiting_work *work = &writer->waiting;
     const struct sl_model *model = record->localized->model;
     const struct sl_group *group = record->localized->group;
+    const struct sl_birth_run *birth = record->paged != NULL ? &record->paged->birth : NULL;
     struct sl_waiting waiting = {0};
     struct sl_localized *localized = NULL;
     struct sl_origin by = {{{0}}, 0};
@@ -422,7 +436,8 @@ enum syncline_status sl_waiting_born(struct sl_record_writer *writer,
     }
     sl_arena_reset(&work->arena);
     enum syncline_status status = sl_waiting_of_birth(
-        &work->room, record->origin->number, record->seq, &work->arena, settled, &waiting, err);
+        &work->room, birth != NULL ? birth->origin : record->origin->number,
+        birth != NULL ? birth->seq : record->seq, &work->arena, settled, &waiting, err);
     if (status == SYNCLINE_OK && *settled) {
         status = origin_of(writer, waiting.origin, &by, err);
     }
@@ -438,6 +453,10 @@ enum syncline_status sl_waiting_born(struct sl_record_writer *writer,
         work->own_left = true; /* what this device has pointed at it, it deletes now */
         return sl_waiting_remove(&work->room, &waiting, err);
     }
+    if (record->paged != NULL && !is_later(&waiting, &by, record)) {
+        *settled = false;
+        return sl_waiting_remove(&work->room, &waiting, err);
+    }
     /* The record waits with the content that came first, and is looked at like all that wait. */
     status = sl_waiting_content(writer, model, &waiting, &localized, err);
     if (status != SYNCLINE_OK) {
@@ -446,7 +465,7 @@ enum syncline_status sl_waiting_born(struct sl_record_writer *writer,
     const struct sl_apply_record content = {.localized = localized};
     waiting.change = SYNCLINE_INSERT;
     waiting.class = group->class;
-    waiting.birth_hlc = group->hlc_first + record->i;
+    waiting.birth_hlc = birth != NULL ? birth->hlc : sl_apply_hlc(record);
     waiting.lacks_model = model->id_in_db; /* until it is looked at */
     waiting.lacks_uuid = waiting.uuid;
     status = put_change(writer, &waiting, &content, err);
@@ -455,7 +474,7 @@ enum syncline_status sl_waiting_born(struct sl_record_writer *writer,
 }
 
 enum syncline_status sl_waiting_covered(struct sl_record_writer *writer, int64_t origin,
-                                        uint64_t seq, struct sl_error *err)
+                                        uint64_t after, uint64_t seq, struct sl_error *err)
 {
     struct sl_waiting_work *work = &writer->waiting;
     enum syncline_status status = SYNCLINE_OK;
@@ -464,7 +483,7 @@ enum syncline_status sl_waiting_covered(struct sl_record_writer *writer, int64_t
         bool found = false;
         struct sl_waiting waiting;
         sl_arena_reset(&work->arena);
-        status = sl_waiting_unborn(&work->room, origin, seq, &id, err);
+        status = sl_waiting_unborn(&work->room, origin, after, seq, &id, err);
         if (status != SYNCLINE_OK || id == 0) {
             break;
         }

@@ -137,9 +137,10 @@ enum syncline_status sl_waiting_set_aside(struct sl_record_writer *writer,
 enum syncline_status sl_waiting_arrived(struct sl_record_writer *writer,
                                         const struct sl_model *model,
                                         const struct syncline_uuid *uuid, struct sl_error *err);
-/* The applied entry of an origin is this now: what lacks a birth up to there is dead. */
+/* The applied entry of an origin is this now: what lacks a birth above `after` and up to there is
+ * dead. */
 enum syncline_status sl_waiting_covered(struct sl_record_writer *writer, int64_t origin,
-                                        uint64_t seq, struct sl_error *err);
+                                        uint64_t after, uint64_t seq, struct sl_error *err);
 /* Writes all that can be. Last in a transaction. With `closed` an open key in the end is a failure
  * of the record that opened it. */
 enum syncline_status sl_waiting_release(struct sl_record_writer *writer, bool closed,

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { ANY, LIST, PUT, DROP, SET_LACK, LACKING, ANY_LACKING };
+enum { ANY, LIST, RANGE, PUT, DROP, SET_LACK, LACKING, ANY_LACKING };
 
 #define LACK_COLUMNS "model,uuid,lacks_model,lacks_uuid,origin,seq,birth_hlc,class,hlc,hlc_origin"
 
@@ -13,6 +13,9 @@ static const char *const sql_texts[] = {
     [ANY] = "SELECT 1 FROM _syncline_hidden_birth WHERE model=?1 LIMIT 1",
     [LIST] = "SELECT origin,seq,birth_hlc,class,hlc,hlc_origin,body FROM _syncline_hidden_birth"
              " WHERE model=?1 AND uuid=?2 ORDER BY origin,seq",
+    [RANGE] = "SELECT origin,seq,birth_hlc,class,hlc,hlc_origin,body,uuid"
+              " FROM _syncline_hidden_birth WHERE model=?1 AND uuid BETWEEN ?2 AND ?3"
+              " ORDER BY uuid,origin,seq LIMIT ?4",
     [PUT] = "INSERT OR REPLACE INTO _syncline_hidden_birth(model,uuid,origin,seq,birth_hlc,class,"
             "hlc,hlc_origin,body) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
     [DROP] = "DELETE FROM _syncline_hidden_birth WHERE model=?1 AND uuid=?2 AND origin=?3"
@@ -127,6 +130,39 @@ enum syncline_status sl_hidden_birth_list(struct sl_hidden_births *hidden, int64
         (*len)++;
         status = sl_db_row(&hidden->ldb->db, stmt, &row, err);
     }
+    return status;
+}
+
+enum syncline_status sl_hidden_birth_range(struct sl_hidden_births *hidden, int64_t model,
+                                           const struct syncline_uuid *lo,
+                                           const struct syncline_uuid *hi, struct sl_arena *arena,
+                                           struct sl_hidden_named *list, size_t len_max,
+                                           size_t *len, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool row = true;
+    *len = 0;
+    enum syncline_status status = get(hidden, RANGE, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, model);
+    sl_bind_uuid(stmt, 2, lo);
+    sl_bind_uuid(stmt, 3, hi);
+    (void)sqlite3_bind_int64(stmt, 4, (int64_t)len_max);
+    while (status == SYNCLINE_OK && *len < len_max) {
+        status = sl_db_row(&hidden->ldb->db, stmt, &row, err);
+        if (status != SYNCLINE_OK || !row) {
+            return status;
+        }
+        struct sl_hidden_named *named = &list[*len];
+        status = read_row(stmt, true, arena, &named->birth, err);
+        if (status == SYNCLINE_OK && !sl_column_uuid(stmt, 7, &named->uuid)) {
+            status = sl_fail(err, SYNCLINE_ECORRUPT, "library.db: a hidden birth has no UUID");
+        }
+        *len += status == SYNCLINE_OK ? 1 : 0;
+    }
+    sl_db_reset(stmt);
     return status;
 }
 

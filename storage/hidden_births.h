@@ -45,6 +45,16 @@ enum syncline_status sl_hidden_birth_list(struct sl_hidden_births *hidden, int64
                                           const struct syncline_uuid *uuid, bool with_body,
                                           struct sl_arena *arena, struct sl_hidden_birth **list,
                                           size_t *len, struct sl_error *err);
+/* The first len_max of a range of UUIDs, by UUID, with their contents. */
+struct sl_hidden_named {
+    struct syncline_uuid uuid;
+    struct sl_hidden_birth birth;
+};
+enum syncline_status sl_hidden_birth_range(struct sl_hidden_births *hidden, int64_t model,
+                                           const struct syncline_uuid *lo,
+                                           const struct syncline_uuid *hi, struct sl_arena *arena,
+                                           struct sl_hidden_named *list, size_t len_max,
+                                           size_t *len, struct sl_error *err);
 /* Adds it, or replaces what is there of that birth. */
 enum syncline_status sl_hidden_birth_put(struct sl_hidden_births *hidden, int64_t model,
                                          const struct syncline_uuid *uuid,

@@ -116,6 +116,11 @@ static const char schema[] =
     " PRIMARY KEY(model,uuid,origin,seq)) WITHOUT ROWID;"
     "CREATE INDEX _syncline_hidden_lacks ON _syncline_hidden_birth(lacks_model,lacks_uuid)"
     " WHERE lacks_model NOT NULL;"
+    "CREATE TABLE _syncline_snapshot(records INTEGER NOT NULL, total INTEGER NOT NULL,"
+    " began_ms INTEGER NOT NULL);"
+    "CREATE TABLE _syncline_snapshot_origin(origin INTEGER PRIMARY KEY, cut_seq INTEGER NOT NULL,"
+    " live_seq INTEGER NOT NULL, last_hlc INTEGER NOT NULL, cut_end BLOB NOT NULL);"
+    "CREATE TABLE _syncline_snapshot_model(model INTEGER PRIMARY KEY, lo BLOB);"
     "INSERT INTO _syncline_meta VALUES('format',1);";
 
 enum syncline_status sl_library_db_open(struct sl_library_db *ldb, const struct sl_env *env,

@@ -15,6 +15,7 @@
  *     _syncline_stamp    of shared records changed since their birth (storage/births)
  *     _syncline_waiting, _syncline_waiting_key  what waits for a record (storage/waiting_room)
  *     _syncline_hidden_birth  other living births of UUIDs that are here (storage/hidden_births)
+ *     _syncline_snapshot, ..._origin, ..._model  how far a snapshot is (storage/snapshot_table)
  *
  *     outbox.ids     runs of 12 bytes: first id (i64), count (u32); all little-endian
  *     outbox.uuids   runs of 20 bytes, in the same order: first UUID, how many count up (u32)

@@ -40,6 +40,7 @@ enum {
     ASIDE_AFTER,
     ASIDE_LAST,
     ASIDE_COUNT,
+    ASIDE_RANGE,
     PEER_LOG_STATEMENTS
 };
 
@@ -104,6 +105,8 @@ static const char *const sql_texts[] = {
                     " WHERE number>?1 ORDER BY number LIMIT 1",
     [ASIDE_LAST] = "SELECT coalesce(max(number),0) FROM set_aside",
     [ASIDE_COUNT] = "SELECT count(*) FROM set_aside",
+    [ASIDE_RANGE] = "SELECT device,epoch,seq,model,uuid,reason FROM set_aside WHERE seq>0"
+                    " AND model=?1 AND uuid BETWEEN ?2 AND ?3 ORDER BY uuid LIMIT ?4",
 };
 _Static_assert(PEER_LOG_STATEMENTS <= SL_STATEMENT_COUNT_MAX, "room for every statement");
 
@@ -1001,6 +1004,34 @@ enum syncline_status sl_set_aside_after(struct sl_peer_log *log, int64_t *number
     if (status == SYNCLINE_OK) {
         *number = sqlite3_column_int64(stmt, 6);
         *at_ms = (uint64_t)sqlite3_column_int64(stmt, 7);
+    }
+    sl_db_reset(stmt);
+    return status;
+}
+
+enum syncline_status sl_set_aside_range(struct sl_peer_log *log, const char *model,
+                                        const struct syncline_uuid *lo,
+                                        const struct syncline_uuid *hi, struct sl_set_aside *list,
+                                        size_t len_max, size_t *len, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool row = true;
+    enum syncline_status status = get(log, ASIDE_RANGE, &stmt, err);
+    *len = 0;
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_text(stmt, 1, model, -1, SQLITE_STATIC);
+    sl_bind_uuid(stmt, 2, lo);
+    sl_bind_uuid(stmt, 3, hi);
+    (void)sqlite3_bind_int64(stmt, 4, (int64_t)len_max);
+    while (status == SYNCLINE_OK && *len < len_max) {
+        status = sl_db_row(&log->db, stmt, &row, err);
+        if (status != SYNCLINE_OK || !row) {
+            return status;
+        }
+        status = column_aside(stmt, &list[*len], err);
+        *len += status == SYNCLINE_OK ? 1 : 0;
     }
     sl_db_reset(stmt);
     return status;

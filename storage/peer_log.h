@@ -251,6 +251,11 @@ enum syncline_status sl_set_aside_get(struct sl_peer_log *log, size_t index, boo
 enum syncline_status sl_set_aside_after(struct sl_peer_log *log, int64_t *number, bool *found,
                                         struct sl_set_aside *record, uint64_t *at_ms,
                                         struct sl_error *err);
+/* The first len_max that could not be applied, of a model and a range of UUIDs, by UUID. */
+enum syncline_status sl_set_aside_range(struct sl_peer_log *log, const char *model,
+                                        const struct syncline_uuid *lo,
+                                        const struct syncline_uuid *hi, struct sl_set_aside *list,
+                                        size_t len_max, size_t *len, struct sl_error *err);
 /* The highest number; 0: there is none. */
 enum syncline_status sl_set_aside_last(struct sl_peer_log *log, int64_t *number,
                                        struct sl_error *err);

@@ -8,7 +8,20 @@
 #include "base/bytes.h"
 #include "storage/value_list.h"
 
-enum { ID_OF, HAS_ID, LAST_ID, IDS_OF, UUIDS_OF, READ, INSERT, UPDATE, DELETE, DIGEST, RANGE };
+enum {
+    ID_OF,
+    HAS_ID,
+    LAST_ID,
+    IDS_OF,
+    UUIDS_OF,
+    READ,
+    INSERT,
+    UPDATE,
+    DELETE,
+    DIGEST,
+    RANGE,
+    LIST
+};
 
 void sl_record_table_init(struct sl_record_table *table, const struct sl_db *db,
                           const struct sl_model *model)
@@ -31,7 +44,7 @@ void sl_record_table_fini(struct sl_record_table *table)
  * transaction back. */
 
 /* "SELECT t.uuid, t.a, p1.uuid, ... FROM t LEFT JOIN parent p1 ON p1.id = t.key ..." and, for each
- * key, its local id after all the fields. */
+ * key, its local id after all the fields; last the record's own. */
 static void write_select(sqlite3_str *sql, const struct sl_model *model)
 {
     sqlite3_str_appendf(sql, "SELECT t.\"%w\"", model->uuid.name);
@@ -48,7 +61,7 @@ static void write_select(sqlite3_str *sql, const struct sl_model *model)
             sqlite3_str_appendf(sql, ",t.\"%w\"", model->fields[i].name);
         }
     }
-    sqlite3_str_appendf(sql, " FROM \"%w\" t", model->table);
+    sqlite3_str_appendf(sql, ",t.\"%w\" FROM \"%w\" t", model->id.name, model->table);
     for (uint32_t i = 0; i < model->field_count; i++) {
         const struct sl_field *field = &model->fields[i];
         if (field->type == SYNCLINE_TYPE_KEY) {
@@ -100,6 +113,13 @@ static void write_sql(sqlite3_str *sql, const struct sl_model *model, unsigned n
         write_select(sql, model);
         sqlite3_str_appendf(sql, " WHERE t.\"%w\" BETWEEN ?1 AND ?2 ORDER BY t.\"%w\"",
                             model->uuid.name, model->uuid.name);
+        return;
+    case LIST:
+        sqlite3_str_appendf(sql,
+                            "SELECT \"%w\",\"%w\" FROM \"%w\" WHERE \"%w\" BETWEEN ?1 AND ?2"
+                            " ORDER BY \"%w\"",
+                            model->uuid.name, model->id.name, model->table, model->uuid.name,
+                            model->uuid.name);
         return;
     case INSERT:
         sqlite3_str_appendf(sql, "INSERT OR ABORT INTO \"%w\"(\"%w\",\"%w\"", model->table,
@@ -293,6 +313,32 @@ static struct sl_value field_value(const struct sl_field *field, sqlite3_stmt *s
     return value;
 }
 
+/* The values of the record that the statement stands at. */
+static enum syncline_status read_values(const struct sl_record_table *table, sqlite3_stmt *stmt,
+                                        struct sl_arena *arena, struct sl_value *values,
+                                        const struct sl_field **orphan, struct sl_error *err)
+{
+    const struct sl_model *model = table->model;
+    int key_column = 1 + (int)model->field_count;
+    *orphan = NULL;
+    for (uint32_t i = 0; i < model->field_count; i++) {
+        values[i] = field_value(&model->fields[i], stmt, 1 + (int)i);
+        if (values[i].type == SL_TEXT || values[i].type == SL_BLOB) {
+            values[i].as.data = sl_arena_copy(arena, values[i].as.data, values[i].size);
+            if (values[i].as.data == NULL) {
+                return sl_fail(err, SYNCLINE_ENOMEM, "no memory for a record");
+            }
+        }
+        if (model->fields[i].type == SYNCLINE_TYPE_KEY) {
+            if (values[i].type == SL_NULL && sqlite3_column_type(stmt, key_column) != SQLITE_NULL) {
+                *orphan = &model->fields[i];
+            }
+            key_column++;
+        }
+    }
+    return SYNCLINE_OK;
+}
+
 enum syncline_status sl_record_read(struct sl_record_table *table, int64_t id,
                                     struct sl_arena *arena, bool *found, struct syncline_uuid *uuid,
                                     struct sl_value *values, const struct sl_field **orphan,
@@ -308,28 +354,10 @@ enum syncline_status sl_record_read(struct sl_record_table *table, int64_t id,
     if (status != SYNCLINE_OK || !*found) {
         return status;
     }
-    const struct sl_model *model = table->model;
-    *orphan = NULL;
-    int key_column = 1 + (int)model->field_count;
     if (!sl_column_uuid(stmt, 0, uuid)) {
         *found = false; /* nobody can name it */
-        sl_db_reset(stmt);
-        return SYNCLINE_OK;
-    }
-    for (uint32_t i = 0; i < model->field_count && status == SYNCLINE_OK; i++) {
-        values[i] = field_value(&model->fields[i], stmt, 1 + (int)i);
-        if (values[i].type == SL_TEXT || values[i].type == SL_BLOB) {
-            values[i].as.data = sl_arena_copy(arena, values[i].as.data, values[i].size);
-            if (values[i].as.data == NULL) {
-                status = sl_fail(err, SYNCLINE_ENOMEM, "no memory for a record");
-            }
-        }
-        if (model->fields[i].type == SYNCLINE_TYPE_KEY) {
-            if (values[i].type == SL_NULL && sqlite3_column_type(stmt, key_column) != SQLITE_NULL) {
-                *orphan = &model->fields[i];
-            }
-            key_column++;
-        }
+    } else {
+        status = read_values(table, stmt, arena, values, orphan, err);
     }
     sl_db_reset(stmt);
     return status;
@@ -543,6 +571,57 @@ enum syncline_status sl_record_range_next(struct sl_record_table *table, struct 
     }
     *found = row;
     return SYNCLINE_OK;
+}
+
+enum syncline_status sl_record_range_read(struct sl_record_table *table, struct sl_arena *arena,
+                                          bool *found, int64_t *id, struct syncline_uuid *uuid,
+                                          struct sl_value *values, const struct sl_field **orphan,
+                                          struct sl_error *err)
+{
+    sqlite3_stmt *stmt = table->stmt[RANGE];
+    int id_column = 1 + (int)table->model->field_count;
+    for (uint32_t i = 0; i < table->model->field_count; i++) {
+        id_column += table->model->fields[i].type == SYNCLINE_TYPE_KEY ? 1 : 0;
+    }
+    do {
+        enum syncline_status status = sl_db_row(table->db, stmt, found, err);
+        if (status != SYNCLINE_OK || !*found) {
+            return status;
+        }
+    } while (!sl_column_uuid(stmt, 0, uuid));
+    *id = sqlite3_column_int64(stmt, id_column);
+    enum syncline_status status = read_values(table, stmt, arena, values, orphan, err);
+    if (status != SYNCLINE_OK) {
+        sl_db_reset(stmt);
+    }
+    return status;
+}
+
+/* ---- Who is there ---- */
+
+enum syncline_status sl_record_list(struct sl_record_table *table, const struct syncline_uuid *lo,
+                                    const struct syncline_uuid *hi, struct sl_record_name *names,
+                                    uint32_t len_max, uint32_t *len, struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool row = true;
+    enum syncline_status status = get(table, LIST, &stmt, err);
+    *len = 0;
+    if (status == SYNCLINE_OK) {
+        sl_bind_uuid(stmt, 1, lo);
+        sl_bind_uuid(stmt, 2, hi);
+    }
+    while (status == SYNCLINE_OK && *len < len_max) {
+        status = sl_db_row(table->db, stmt, &row, err);
+        if (status != SYNCLINE_OK || !row) {
+            return status;
+        }
+        if (sl_column_uuid(stmt, 0, &names[*len].uuid)) {
+            names[(*len)++].id = sqlite3_column_int64(stmt, 1);
+        }
+    }
+    sl_db_reset(stmt);
+    return status;
 }
 
 void sl_record_range_end(struct sl_record_table *table)

@@ -16,7 +16,7 @@
 struct sl_record_table {
     const struct sl_db *db;       /* borrowed */
     const struct sl_model *model; /* borrowed */
-    sqlite3_stmt *stmt[11];       /* prepared when first used */
+    sqlite3_stmt *stmt[12];       /* prepared when first used */
     int64_t wanted_id;            /* for the next insert; 0: any */
     uint64_t key_queries;         /* made by the three calls that look up ids and UUIDs */
 };
@@ -96,7 +96,21 @@ struct sl_record_hash {
 enum syncline_status sl_record_range_next(struct sl_record_table *table, struct sl_hasher *hasher,
                                           bool *found, struct sl_record_hash *record,
                                           struct sl_error *err);
+/* The next one with its values, as sl_record_read reads them. */
+enum syncline_status sl_record_range_read(struct sl_record_table *table, struct sl_arena *arena,
+                                          bool *found, int64_t *id, struct syncline_uuid *uuid,
+                                          struct sl_value *values, const struct sl_field **orphan,
+                                          struct sl_error *err);
 /* Ends a range before its end. None is under way: nothing happens. */
 void sl_record_range_end(struct sl_record_table *table);
+
+/* The first records of a range, at most len_max, in UUID order. */
+struct sl_record_name {
+    struct syncline_uuid uuid;
+    int64_t id;
+};
+enum syncline_status sl_record_list(struct sl_record_table *table, const struct syncline_uuid *lo,
+                                    const struct syncline_uuid *hi, struct sl_record_name *names,
+                                    uint32_t len_max, uint32_t *len, struct sl_error *err);
 
 #endif

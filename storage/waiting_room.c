@@ -28,7 +28,8 @@ enum {
     RECORD,
     NEXT_OF,
     EARLIER,
-    KEYS
+    KEYS,
+    RANGE
 };
 
 static const char *const sql_texts[] = {
@@ -50,7 +51,8 @@ static const char *const sql_texts[] = {
     [NEXT_CHILD] = "SELECT entry FROM _syncline_waiting_key WHERE model=?2 AND uuid=?3 AND entry>?1"
                    " ORDER BY entry LIMIT 1",
     [UNBORN] = "SELECT id FROM _syncline_waiting INDEXED BY _syncline_waiting_unborn"
-               " WHERE lacks_model=0 AND birth_origin=?1 AND birth_seq<=?2 LIMIT 1",
+               " WHERE lacks_model=0 AND birth_origin=?1 AND birth_seq<=?2 AND birth_seq>?3"
+               " LIMIT 1",
     [RECORD] = "SELECT id FROM _syncline_waiting WHERE model=?1 AND uuid=?2 AND change=1"
                " ORDER BY birth_hlc DESC LIMIT 1",
     [NEXT_OF] = "SELECT id FROM _syncline_waiting WHERE model=?2 AND uuid=?3 AND id>?1"
@@ -60,6 +62,8 @@ static const char *const sql_texts[] = {
                 " WHERE model=?1 AND uuid=?2 AND class=1"
                 " AND birth_origin=?3 AND birth_seq<?4 LIMIT 1",
     [KEYS] = "SELECT model,uuid FROM _syncline_waiting_key WHERE entry=?1",
+    [RANGE] = "SELECT " COLUMNS " FROM _syncline_waiting WHERE model=?1 AND uuid BETWEEN ?2 AND ?3"
+              " ORDER BY uuid,id LIMIT ?4",
 };
 
 void sl_waiting_room_init(struct sl_waiting_room *room, struct sl_library_db *ldb)
@@ -275,7 +279,7 @@ enum syncline_status sl_waiting_remove(struct sl_waiting_room *room,
 
 /* ---- Out ---- */
 
-static enum syncline_status read_row(struct sl_waiting_room *room, sqlite3_stmt *stmt,
+static enum syncline_status next_row(struct sl_waiting_room *room, sqlite3_stmt *stmt,
                                      struct sl_arena *arena, bool *found,
                                      struct sl_waiting *waiting, struct sl_error *err)
 {
@@ -299,7 +303,6 @@ static enum syncline_status read_row(struct sl_waiting_room *room, sqlite3_stmt 
     bool named = sl_column_uuid(stmt, 2, &read.uuid) &&
                  (read.lacks_model == 0 || sl_column_uuid(stmt, 12, &read.lacks_uuid));
     read.body = sl_arena_copy(arena, sqlite3_column_blob(stmt, 14), read.body_size);
-    sl_db_reset(stmt);
     if (!named) {
         return sl_fail(err, SYNCLINE_ECORRUPT, "library.db: a record that waits has no UUID");
     }
@@ -308,6 +311,40 @@ static enum syncline_status read_row(struct sl_waiting_room *room, sqlite3_stmt 
     }
     *waiting = read;
     return SYNCLINE_OK;
+}
+
+static enum syncline_status read_row(struct sl_waiting_room *room, sqlite3_stmt *stmt,
+                                     struct sl_arena *arena, bool *found,
+                                     struct sl_waiting *waiting, struct sl_error *err)
+{
+    enum syncline_status status = next_row(room, stmt, arena, found, waiting, err);
+    sl_db_reset(stmt);
+    return status;
+}
+
+enum syncline_status sl_waiting_range(struct sl_waiting_room *room, int64_t model,
+                                      const struct syncline_uuid *lo,
+                                      const struct syncline_uuid *hi, struct sl_arena *arena,
+                                      struct sl_waiting *list, size_t len_max, size_t *len,
+                                      struct sl_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool found = true;
+    *len = 0;
+    enum syncline_status status = get(room, RANGE, &stmt, err);
+    if (status != SYNCLINE_OK) {
+        return status;
+    }
+    (void)sqlite3_bind_int64(stmt, 1, model);
+    sl_bind_uuid(stmt, 2, lo);
+    sl_bind_uuid(stmt, 3, hi);
+    (void)sqlite3_bind_int64(stmt, 4, (int64_t)len_max);
+    while (status == SYNCLINE_OK && found && *len < len_max) {
+        status = next_row(room, stmt, arena, &found, &list[*len], err);
+        *len += status == SYNCLINE_OK && found ? 1 : 0;
+    }
+    sl_db_reset(stmt);
+    return status;
 }
 
 enum syncline_status sl_waiting_get(struct sl_waiting_room *room, int64_t id,
@@ -379,8 +416,8 @@ enum syncline_status sl_waiting_next_of(struct sl_waiting_room *room, int64_t mo
     return next_by_record(room, NEXT_OF, model, uuid, id, err);
 }
 
-enum syncline_status sl_waiting_unborn(struct sl_waiting_room *room, int64_t origin, uint64_t seq,
-                                       int64_t *id, struct sl_error *err)
+enum syncline_status sl_waiting_unborn(struct sl_waiting_room *room, int64_t origin, uint64_t after,
+                                       uint64_t seq, int64_t *id, struct sl_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     enum syncline_status status = get(room, UNBORN, &stmt, err);
@@ -389,6 +426,7 @@ enum syncline_status sl_waiting_unborn(struct sl_waiting_room *room, int64_t ori
     }
     (void)sqlite3_bind_int64(stmt, 1, origin);
     (void)sqlite3_bind_int64(stmt, 2, (int64_t)seq);
+    (void)sqlite3_bind_int64(stmt, 3, (int64_t)after);
     return one_int64(room, stmt, 0, id, err);
 }
 

@@ -106,9 +106,10 @@ enum syncline_status sl_waiting_next_child(struct sl_waiting_room *room, int64_t
 enum syncline_status sl_waiting_next_of(struct sl_waiting_room *room, int64_t model,
                                         const struct syncline_uuid *uuid, int64_t *id,
                                         struct sl_error *err);
-/* One that lacks its birth, which is of this origin and has a seq up to this one. 0: none. */
-enum syncline_status sl_waiting_unborn(struct sl_waiting_room *room, int64_t origin, uint64_t seq,
-                                       int64_t *id, struct sl_error *err);
+/* One that lacks its birth, which is of this origin and has a seq above `after`, up to this one. 0:
+ * none. */
+enum syncline_status sl_waiting_unborn(struct sl_waiting_room *room, int64_t origin, uint64_t after,
+                                       uint64_t seq, int64_t *id, struct sl_error *err);
 /* Does the record itself wait? Then which entry it is; of several births of the UUID the one that
  * came last. 0: no. */
 enum syncline_status sl_waiting_record(struct sl_waiting_room *room, int64_t model,
@@ -118,6 +119,12 @@ enum syncline_status sl_waiting_record(struct sl_waiting_room *room, int64_t mod
 enum syncline_status sl_waiting_earlier(struct sl_waiting_room *room, int64_t model,
                                         const struct syncline_uuid *uuid, int64_t origin,
                                         uint64_t seq, int64_t *id, struct sl_error *err);
+/* The first len_max that are about records of a range of UUIDs, by UUID; bodies in the arena. */
+enum syncline_status sl_waiting_range(struct sl_waiting_room *room, int64_t model,
+                                      const struct syncline_uuid *lo,
+                                      const struct syncline_uuid *hi, struct sl_arena *arena,
+                                      struct sl_waiting *list, size_t len_max, size_t *len,
+                                      struct sl_error *err);
 /* Every record that an entry points at, in the arena. */
 enum syncline_status sl_waiting_keys(struct sl_waiting_room *room, int64_t id,
                                      struct sl_arena *arena, struct sl_waiting_key **keys,

@@ -155,7 +155,8 @@ static void read_rest(const struct sl_frame *frame, struct sl_buf *buf)
         check(sl_frame_put_error(buf, told, text.text) == SYNCLINE_OK);
         check(buf->len == frame->len + SL_FRAME_HEADER_SIZE);
     }
-    if ((frame->type == SL_FRAME_QUERY || frame->type == SL_FRAME_ANSWER) &&
+    if ((frame->type == SL_FRAME_QUERY || frame->type == SL_FRAME_ANSWER ||
+         frame->type >= SL_FRAME_SNAPSHOT_ASK) &&
         sl_frame_get_question(frame, &data, &len, NULL) == SYNCLINE_OK) {
         check(sl_frame_put_question(buf, frame->type, data, len) == SYNCLINE_OK);
         check_same(buf, frame);

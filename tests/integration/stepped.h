@@ -73,6 +73,7 @@ struct stepped_device {
     char library_db[32];
     char sync_db[32];
     int64_t wall_offset_ms; /* of its wall clock from the world's */
+    uint32_t page_len;      /* records in a page of a snapshot; 0: the default */
     size_t models_len;      /* given at open: notes alone, or memos, twigs, leaves, buds too */
     const struct sl_settings *settings; /* NULL: the defaults */
     const char *place;                  /* given at open; NULL: not known */
@@ -273,6 +274,7 @@ static struct sl_library_config stepped_config(struct stepped_device *device)
                                       .settings = device->settings,
                                       .keeper = device->has_keeper ? &device->keeper : NULL,
                                       .place = device->place,
+                                      .page_len = device->page_len,
                                       .engine = true};
 }
 

@@ -57,6 +57,9 @@ static const struct golden goldens[] = {
     {SL_FRAME_QUERY, "03000000 0c 01 0000 deadbe"},
     {SL_FRAME_ANSWER, "03000000 0d 01 0000 deadbe"},
     {SL_FRAME_FLOOR, "d0000000 0e 01 0000" END_HEX},
+    {SL_FRAME_SNAPSHOT_ASK, "03000000 14 01 0000 deadbe"},
+    {SL_FRAME_SNAPSHOT_CUT, "03000000 15 01 0000 deadbe"},
+    {SL_FRAME_SNAPSHOT_PAGE, "03000000 16 01 0000 deadbe"},
 };
 #define GOLDENS_LEN (sizeof(goldens) / sizeof(goldens[0]))
 
@@ -164,6 +167,9 @@ static enum syncline_status put(struct sl_buf *buf, enum sl_frame_type type)
         return sl_frame_put_error(buf, SYNCLINE_EREFUSED, "no \u00e9!!");
     case SL_FRAME_QUERY:
     case SL_FRAME_ANSWER:
+    case SL_FRAME_SNAPSHOT_ASK:
+    case SL_FRAME_SNAPSHOT_CUT:
+    case SL_FRAME_SNAPSHOT_PAGE:
         return sl_frame_put_question(buf, type, segment, sizeof(segment));
     default:
         cr_assert_eq(sl_frame_put_segment_header(header, sizeof(segment)), SYNCLINE_OK);
@@ -219,6 +225,9 @@ static enum syncline_status get(const struct sl_frame *frame, struct sl_error *e
         return sl_frame_get_error(frame, &told, &text, err);
     case SL_FRAME_QUERY:
     case SL_FRAME_ANSWER:
+    case SL_FRAME_SNAPSHOT_ASK:
+    case SL_FRAME_SNAPSHOT_CUT:
+    case SL_FRAME_SNAPSHOT_PAGE:
         return sl_frame_get_question(frame, &data, &len, err);
     default:
         return sl_frame_get_segment(frame, &data, &len, err);
@@ -358,14 +367,15 @@ Test(frame, the_other_frames_are_read)
  * longer, on the way out and in. */
 Test(frame, questions_have_their_limits)
 {
-    static const uint8_t bytes[SL_RANGE_ANSWER_SIZE_MAX + 1] = {0xde, 0xad, 0xbe};
+    static const uint8_t bytes[SL_FRAME_SIZE_MAX + 1] = {0xde, 0xad, 0xbe};
     const struct {
         enum sl_frame_type type;
         size_t size_max;
     } cases[] = {{SL_FRAME_QUERY, SL_RANGE_ASK_SIZE_MAX},
-                 {SL_FRAME_ANSWER, SL_RANGE_ANSWER_SIZE_MAX}};
+                 {SL_FRAME_ANSWER, SL_RANGE_ANSWER_SIZE_MAX},
+                 {SL_FRAME_SNAPSHOT_PAGE, SL_FRAME_SIZE_MAX}};
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         struct sl_error err = {0};
         const uint8_t *data = NULL;
         size_t len = 0;
@@ -416,7 +426,8 @@ Test(frame, every_cut_and_every_extra_byte_is_refused)
         size_t len = unhex(goldens[i].hex, bytes) - SL_FRAME_HEADER_SIZE;
 
         if (goldens[i].type == SL_FRAME_SEGMENT || goldens[i].type == SL_FRAME_QUERY ||
-            goldens[i].type == SL_FRAME_ANSWER || goldens[i].type == SL_FRAME_MEMBERS)
+            goldens[i].type == SL_FRAME_ANSWER || goldens[i].type == SL_FRAME_MEMBERS ||
+            goldens[i].type >= SL_FRAME_SNAPSHOT_ASK)
             continue; /* any length is good */
         for (size_t cut = 0; cut <= len + 1; cut++) {
             /* A copy of exactly that size, so that a sanitizer sees every byte read beyond. */

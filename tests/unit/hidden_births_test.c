@@ -65,6 +65,34 @@ static bool any(int64_t model)
     return found;
 }
 
+/* Those of a range of UUIDs come by those, whole, until the list is full. */
+Test(hidden_births, range)
+{
+    struct sl_hidden_named named[3];
+    struct syncline_uuid lo = uuid_of(6);
+    struct syncline_uuid hi = uuid_of(7);
+    put(1, 8, 1, 50, "behind");
+    put(1, 7, 1, 51, "last");
+    put(1, 6, 2, 3, "second");
+    put(1, 6, 1, 50, "first");
+    put(1, 5, 1, 50, "before");
+    put(2, 6, 1, 50, "other model");
+    OK(sl_hidden_birth_range(&hidden, 1, &lo, &hi, &arena, named, 3, &len, &err));
+    cr_assert_eq(len, 3);
+    cr_assert_eq(memcmp(named[0].birth.body, "first", 5), 0);
+    cr_assert_eq(named[1].birth.origin, 2);
+    cr_assert_eq(named[2].uuid.bytes[0], 7);
+    OK(sl_hidden_birth_range(&hidden, 1, &lo, &hi, &arena, named, 2, &len, &err));
+    cr_assert_eq(len, 2);
+    OK(sl_db_exec(&ldb.db,
+                  "UPDATE _syncline_hidden_birth SET uuid=x'06' WHERE uuid=x'"
+                  "06000000000000000000000000000000' AND seq=50 AND model=1",
+                  &err));
+    lo.bytes[0] = 5;
+    FAILS(sl_hidden_birth_range(&hidden, 1, &lo, &hi, &arena, named, 3, &len, &err),
+          SYNCLINE_ECORRUPT, "no UUID");
+}
+
 /* What was put is there, whole, in order, and of that record alone. */
 Test(hidden_births, put_and_list)
 {

@@ -441,6 +441,29 @@ Test(peer_log, set_aside)
     FAILS(sl_set_aside_get(&log_, 0, &found, &read, &err), SYNCLINE_ECORRUPT, "damaged");
 }
 
+/* Those of a model and a range come by UUID; what could not be sent is none of them. */
+Test(peer_log, set_aside_range)
+{
+    struct sl_set_aside list[3];
+    struct syncline_uuid lo = {{2}};
+    struct syncline_uuid hi = {{4}};
+    size_t len = 0;
+    for (uint8_t i = 6; i > 0; i--) {
+        struct sl_set_aside record = {.origin = {.device = {{7}}, .epoch = 8},
+                                      .seq = i == 3 ? 0 : i,
+                                      .model = "entry",
+                                      .uuid = {{i}},
+                                      .reason = "no"};
+        OK(sl_set_aside_put(&log_, &record, 1000, &err));
+    }
+    OK(sl_set_aside_range(&log_, "entry", &lo, &hi, list, 3, &len, &err));
+    cr_assert(len == 2 && list[0].seq == 2 && list[1].uuid.bytes[0] == 4);
+    OK(sl_set_aside_range(&log_, "entry", &lo, &hi, list, 1, &len, &err));
+    cr_assert_eq(len, 1);
+    OK(sl_set_aside_range(&log_, "tag", &lo, &hi, list, 3, &len, &err));
+    cr_assert_eq(len, 0);
+}
+
 /* Every call passes on that its table is not there, and touches no result. */
 Test(peer_log, failures_are_passed_on)
 {

@@ -446,6 +446,43 @@ Test(record_table, ranges)
     sl_hasher_free(hasher);
 }
 
+/* A range is also read with ids and values, and listed; a list ends where it is full. */
+Test(record_table, ranges_with_values)
+{
+    struct syncline_uuid lo = uuid_of(2);
+    struct syncline_uuid hi = uuid_of(4);
+    struct syncline_uuid uuid;
+    struct sl_value values[FIELDS];
+    struct sl_record_name names[3];
+    const struct sl_field *orphan = NULL;
+    int64_t ids[6];
+    int64_t id = 0;
+    uint32_t len = 0;
+    bool found = false;
+    for (uint8_t i = 1; i < 6; i++) {
+        fill(values);
+        values[SIZE].as.int64 = i;
+        values[NAME].type = SL_NULL;
+        ids[i] = insert(i, values);
+    }
+    OK(sl_db_exec(&db, "INSERT INTO things(uuid,seen) VALUES('short',0)", &err));
+    OK(sl_record_range_start(&table, &lo, &hi, &err));
+    for (uint8_t i = 2; i < 5; i++) {
+        OK(sl_record_range_read(&table, &arena, &found, &id, &uuid, values, &orphan, &err));
+        cr_assert(found && id == ids[i] && uuid.bytes[15] == i && values[SIZE].as.int64 == i);
+        cr_assert_null(orphan);
+    }
+    OK(sl_record_range_read(&table, &arena, &found, &id, &uuid, values, &orphan, &err));
+    cr_assert_not(found);
+    OK(sl_record_list(&table, &lo, &hi, names, 3, &len, &err));
+    cr_assert(len == 3 && names[0].id == ids[2] && names[2].uuid.bytes[15] == 4);
+    OK(sl_record_list(&table, &lo, &hi, names, 2, &len, &err));
+    cr_assert(len == 2 && names[1].id == ids[3]);
+    hi = uuid_of(2);
+    OK(sl_record_list(&table, &lo, &hi, names, 3, &len, &err));
+    cr_assert_eq(len, 1);
+}
+
 /* Every call passes on that its table is gone. */
 Test(record_table, failures_are_passed_on)
 {

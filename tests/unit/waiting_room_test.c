@@ -162,6 +162,41 @@ Test(waiting_room, by_record)
     }
 }
 
+/* Births up to a seq may be left out. */
+Test(waiting_room, unborn_above)
+{
+    int64_t id = 0;
+    struct sl_waiting waiting = entry_of(20, "");
+    waiting.lacks_model = 0;
+    OK(sl_waiting_put(&room, &waiting, NULL, 0, &err));
+    OK(sl_waiting_unborn(&room, 2, 19, 20, &id, &err));
+    cr_assert_eq(id, waiting.id);
+    OK(sl_waiting_unborn(&room, 2, 20, 30, &id, &err));
+    cr_assert_eq(id, 0);
+}
+
+/* What is about the records of a range of UUIDs comes by those, until the list is full. */
+Test(waiting_room, range)
+{
+    struct sl_waiting list[3];
+    size_t len = 0;
+    for (uint64_t seq = 9; seq > 4; seq--) {
+        (void)put(seq, NULL, 0);
+    }
+    const struct syncline_uuid lo = {{6}};
+    const struct syncline_uuid hi = {{8}};
+    OK(sl_waiting_range(&room, 3, &lo, &hi, &arena, list, 3, &len, &err));
+    cr_assert(len == 3 && list[0].uuid.bytes[0] == 6 && list[2].uuid.bytes[0] == 8);
+    cr_assert_eq(memcmp(list[0].body, "body", 4), 0);
+    OK(sl_waiting_range(&room, 3, &lo, &hi, &arena, list, 2, &len, &err));
+    cr_assert(len == 2 && list[1].birth_seq == 7);
+    OK(sl_waiting_range(&room, 4, &lo, &hi, &arena, list, 3, &len, &err));
+    cr_assert_eq(len, 0);
+    OK(sl_db_exec(&ldb.db, "UPDATE _syncline_waiting SET lacks_uuid=x'01'", &err));
+    FAILS(sl_waiting_range(&room, 3, &lo, &hi, &arena, list, 3, &len, &err), SYNCLINE_ECORRUPT,
+          "no UUID");
+}
+
 /* What lacks its birth is found when the vector passes that, and is not counted so once it waits
  * for a parent. */
 Test(waiting_room, unborn)
@@ -174,14 +209,14 @@ Test(waiting_room, unborn)
     (void)put(3, NULL, 0);
     OK(sl_waiting_put(&room, &waiting, NULL, 0, &err));
     check_counts(2, 1, 4);
-    OK(sl_waiting_unborn(&room, 2, 19, &id, &err));
+    OK(sl_waiting_unborn(&room, 2, 0, 19, &id, &err));
     cr_assert_eq(id, 0);
-    OK(sl_waiting_unborn(&room, 3, 20, &id, &err));
+    OK(sl_waiting_unborn(&room, 3, 0, 20, &id, &err));
     cr_assert_eq(id, 0);
-    OK(sl_waiting_unborn(&room, 2, 20, &id, &err));
+    OK(sl_waiting_unborn(&room, 2, 0, 20, &id, &err));
     cr_assert_eq(id, waiting.id);
     OK(sl_waiting_set_lack(&room, &waiting, 3, &parent_b, &err));
-    OK(sl_waiting_unborn(&room, 2, 20, &id, &err));
+    OK(sl_waiting_unborn(&room, 2, 0, 20, &id, &err));
     cr_assert_eq(id, 0);
     OK(sl_waiting_get(&room, waiting.id, &arena, &found, &waiting, &err));
     cr_assert(sl_uuid_equal(&waiting.lacks_uuid, &parent_b));
@@ -259,7 +294,7 @@ Test(waiting_room, failures)
     FAILS(sl_waiting_get(&room, 1, &arena, &found, &waiting, &err), SYNCLINE_EDB, "_syncline");
     FAILS(sl_waiting_of_birth(&room, 1, 1, &arena, &found, &waiting, &err), SYNCLINE_EDB, "_sync");
     FAILS(sl_waiting_next(&room, &id, &err), SYNCLINE_EDB, "_syncline_waiting");
-    FAILS(sl_waiting_unborn(&room, 1, 1, &id, &err), SYNCLINE_EDB, "_syncline_waiting");
+    FAILS(sl_waiting_unborn(&room, 1, 0, 1, &id, &err), SYNCLINE_EDB, "_syncline_waiting");
     FAILS(sl_waiting_record(&room, 3, &parent_a, &id, &err), SYNCLINE_EDB, "_syncline_waiting");
     OK(sl_db_exec(&ldb.db, "ALTER TABLE away RENAME TO _syncline_waiting", &err));
     OK(sl_waiting_put(&room, &waiting, &key, 1, &err));

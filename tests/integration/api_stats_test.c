@@ -138,14 +138,14 @@ Test(api_stats, refused)
     api_open_alone(&a);
     API_REFUSED(a.lib, syncline_stats(a.lib, NULL), SYNCLINE_EINVAL, "_INIT");
     API_REFUSED(a.lib, syncline_stage_get(a.lib, 0, NULL), SYNCLINE_EINVAL, "_INIT");
-    API_REFUSED(a.lib, syncline_stage_get(a.lib, 13, &stage), SYNCLINE_ENOTFOUND, "stage 13");
+    API_REFUSED(a.lib, syncline_stage_get(a.lib, 14, &stage), SYNCLINE_ENOTFOUND, "stage 14");
     stats.size = 0;
     API_REFUSED(a.lib, syncline_stats(a.lib, &stats), SYNCLINE_EINVAL, "_INIT");
     stats.size = offsetof(struct syncline_stats, captured);
     stats.captured = 77;
     API_OK(a.lib, syncline_stats(a.lib, &stats));
     cr_expect(stats.captures == 0 && stats.captured == 77);
-    API_OK(a.lib, syncline_stage_get(a.lib, 12, &stage));
-    cr_expect_str_eq(stage.name, "prune");
+    API_OK(a.lib, syncline_stage_get(a.lib, 13, &stage));
+    cr_expect_str_eq(stage.name, "snapshot");
     api_close(&a);
 }

@@ -73,7 +73,7 @@ Test(status, behind)
     cr_expect_eq(cmd_json_int(result.out, "links"), 1);
     cr_expect_eq(array_len("members"), 1);
     cr_expect_eq(number_in("members", 0, "behind"), 0);
-    cr_expect_eq(array_len("stages"), 13);
+    cr_expect_eq(array_len("stages"), 14);
     cr_expect_gt(number_in("stages", 0, "capacity"), 0);
 
     cmd_stop(&serve_b);

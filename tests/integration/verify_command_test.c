@@ -149,7 +149,7 @@ Test(verify_command, a_member_that_does_not_answer)
         CMD_OK(&result, "-L", a, "--json", "status");
         json_t *root = json_loads(result.out, 0, NULL);
         json_t *stages = json_object_get(root, "stages");
-        json_t *compare = json_array_get(stages, json_array_size(stages) - 2);
+        json_t *compare = json_array_get(stages, json_array_size(stages) - 3);
         cr_assert_str_eq(json_string_value(json_object_get(compare, "name")), "compare");
         runs = json_integer_value(json_object_get(compare, "runs"));
         json_decref(root);

@@ -33,7 +33,7 @@ Test(library_db, create_and_check)
     OK(sl_library_db_check(&ldb, &library_id, &err));
     cr_assert_eq(query_int(ldb.db.handle, "SELECT count(*) FROM sqlite_schema WHERE type='table'"
                                           " AND name LIKE '\\_syncline\\_%' ESCAPE '\\'"),
-                 11);
+                 14);
     FAILS(sl_library_db_create(&ldb, &library_id, &err), SYNCLINE_EEXIST, "take another directory");
     sl_library_db_fini(&ldb);
 
@@ -112,7 +112,7 @@ Test(library_db, create_without_memory)
         cr_assert_neq(sqlite3_get_autocommit(ldb.db.handle), 0);
         cr_assert_eq(query_int(ldb.db.handle, "SELECT count(*) FROM sqlite_schema"
                                               " WHERE type='table'"),
-                     status == SYNCLINE_OK ? 12 : 1);
+                     status == SYNCLINE_OK ? 15 : 1);
         refused += status == SYNCLINE_ENOMEM;
         sl_library_db_fini(&ldb);
     }

@@ -256,10 +256,19 @@ static enum syncline_status entry_points_at(const struct tree *tree, const struc
     return status;
 }
 
+/* Is it a record of this device that was never sent? Then nobody hears of its delete, either. */
+static bool is_unsent(const struct tree *tree, const struct dead *parent)
+{
+    const struct node *node = parent->node != SIZE_MAX ? node_at(tree, parent->node) : NULL;
+    return node != NULL && node->fate == FATE_AUTHORED && !node->has_birth;
+}
+
 /* A device-owned row of the device that deletes: it goes, and nobody need say so - unless that is
- * this device, and the others cannot know yet that the row points there. */
-static enum syncline_status judge_own(struct tree *tree, const struct syncline_uuid *device,
-                                      struct node *node, struct sl_error *err)
+ * this device, and the others cannot know yet that the row points there, or that the record at
+ * which it points was ever there. */
+static enum syncline_status judge_own(struct tree *tree, const struct dead *parent,
+                                      const struct syncline_uuid *device, struct node *node,
+                                      struct sl_error *err)
 {
     struct syncline_uuid author;
     bool pends = false;
@@ -270,7 +279,7 @@ static enum syncline_status judge_own(struct tree *tree, const struct syncline_u
     if (status == SYNCLINE_OK && pends) {
         status = author_of(tree, node, &pends, &author, err);
     }
-    node->fate = pends ? FATE_AUTHORED : FATE_GONE;
+    node->fate = pends || is_unsent(tree, parent) ? FATE_AUTHORED : FATE_GONE;
     node->is_own = true;
     return status;
 }
@@ -293,7 +302,7 @@ static enum syncline_status judge_row(struct tree *tree, const struct dead *pare
     if (node->has_birth && node->birth.class == SYNCLINE_DEVICE_OWNED) {
         status = device_of(tree, node->birth.origin, &device, err);
         if (status == SYNCLINE_OK && sl_uuid_equal(&device, parent->device)) {
-            return judge_own(tree, &device, node, err);
+            return judge_own(tree, parent, &device, node, err);
         }
     }
     if (status == SYNCLINE_OK && node->entry == 0) {

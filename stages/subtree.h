@@ -16,10 +16,11 @@
  *                                                      from there: stages/waiting), or any device
  *                                                      points it at another record
  *
- * The first two are deletes, and the rules hold for their children in turn. What points at an
- * invisible record becomes invisible with it. What waits already and points at the record stays
- * where it is, or goes by the first rule. Columns that do not sync are lost with a row that becomes
- * invisible.
+ * The first two are deletes, and the rules hold for their children in turn; but of what was never
+ * sent nobody hears that it is deleted, so this device's own records below that are deleted by
+ * name. What points at an invisible record becomes invisible with it. What waits already and points
+ * at the record stays where it is, or goes by the first rule. Columns that do not sync are lost
+ * with a row that becomes invisible.
  *
  * Happy path: nothing points at the record, which costs one look per kind of child; its row goes.
  * Else the tree is gathered, without recursion, and what is to wait is put into the room; then rows

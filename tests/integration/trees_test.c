@@ -219,6 +219,28 @@ Test(trees, changed_and_deleted_before_it_came)
     check_equal();
 }
 
+/* ---- Never sent ---- */
+
+/* A record that nobody has captured yet goes with a parent that another device deletes: nobody else
+ * has ever heard of it, nor will. What its device had put below it is waiting for it elsewhere, and
+ * is deleted by name. */
+Test(trees, below_a_record_that_was_never_sent)
+{
+    set(c, TAG, 9, 0, 0, 9);
+    settle();
+    (void)put(a, TAG, 1, 9, 0, 1);
+    set(a, PIN, 1, 1, 0, 1);
+    settle();
+    cr_assert_eq(waiting(b), 1);
+    drop(c, TAG, 9);
+    settle();
+    for (size_t i = 0; i < DEVICES; i++) {
+        cr_expect_eq(waiting(&devices[i]), 0, "%s", names[i]);
+        cr_expect_eq(count(&devices[i], TAG) + count(&devices[i], PIN), 0, "%s", names[i]);
+    }
+    check_equal();
+}
+
 /* ---- What waits at a row ---- */
 
 /* B has pointed a tag at one that A deleted: that waits at A. A points it at another one, later,

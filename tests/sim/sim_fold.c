@@ -321,14 +321,19 @@ static uint32_t logged_before(const struct sl_sim_fold *fold, const uint32_t *lo
 }
 
 /* An update names all births that it saw, and the row goes on with another of them when the one it
- * showed is deleted. Of that its application knows nothing: to the ledger its next update is of the
- * birth that is dead. */
+ * showed is deleted. Of that its application knows nothing: to the ledger its next updates are of
+ * the birth that is dead. */
 static bool is_of_other(const struct sl_sim_fold *fold, const uint32_t *logged_at, uint32_t at)
 {
-    const struct sl_sim_version *version = &fold->ledger->versions[change_at(fold, at)->rev - 1];
-    uint32_t before = logged_before(fold, logged_at, version->seen);
-    return before != SL_SIM_NONE && change_at(fold, before)->births_len > 1 &&
-           share_birth(fold, at, before);
+    const struct sl_sim_version *versions = fold->ledger->versions;
+    uint32_t before = at;
+    bool shares = true;
+    do {
+        at = before;
+        before = logged_before(fold, logged_at, versions[change_at(fold, at)->rev - 1].seen);
+        shares = before != SL_SIM_NONE && share_birth(fold, at, before);
+    } while (shares && change_at(fold, before)->births_len <= 1);
+    return shares;
 }
 
 static void fail_delete(const struct sl_sim_fold *fold, uint32_t at)

@@ -44,8 +44,8 @@
  *     twins             one UUID is inserted by devices that do not know of each other's record.
  *                       Without it a UUID is inserted again only by who once had its last record
  *                       (sl_sim_record_buried)
- *     orphaned_twins    orphans and twins in one schedule. Off: more of those fail than of either.
- *                       Without it a schedule that drew both has one of them
+ *     orphaned_twins    orphans and twins in one schedule. Off: never run 10,000 times. Without it
+ *                       a schedule that drew both has one of them
  *     applied_acks      what was acknowledged as applied is there after a power cut
  *     failures_end      each kind of failure that the event log tells of is told to be over, and no
  *                       stage counts as failing when nothing fails any more

@@ -977,22 +977,24 @@ struct syncline_info {
     struct syncline_uuid device_id; /* first 16 bytes of SHA-256 of the public key */
     char library_name[128];         /* UTF-8, NUL-terminated */
     char device_name[128];
-    char listen[64];    /* the address served, with its port; "" if none */
-    bool runs_engine;   /* this handle does */
-    bool paused;        /* the engine is; see syncline_pause */
-    bool degraded;      /* a sync has failed, and its file is not opened again and checked yet: what
-                           needs it waits; see the event log */
-    uint32_t members;   /* other devices */
-    uint32_t links;     /* of them connected now */
-    uint64_t outbox;    /* changes committed here that are not in the log yet */
-    uint64_t own_seq;   /* changes of this device in its log */
-    uint64_t acked_seq; /* of those, in the log of every member */
-    uint64_t applied_seq;      /* of those, in the tables of every member */
-    uint64_t received;         /* changes of others in this log */
-    uint64_t received_applied; /* of those, dealt with here */
-    uint64_t announced;        /* changes of others that they say they have */
-    uint64_t set_aside;        /* records that could not be sent or applied; each has a reason */
-    uint64_t wire_bytes_sent;  /* by the engine since it was opened, frames included */
+    char listen[64];  /* the address served, with its port; "" if none */
+    bool runs_engine; /* this handle does */
+    bool paused;      /* the engine is; see syncline_pause */
+    bool degraded;    /* a sync has failed, and its file is not opened again and checked yet: what
+                         needs it waits; see the event log */
+    uint32_t members; /* other devices */
+    uint32_t links;   /* of them connected now */
+    enum syncline_standing standing; /* of this device: if it is no member any more, nothing is sent
+                                        or taken */
+    uint64_t outbox;                 /* changes committed here that are not in the log yet */
+    uint64_t own_seq;                /* changes of this device in its log */
+    uint64_t acked_seq;              /* of those, in the log of every member */
+    uint64_t applied_seq;            /* of those, in the tables of every member */
+    uint64_t received;               /* changes of others in this log */
+    uint64_t received_applied;       /* of those, dealt with here */
+    uint64_t announced;              /* changes of others that they say they have */
+    uint64_t set_aside;       /* records that could not be sent or applied; each has a reason */
+    uint64_t wire_bytes_sent; /* by the engine since it was opened, frames included */
     uint64_t wire_bytes_received;
     uint64_t segments_sent;
     int64_t
@@ -1005,8 +1007,6 @@ struct syncline_info {
                                record that points at them or brings them lets them out */
     uint64_t waiting_bytes; /* of their content */
     int64_t waiting_since_ms; /* ms since 1970 UTC: when the oldest began to wait; 0: none does */
-    enum syncline_standing standing; /* of this device: if it is no member any more, nothing is sent
-                                        or taken */
 };
 #define SYNCLINE_INFO_INIT                                                                         \
     {                                                                                              \

@@ -497,7 +497,7 @@ static bool check_facts(struct sl_sim_workload *work, struct sl_sim_device *devi
 bool sl_sim_check_info(struct sl_sim_workload *work, bool quiet)
 {
     struct sl_sim_world *world = work->world;
-    struct syncline_info infos[SL_SIM_DEVICES_MAX];
+    struct syncline_info infos[SL_SIM_DEVICES_MAX] = {{0}};
     uint64_t all_seq = 0;
     for (unsigned i = 0; i < world->devices_len; i++) {
         if (!sl_sim_info(&world->devices[i], &infos[i])) {

@@ -287,6 +287,9 @@ static void read_believed(struct sl_sim_device *device, struct believed *out)
 static void check_pruned(struct sl_sim_world *world, const struct believed *believed, unsigned a,
                          unsigned b)
 {
+    if (a != b && (((world->out >> a) & 1) != 0 || ((world->out >> b) & 1) != 0)) {
+        return; /* nobody waits for who is out, and who is out does not hear what others have */
+    }
     for (unsigned d = 0; d < world->devices_len; d++) {
         int64_t has = a == b ? believed[b].there[d] : believed[b].held[d];
         if (believed[a].pruned[d] > has) {

@@ -381,6 +381,17 @@ static enum syncline_status leave_to_last_mention(struct sl_intake *intake, int6
     if (status != SYNCLINE_OK) {
         return status;
     }
+    int64_t last_delete = 0;
+    bool is_owned_insert =
+        batch->change == SYNCLINE_INSERT && batch->model->ownership == SYNCLINE_DEVICE_OWNED;
+    if (is_owned_insert) {
+        status = sl_outbox_last_delete(&intake->core->reader.ldb, batch->model->id_in_db,
+                                       &last_delete, err);
+    }
+    if (status != SYNCLINE_OK || last_delete > 0) {
+        return status; /* it may be one that went with its tree: what is later names the old birth
+                        */
+    }
     bool may_be_moved = batch->change == SYNCLINE_UPDATE &&
                         batch->model->ownership == SYNCLINE_DEVICE_OWNED &&
                         intake->newest_delete > row_id;

@@ -173,6 +173,29 @@ Test(trees, again_before_it_was_settled)
     check_equal();
 }
 
+/* A tree goes with its root, is inserted again and changed, all while no engine runs: what is read
+ * again goes out as the insert that it was, too, as the update names the birth that stood there. */
+Test(trees, again_and_changed_while_no_engine_ran)
+{
+    set(a, FOLDER, 1, 0, 0, 1);
+    set(a, FOLDER, 2, 1, 0, 2);
+    settle();
+    leave(a);
+    a->config.engine = false;
+    come(a);
+    drop_after(a, FOLDER, 1, "DELETE FROM folders WHERE value=2");
+    set(a, FOLDER, 1, 0, 0, 11);
+    set(a, FOLDER, 2, 1, 0, 12);
+    set(a, FOLDER, 2, 1, 0, 22);
+    leave(a);
+    a->config.engine = true;
+    come(a);
+    settle();
+    cr_assert_eq(count(b, FOLDER), 2);
+    cr_assert_eq(value_of(b, FOLDER, 2), 22);
+    check_equal();
+}
+
 /* ---- Deleted before it came ---- */
 
 /* A delete is heard before the record that it deletes: what its device had of its own below that is

@@ -36,11 +36,11 @@
  *                       deleted, if its UUID is inserted again before it looks: to everybody that
  *                       is an update, so schedules have bare deletes or reinserts
  *     orphans           a record is deleted while another device points something at it, and while
- *                       rows older than the library are still to be taken in. Off: 3 of 1,500
- *                       schedules still fail (--seeds 1001+1500 --devices 2-4). Without it a record
- *                       that was deleted anywhere gets no new references, and one is deleted only
- *                       when all that ever pointed at it is gone for good
- *                       (sl_sim_record_deletable)
+ *                       rows older than the library are still to be taken in; trees are deleted
+ *                       by their root. Off: what failed is mended, and the ranges that must stay
+ *                       all zero were not run whole since. Without it a record that was deleted
+ *                       anywhere gets no new references, and one is deleted only when all that ever
+ *                       pointed at it is gone for good (sl_sim_record_deletable)
  *     twins             one UUID is inserted by devices that do not know of each other's record.
  *                       Without it a UUID is inserted again only by who once had its last record
  *                       (sl_sim_record_buried)

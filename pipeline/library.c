@@ -454,6 +454,25 @@ static enum syncline_status open_engine(struct sl_library *library,
     return status;
 }
 
+/* Opens the library as it was, alone, until all that its log has is settled. */
+static enum syncline_status settle_old_epoch(const void *ctx, struct sl_error *err)
+{
+    struct sl_library_config quiet = *(const struct sl_library_config *)ctx;
+    struct sl_library *inner = NULL;
+    quiet.transport = NULL;
+    quiet.listen = NULL;
+    quiet.peers_count = 0;
+    quiet.uuid_map = NULL;
+    quiet.keeper = NULL;
+    quiet.place = NULL;
+    enum syncline_status status = sl_library_open(&quiet, &inner, err);
+    if (status == SYNCLINE_OK) {
+        status = sl_settle_now(&inner->core, err);
+        sl_library_close(inner);
+    }
+    return status;
+}
+
 /* Reads who we are and checks that files and models fit together. */
 static enum syncline_status open_view(struct sl_library *library,
                                       const struct sl_library_config *config, struct sl_error *err)
@@ -504,8 +523,9 @@ static enum syncline_status open_view(struct sl_library *library,
                          "belongs together");
     }
     if (status == SYNCLINE_OK && config->engine) {
+        const struct sl_epoch_settler settler = {.settle = settle_old_epoch, .ctx = config};
         status = sl_epoch_check(core, &library->view_log, &library->view.ldb, config->sync_db,
-                                config->place, &library->epoch, err);
+                                config->place, &settler, &library->epoch, err);
     }
     core->self.device = core->who.device_id;
     core->self.epoch = core->who.epoch;

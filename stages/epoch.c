@@ -152,7 +152,7 @@ static enum syncline_status look(struct sl_core *core, struct sl_peer_log *log,
 
 /* A new epoch if `epoch` is not 0, and where the library is, in one transaction. */
 static enum syncline_status note(struct sl_core *core, const char *sync_db, uint64_t epoch,
-                                 const char *place, struct sl_error *err)
+                                 bool keep_drained, const char *place, struct sl_error *err)
 {
     const struct sl_origin old = {.device = core->who.device_id, .epoch = core->who.epoch};
     struct sl_peer_log writer;
@@ -162,7 +162,7 @@ static enum syncline_status note(struct sl_core *core, const char *sync_db, uint
     }
     status = sl_peer_log_begin(&writer, err);
     if (status == SYNCLINE_OK && epoch != 0) {
-        status = sl_peer_log_begin_epoch(&writer, &old, epoch, err);
+        status = sl_peer_log_begin_epoch(&writer, &old, epoch, keep_drained, err);
     }
     if (status == SYNCLINE_OK && place != NULL) {
         status = sl_peer_log_set_place(&writer, place, err);
@@ -177,14 +177,18 @@ static enum syncline_status note(struct sl_core *core, const char *sync_db, uint
 
 enum syncline_status sl_epoch_check(struct sl_core *core, struct sl_peer_log *log,
                                     struct sl_library_db *ldb, const char *sync_db,
-                                    const char *place, struct sl_epoch_check *found,
-                                    struct sl_error *err)
+                                    const char *place, const struct sl_epoch_settler *settler,
+                                    struct sl_epoch_check *found, struct sl_error *err)
 {
     uint64_t epoch = core->who.epoch;
     char before[SL_PLACE_SIZE] = "";
     *found = (struct sl_epoch_check){.cause = SL_EPOCH_KEPT};
     enum syncline_status status = look(core, log, ldb, place, found, &epoch, err);
     bool begins = found->cause != SL_EPOCH_KEPT;
+    bool whole = begins && found->cause != SL_EPOCH_FORGOTTEN;
+    if (status == SYNCLINE_OK && whole) {
+        status = settler->settle(settler->ctx, err);
+    }
     if (status == SYNCLINE_OK && begins) {
         status = latest_epoch(ldb, &core->who.device_id, &epoch, err);
     }
@@ -196,7 +200,7 @@ enum syncline_status sl_epoch_check(struct sl_core *core, struct sl_peer_log *lo
     }
     bool moved = place != NULL && strcmp(before, place) != 0;
     if (status == SYNCLINE_OK && (begins || moved)) {
-        status = note(core, sync_db, begins ? epoch : 0, place, err);
+        status = note(core, sync_db, begins ? epoch : 0, whole, place, err);
     }
     if (status == SYNCLINE_OK && begins) {
         core->who.epoch = epoch;

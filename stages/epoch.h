@@ -19,9 +19,11 @@
  *     what of the old epoch is missing here     comes from the others like any origin's segments,
  *                                               believed by this device's own signature
  *     what is applied of it, and of others      stays applied: nothing is applied twice
- *     outbox rows                               count as not drained, and go out in the new epoch.
- *                                               What of them the others know already is the same
- *                                               record with another birth, or the same change again
+ *     outbox rows                               that this log has are settled, and stay drained.
+ *                                               Others, and all where the log ends below the
+ *                                               tables, go out in the new epoch. What of them the
+ *                                               others know already is the same record with another
+ *                                               birth, or the same change again
  *     records of the old epoch                  stay this device's: ownership goes by the device
  *
  * A sync.db that is not there is made anew from what library.db says: library, names, epochs. Who
@@ -52,14 +54,22 @@ struct sl_epoch_check {
     uint64_t lacking;
 };
 
-/* Begins a new epoch, if it must be: core->who is that of the log then. `place`: a text for where
- * the library is, as far as a copy of it would not have the same; NULL: not known. core->keeper
- * may be NULL. A mark that cannot be read counts as none. At open, before anything else is read of
- * the log. Blocks on the disk. Errors: EDB, EIO, ENOSPC, ECORRUPT. */
+/* Settles what is in the log of this device's old epoch and is not in its tables yet. */
+struct sl_epoch_settler {
+    enum syncline_status (*settle)(const void *ctx, struct sl_error *err);
+    const void *ctx;
+};
+
+/* Begins a new epoch, if it must be: core->who is that of the log then. What the log and the tables
+ * have of the old one is settled first, by `settler`: sent again in the new epoch, as the outbox
+ * has it, an insert would be another birth of its record, which nobody has deleted. `place`: a text
+ * for where the library is, as far as a copy of it would not have the same; NULL: not known.
+ * core->keeper may be NULL. A mark that cannot be read counts as none. At open, before anything
+ * else is read of the log. Blocks on the disk. Errors: EDB, EIO, ENOSPC, ECORRUPT. */
 enum syncline_status sl_epoch_check(struct sl_core *core, struct sl_peer_log *log,
                                     struct sl_library_db *ldb, const char *sync_db,
-                                    const char *place, struct sl_epoch_check *found,
-                                    struct sl_error *err);
+                                    const char *place, const struct sl_epoch_settler *settler,
+                                    struct sl_epoch_check *found, struct sl_error *err);
 /* Writes the mark: the end of this device's log as it is now. One that cannot be written is told to
  * the host's log, and tried again. At open and close. */
 void sl_epoch_mark(struct sl_core *core);

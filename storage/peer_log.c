@@ -310,12 +310,13 @@ enum syncline_status sl_peer_log_identity(struct sl_peer_log *log,
 }
 
 enum syncline_status sl_peer_log_begin_epoch(struct sl_peer_log *log, const struct sl_origin *old,
-                                             uint64_t epoch, struct sl_error *err)
+                                             uint64_t epoch, bool keep_drained,
+                                             struct sl_error *err)
 {
-    static const char *const texts[] = {
+    const char *const texts[] = {
         "UPDATE meta SET value=?1 WHERE key='epoch'",
         "UPDATE set_aside SET epoch=?1 WHERE device=?2 AND epoch=?3 AND seq=0",
-        "DELETE FROM drained WHERE ?1>0",
+        keep_drained ? "UPDATE drained SET seq=0 WHERE ?1>0" : "DELETE FROM drained WHERE ?1>0",
     };
     enum syncline_status status = SYNCLINE_OK;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) && status == SYNCLINE_OK; i++) {

@@ -60,10 +60,12 @@ enum syncline_status sl_peer_log_identity(struct sl_peer_log *log,
                                           struct sl_library_identity *identity,
                                           struct sl_error *err);
 
-/* From here on this device's changes are of that epoch: nothing of its outbox is drained, and what
- * it could not send is of the new one. Inside a transaction. */
+/* From here on this device's changes are of that epoch, and what it could not send is of the new
+ * one. With keep_drained what is drained stays so, of seqs that nobody asks for any more; else
+ * nothing of the outbox is drained. Inside a transaction. */
 enum syncline_status sl_peer_log_begin_epoch(struct sl_peer_log *log, const struct sl_origin *old,
-                                             uint64_t epoch, struct sl_error *err);
+                                             uint64_t epoch, bool keep_drained,
+                                             struct sl_error *err);
 
 /* Where the log was opened last, as a text that its copy elsewhere would not have; "": not noted.
  */

@@ -252,6 +252,40 @@ Test(epoch, restored)
     cr_expect_eq(stepped_events(a, SYNCLINE_CODE_NEW_EPOCH), 1, "once");
 }
 
+/* The copy was made while a change was in the log and not settled: it is settled in the epoch that
+ * it was made in. Sent again it would be another birth, and come back though it was deleted since.
+ */
+Test(epoch, restored_before_it_was_settled)
+{
+    keep_marks();
+    settle();
+    uint64_t own = stepped_info(a).own_seq;
+    stepped_save(a, &notes[2], SYNCLINE_INSERT);
+    stepped_save(a, &notes[3], SYNCLINE_INSERT);
+    for (int i = 0; stepped_info(a).own_seq < own + 2 && i < STEPPED_ROUNDS; i++) {
+        for (size_t stage = 0; stage <= SL_STAGE_LOG_APPEND; stage++) {
+            (void)sl_library_step(a->library, stage);
+        }
+        stepped.mono_ns += STEPPED_NS_PER_MS;
+    }
+    cr_assert_lt(stepped_number(a, "SELECT max(applied_seq) FROM _syncline_origin"),
+                 (int64_t)own + 2);
+    stepped_copy(a->sync_db, OLD);
+    stepped_copy(a->library_db, OLD_TABLES);
+    settle();
+    stepped_save(a, &notes[2], SYNCLINE_DELETE);
+    notes[3].text = "changed since";
+    stepped_save(b, &notes[3], SYNCLINE_UPDATE);
+    settle();
+    restore();
+    settle();
+    cr_expect_eq(stepped_info(a).own_seq, 0, "nothing is sent again");
+    cr_expect_eq(stepped_number(a, "SELECT count(*) FROM notes"), 3);
+    cr_expect_eq(stepped_number(b, "SELECT count(*) FROM notes"), 3);
+    cr_expect(stepped_note_is(a, &notes[3], "changed since"));
+    check_equal();
+}
+
 /* Put back twice, the second time from a copy of before the first: a third epoch. */
 Test(epoch, restored_twice)
 {

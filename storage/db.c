@@ -197,13 +197,15 @@ void sl_db_reset(sqlite3_stmt *stmt)
 
 /* What quick_check says of a page that could not be read is no statement about the page: the code
  * of that failure; SQLITE_OK if it speaks of damage. Of pages in chains it does not say the code,
- * but it has looked before whether there is such a page. */
+ * but it has looked before whether there is such a page. Nor does it of pages of the pointer map:
+ * of what stands there wrong it mostly says what that is, and whoever uses it is told. */
 static int unread_code(const char *said)
 {
     static const char mark[] = "error code=";
     static const char chain_mark[] = "failed to get page";
+    static const char map_mark[] = "Failed to read ptrmap";
     const char *at = strstr(said, mark);
-    if (at == NULL && strstr(said, chain_mark) != NULL) {
+    if (at == NULL && (strstr(said, chain_mark) != NULL || strstr(said, map_mark) != NULL)) {
         return SQLITE_IOERR_READ;
     }
     int code = at != NULL ? (int)strtol(at + sizeof(mark) - 1, NULL, 10) : SQLITE_OK;

@@ -115,7 +115,7 @@ Test(api_members, leave)
     cr_expect(is_same(&out.out_by, &nobody));
     API_WAIT(api_info(&b).links == 0);
     API_OK(a.lib, syncline_flush(a.lib, SYNCLINE_LEVEL_DURABLE, API_DEADLINE_MS, NULL));
-    cr_expect_eq(api_int(a.db, "SELECT count(*) FROM tags"), 5);
+    API_WAIT(api_int(a.db, "SELECT count(*) FROM tags") == 5); /* it has waited for "held" */
     API_REFUSED(b.lib, syncline_leave(b.lib, 0), SYNCLINE_EREFUSED, "no other member");
     api_close(&a);
     api_close(&b);

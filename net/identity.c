@@ -31,6 +31,9 @@ enum syncline_status sl_identity_init(struct sl_identity *identity,
 {
     struct sl_identity made;
     size_t size = SL_KEY_SIZE;
+    /* The first use of OpenSSL in the process, unless the host had one: a host that ends without
+     * closing its library must not have it cleaned up below the engine's threads. */
+    (void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
     EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, private_key, SL_KEY_SIZE);
 
     if (key == NULL)

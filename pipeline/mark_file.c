@@ -100,6 +100,14 @@ static void make_directories(const struct sl_mark_file *file)
 
 /* ---- Its bytes ---- */
 
+static void hash_bytes(const uint8_t *data, size_t size, uint8_t hash[SHA256_DIGEST_LENGTH])
+{
+    SHA256_CTX ctx;
+    (void)SHA256_Init(&ctx);
+    (void)SHA256_Update(&ctx, data, size);
+    (void)SHA256_Final(hash, &ctx);
+}
+
 struct content {
     struct syncline_uuid device;
     struct sl_log_mark mark;
@@ -129,7 +137,7 @@ static bool decode(const uint8_t *data, size_t size, struct content *out)
     if (!sl_reader_done(&reader) || memcmp(magic, MAGIC, MAGIC_SIZE) != 0 || version != VERSION) {
         return false;
     }
-    (void)SHA256(data, size - sizeof(stored), hash);
+    hash_bytes(data, size - sizeof(stored), hash);
     return memcmp(hash, stored, sizeof(hash)) == 0;
 }
 
@@ -147,7 +155,7 @@ static size_t encode(uint8_t out[FILE_SIZE_MAX], const struct sl_mark_file *file
     out[72] = (uint8_t)(len & 0xffu);
     out[73] = (uint8_t)(len >> 8);
     memcpy(out + HEAD_SIZE, file->dir, len);
-    (void)SHA256(out, HEAD_SIZE + len, out + HEAD_SIZE + len);
+    hash_bytes(out, HEAD_SIZE + len, out + HEAD_SIZE + len);
     return HEAD_SIZE + len + SHA256_DIGEST_LENGTH;
 }
 

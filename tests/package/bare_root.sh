@@ -8,6 +8,9 @@
 set -euo pipefail
 [[ -d /bring ]] || { echo "this is for the root that deb.sh makes"; exit 1; }
 
+# What is kept of libraries outside of them is their user's, and no part of a package.
+export XDG_STATE_HOME=/tmp/state
+
 # sameness A B TEXT: fails unless both are the same.
 same() {
     [[ $1 == "$2" ]] || { printf '%s:\n%s\n%s\n' "$3" "$1" "$2"; exit 1; }
@@ -49,6 +52,7 @@ page)
     rm -r /tmp/page
     ;;
 remove)
+    rm -rf "$XDG_STATE_HOME"
     dpkg --purge libsyncline-dev syncline-tools libsyncline0
     left=$(find / -xdev -path /bring -prune -o -path /proc -prune -o -path /sys -prune -o \
         -path /var/cache/man -prune -o -iname '*syncline*' -print)

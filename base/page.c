@@ -167,6 +167,7 @@ void sl_page_next(struct sl_page *page, struct sl_page_part *part)
         return; /* SL_PAGE_END */
     }
     part->kind = (enum sl_page_kind)sl_read_u8(in);
+    in->failed = part->kind == SL_PAGE_END; /* its end is where it ends, and is not said */
     if (part->kind == SL_PAGE_ROWS) {
         read_rows(in, part);
     } else {

@@ -383,69 +383,51 @@ static enum syncline_status on_floor(struct sl_connection *connection, const str
     return net->events->floor(net->ctx, &connection->session, &segment, end, err);
 }
 
-static enum syncline_status on_query(struct sl_connection *connection, const struct sl_frame *frame,
-                                     struct sl_error *err)
+typedef enum syncline_status (*question_fn)(void *ctx, struct sl_session *session,
+                                            const uint8_t *data, size_t len, struct sl_error *err);
+
+/* A frame whose payload is for the stages to read. */
+static enum syncline_status on_question(struct sl_connection *connection,
+                                        const struct sl_frame *frame, question_fn take,
+                                        struct sl_error *err)
 {
-    struct sl_network *net = connection->session.net;
     const uint8_t *data;
     size_t len;
     enum syncline_status status = sl_frame_get_question(frame, &data, &len, err);
 
     if (status != SYNCLINE_OK)
         return status;
-    return net->events->query(net->ctx, &connection->session, data, len, err);
+    return take(connection->session.net->ctx, &connection->session, data, len, err);
+}
+
+static enum syncline_status on_query(struct sl_connection *connection, const struct sl_frame *frame,
+                                     struct sl_error *err)
+{
+    return on_question(connection, frame, connection->session.net->events->query, err);
 }
 
 static enum syncline_status on_answer(struct sl_connection *connection,
                                       const struct sl_frame *frame, struct sl_error *err)
 {
-    struct sl_network *net = connection->session.net;
-    const uint8_t *data;
-    size_t len;
-    enum syncline_status status = sl_frame_get_question(frame, &data, &len, err);
-
-    if (status != SYNCLINE_OK)
-        return status;
-    return net->events->answer(net->ctx, &connection->session, data, len, err);
+    return on_question(connection, frame, connection->session.net->events->answer, err);
 }
 
 static enum syncline_status on_snapshot_ask(struct sl_connection *connection,
                                             const struct sl_frame *frame, struct sl_error *err)
 {
-    struct sl_network *net = connection->session.net;
-    const uint8_t *data;
-    size_t len;
-    enum syncline_status status = sl_frame_get_question(frame, &data, &len, err);
-
-    if (status != SYNCLINE_OK)
-        return status;
-    return net->events->snapshot_ask(net->ctx, &connection->session, data, len, err);
+    return on_question(connection, frame, connection->session.net->events->snapshot_ask, err);
 }
 
 static enum syncline_status on_snapshot_cut(struct sl_connection *connection,
                                             const struct sl_frame *frame, struct sl_error *err)
 {
-    struct sl_network *net = connection->session.net;
-    const uint8_t *data;
-    size_t len;
-    enum syncline_status status = sl_frame_get_question(frame, &data, &len, err);
-
-    if (status != SYNCLINE_OK)
-        return status;
-    return net->events->snapshot_cut(net->ctx, &connection->session, data, len, err);
+    return on_question(connection, frame, connection->session.net->events->snapshot_cut, err);
 }
 
 static enum syncline_status on_snapshot_page(struct sl_connection *connection,
                                              const struct sl_frame *frame, struct sl_error *err)
 {
-    struct sl_network *net = connection->session.net;
-    const uint8_t *data;
-    size_t len;
-    enum syncline_status status = sl_frame_get_question(frame, &data, &len, err);
-
-    if (status != SYNCLINE_OK)
-        return status;
-    return net->events->snapshot_page(net->ctx, &connection->session, data, len, err);
+    return on_question(connection, frame, connection->session.net->events->snapshot_page, err);
 }
 
 static enum syncline_status on_error(struct sl_connection *connection, const struct sl_frame *frame,

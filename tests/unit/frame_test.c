@@ -11,6 +11,7 @@
 
 #include "base/range_ask.h"
 #include "tests/unit/failing_malloc.h"
+#include "tests/unit/hex.h"
 
 /* ---- The frames of version 1, byte by byte ------------------------------------------------ */
 
@@ -62,21 +63,6 @@ static const struct golden goldens[] = {
     {SL_FRAME_SNAPSHOT_PAGE, "03000000 16 01 0000 deadbe"},
 };
 #define GOLDENS_LEN (sizeof(goldens) / sizeof(goldens[0]))
-
-static size_t unhex(const char *hex, uint8_t *out)
-{
-    size_t len = 0;
-
-    for (; *hex != '\0'; hex++) {
-        unsigned value;
-        if (*hex == ' ')
-            continue;
-        cr_assert_eq(sscanf(hex, "%2x", &value), 1);
-        out[len++] = (uint8_t)value;
-        hex++;
-    }
-    return len;
-}
 
 static struct sl_hello some_hello(void)
 {

@@ -9,6 +9,8 @@
 
 #include <criterion/criterion.h>
 
+#include "tests/unit/hex.h"
+
 #define UUID_A "01000000000000000000000000000001"
 #define UUID_B "01000000000000000000000000000002"
 #define DEVICE "d0d1d2d3d4d5d6d7d8d9dadbdcdddedf"
@@ -22,21 +24,6 @@
 #define DELETE "04" UUID_A "00" BIRTH "0000000000000000" STAMP "00000000"
 
 static const char golden_hex[] = HEAD ROWS LIVING DELETE;
-
-static size_t unhex(const char *hex, uint8_t *out)
-{
-    size_t len = 0;
-    for (; *hex != '\0'; hex++) {
-        unsigned value = 0;
-        if (*hex == ' ') {
-            continue;
-        }
-        cr_assert_eq(sscanf(hex, "%2x", &value), 1);
-        out[len++] = (uint8_t)value;
-        hex++;
-    }
-    return len;
-}
 
 static struct syncline_uuid uuid_of(uint8_t last)
 {

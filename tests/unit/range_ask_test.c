@@ -9,6 +9,8 @@
 
 #include <criterion/criterion.h>
 
+#include "tests/unit/hex.h"
+
 #define UUID_A "01000000000000000000000000000001"
 #define UUID_B "01000000000000000000000000000002"
 #define HASH_HEX "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf"
@@ -19,21 +21,6 @@ static const char answer_hex[] =
     "8877665544332211 0000 07" HASH_HEX "02 00"
     "01 0200000000000000" UUID_A "0102030405060708" UUID_B "ffffffffffffffff";
 static const char failure_hex[] = "8877665544332211 0b00";
-
-static size_t unhex(const char *hex, uint8_t *out)
-{
-    size_t len = 0;
-    for (; *hex != '\0'; hex++) {
-        unsigned value = 0;
-        if (*hex == ' ') {
-            continue;
-        }
-        cr_assert_eq(sscanf(hex, "%2x", &value), 1);
-        out[len++] = (uint8_t)value;
-        hex++;
-    }
-    return len;
-}
 
 static struct syncline_uuid uuid_of(uint8_t last)
 {

@@ -9,6 +9,8 @@
 
 #include <criterion/criterion.h>
 
+#include "tests/unit/hex.h"
+
 #define UUID_A "01000000000000000000000000000001"
 #define DEVICE "d0d1d2d3d4d5d6d7d8d9dadbdcdddedf"
 #define PLACE DEVICE "0700000000000000 0900000000000000"
@@ -17,21 +19,6 @@ static const char begin_hex[] = "01 01000000" PLACE;
 static const char page_hex[] = "02 05 656e747279" UUID_A;
 static const char cut_hex[] = "0000 0300000000000000 0200 03 746167 05 656e747279 00000000";
 static const char failure_hex[] = "0100";
-
-static size_t unhex(const char *hex, uint8_t *out)
-{
-    size_t len = 0;
-    for (; *hex != '\0'; hex++) {
-        unsigned value = 0;
-        if (*hex == ' ') {
-            continue;
-        }
-        cr_assert_eq(sscanf(hex, "%2x", &value), 1);
-        out[len++] = (uint8_t)value;
-        hex++;
-    }
-    return len;
-}
 
 static void expect_bytes(struct sl_buf *buf, const char *hex)
 {
